@@ -1,0 +1,51 @@
+"""The ``nwb-cascade`` command: one group, one module per command, each loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "demo": "nwb_cascade.cli.demo",
+    "infer": "nwb_cascade.cli.infer",
+    "inspect": "nwb_cascade.cli.inspect",
+    "models": "nwb_cascade.cli.models",
+}
+USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are attributes ``command`` of modules that are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn an error that a user can mend into one line and exit status 1; ``--debug`` keeps the traceback."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except USER_ERRORS as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nwb-cascade")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Calibrated spike inference for calcium imaging, in NWB files and on DANDI."""

@@ -1,0 +1,24 @@
+"""Errors that a caller may want to tell apart; everything else is a plain ValueError, TypeError or OSError."""
+
+
+class InputError(ValueError):
+    """The recording, a series in it or an option cannot be used as it is."""
+
+
+class AmbiguousSeriesError(InputError):
+    """More than one series could be meant; the message lists them and the option that picks one."""
+
+
+class NameTakenError(InputError):
+    """An object of this name is already in the file and was made from other inputs."""
+
+
+class NoModelError(LookupError):
+    """No installed model fits the recording; the message names the nearest ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ModelFileError(ValueError):
+    """A model's files are missing, damaged or do not agree with each other."""

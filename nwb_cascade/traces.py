@@ -1,0 +1,101 @@
+"""DffTraces: the dF/F traces of one recording, validated once, read whole or ROI block by ROI block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nwb_cascade.errors import InputError
+
+
+class TraceArray(Protocol):
+    """Anything sliced like a float32 array of shape (n_rois, n_frames): in memory, in a file or streamed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DffTraces:
+    """dF/F traces of one recording.
+
+    Parameters
+    ----------
+    dff : TraceArray
+        (n_rois, n_frames), dF/F as a fraction (0.5 means 50 %). NaN marks frames that were not recorded.
+        Reading ``dff[i:j]`` gives float32; rows are read when they are asked for.
+    imaging_rate : float
+        Frames per second of the recording, Hz.
+    roi_ids : numpy.ndarray
+        (n_rois,) int64, the identifiers by which warnings name the ROIs.
+    source : mapping of str to str
+        Where the traces come from (``path``, ``object_path``, ``object_id``, ...), kept as provenance.
+
+    Raises
+    ------
+    InputError
+        If the shape is not (n_rois, n_frames), the rate is not a positive number or the ids do not match.
+
+    Examples
+    --------
+    >>> traces = DffTraces.from_array([[0.0, 0.1, 0.2]], imaging_rate=30.0)
+    >>> traces.n_rois, traces.n_frames
+    (1, 3)
+    """
+
+    dff: TraceArray
+    imaging_rate: float
+    roi_ids: NDArray[np.int64]
+    source: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.dff.shape)
+        if len(shape) != 2:
+            hint = " For one ROI pass dff[None, :]." if len(shape) == 1 else ""
+            raise InputError(f"Expected dff of shape (n_rois, n_frames), received {shape}.{hint}")
+        if not (np.isfinite(self.imaging_rate) and self.imaging_rate > 0):
+            raise InputError(f"Expected a positive imaging rate in Hz, received {self.imaging_rate!r}.")
+        if self.roi_ids.shape != (shape[0],):
+            raise InputError(f"Expected {shape[0]} ROI ids, one per trace, received shape {self.roi_ids.shape}.")
+
+    @classmethod
+    def from_array(
+        cls,
+        dff: ArrayLike,
+        imaging_rate: float,
+        *,
+        roi_ids: ArrayLike | None = None,
+        source: Mapping[str, str] | None = None,
+    ) -> DffTraces:
+        """Wrap an in-memory matrix of shape (n_rois, n_frames); values are converted to float32."""
+        matrix = np.asarray(dff)
+        if matrix.dtype.kind not in "fiu":
+            raise InputError(f"Expected dff as numbers, received an array of type {matrix.dtype}.")
+        matrix = matrix.astype(np.float32, copy=False)
+        n_rois = matrix.shape[0] if matrix.ndim else 0
+        ids = np.arange(n_rois) if roi_ids is None else np.asarray(roi_ids)
+        return cls(matrix, float(imaging_rate), ids.astype(np.int64), MappingProxyType(dict(source or {})))
+
+    @property
+    def n_rois(self) -> int:
+        """Number of ROIs."""
+        return int(self.dff.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return int(self.dff.shape[1])
+
+    def blocks(self, max_bytes: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield (ROI slice, (n, n_frames) float32) pairs of at most max_bytes, at least one ROI each."""
+        rows = int(max(1, max_bytes // (4 * max(1, self.n_frames))))
+        for start in range(0, self.n_rois, rows):
+            rois = slice(start, min(start + rows, self.n_rois))
+            yield rois, np.ascontiguousarray(self.dff[rois], dtype=np.float32)
