@@ -1,0 +1,256 @@
+"""The bundle: one folder per model with weights, configuration and their hashes.
+
+``config.json`` holds a :class:`~nwb_cascade.config.ModelConfig`, ``weights.safetensors`` the arrays (a format
+that can be memory-mapped and cannot execute code), ``SHA256SUMS`` the hash of both, laid out as by ``sha256sum``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.config import ModelConfig
+from nwb_cascade.errors import ModelFileError
+from nwb_cascade.models.templates import check_weights
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+HASH_FILE = "SHA256SUMS"
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model in memory: configuration and weights.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Everything but the weights.
+    weights : mapping of str to numpy.ndarray
+        Read-only float32 arrays. Architecture ``cascade``: ``"{level:g}/{member}/{layer}/{kernel|bias}"`` as
+        :func:`nwb_cascade.models.templates.network_shapes` describes them.
+    sha256 : str
+        Hash of the bundle's weights file, hexadecimal.
+    path : pathlib.Path or None
+        Folder of the bundle; None for a model that was never saved.
+    """
+
+    config: ModelConfig
+    weights: Weights
+    sha256: str
+    path: Path | None
+
+
+def make_model(config: ModelConfig, weights: Weights) -> Model:
+    """Check weights against their configuration and join them to a model that is not on disk.
+
+    Raises
+    ------
+    ModelFileError
+        If the arrays are not those that the configuration implies.
+    """
+    check_weights(config, weights, f"model {config.name!r}")
+    content = _serialise(weights)
+    return Model(config, _deserialise(content, Path(WEIGHTS_FILE)), _sha256(content), None)
+
+
+def save_bundle(
+    directory: str | os.PathLike[str], config: ModelConfig, weights: Weights, *, overwrite: bool = False
+) -> Model:
+    """Write a model as a bundle; the folder appears complete or not at all.
+
+    Parameters
+    ----------
+    directory : path
+        Folder of the bundle itself, usually named as the model. Its parents are made.
+    config : ModelConfig
+        Configuration of the model.
+    weights : mapping of str to numpy.ndarray
+        Its float32 arrays.
+    overwrite : bool
+        Replace a folder that is already there.
+
+    Returns
+    -------
+    Model
+        The model with the path and the hash of its bundle.
+
+    Raises
+    ------
+    ModelFileError
+        If the arrays are not those that the configuration implies.
+    FileExistsError
+        If the folder exists and ``overwrite`` is not set.
+    """
+    target = Path(directory)
+    check_weights(config, weights, f"model {config.name!r}")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists already; pass overwrite=True to replace it.")
+    content = _serialise(weights)
+    files = {CONFIG_FILE: config.to_json().encode(), WEIGHTS_FILE: content}
+    files[HASH_FILE] = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items()).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+    try:
+        beside.mkdir()
+        for name, data in files.items():
+            _write_synced(beside / name, data)
+        _sync_folder(beside)
+        _replace_folder(beside, target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return Model(config, _deserialise(content, target / WEIGHTS_FILE), _sha256(content), target)
+
+
+def load_config(directory: str | os.PathLike[str]) -> ModelConfig:
+    """Read the configuration of a bundle and leave its weights alone.
+
+    Raises
+    ------
+    ModelFileError
+        If the configuration is missing or damaged.
+    """
+    folder = Path(directory)
+    data = _read(folder / CONFIG_FILE)
+    try:
+        return ModelConfig.from_json(data.decode())
+    except ValueError as error:
+        raise ModelFileError(f"{folder / CONFIG_FILE}: {error}") from error
+
+
+def load_bundle(directory: str | os.PathLike[str], *, verify: bool = True) -> Model:
+    """Read a bundle and check it.
+
+    Parameters
+    ----------
+    directory : path
+        Folder of the bundle.
+    verify : bool
+        Compare both files with the recorded hashes. The arrays are checked against the configuration anyway.
+
+    Returns
+    -------
+    Model
+        With read-only arrays.
+
+    Raises
+    ------
+    ModelFileError
+        If a file is missing, truncated, changed since it was written, or its arrays are not those that the
+        configuration implies.
+    """
+    folder = Path(directory)
+    config = load_config(folder)
+    path = folder / WEIGHTS_FILE
+    content = _read(path)
+    if verify:
+        recorded = _recorded_hashes(folder)
+        _check_hash(folder / CONFIG_FILE, _read(folder / CONFIG_FILE), recorded)
+        _check_hash(path, content, recorded)
+    weights = _deserialise(content, path)
+    check_weights(config, weights, str(path))
+    return Model(config, weights, _sha256(content), folder)
+
+
+def recorded_sha256(directory: str | os.PathLike[str]) -> str:
+    """Return the hash of the weights that a bundle's record states, without reading the weights."""
+    return _recorded_hashes(Path(directory))[WEIGHTS_FILE]
+
+
+def _recorded_hashes(folder: Path) -> dict[str, str]:
+    path = folder / HASH_FILE
+    lines = [line.split(maxsplit=1) for line in _read(path).decode(errors="replace").splitlines()]
+    hashes = {line[1]: line[0].lower() for line in lines if len(line) == 2}
+    if lacking := {CONFIG_FILE, WEIGHTS_FILE} - set(hashes):
+        raise ModelFileError(
+            f"Expected the hash of {' and '.join(sorted(lacking))} in {path}, which lacks it."
+        )
+    return hashes
+
+
+def _check_hash(path: Path, content: bytes, recorded: Mapping[str, str]) -> None:
+    received = _sha256(content)
+    if received == recorded[path.name]:
+        return
+    if path.name == WEIGHTS_FILE:
+        _deserialise(content, path)  # a truncated file says so itself
+    raise ModelFileError(
+        f"Expected SHA-256 {recorded[path.name]} of {path}, received {received}: the file was changed or "
+        "damaged; import or fetch the model again."
+    )
+
+
+def _serialise(weights: Weights) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save({key: np.ascontiguousarray(weights[key]) for key in sorted(weights)}))
+
+
+def _deserialise(content: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        weights: dict[str, NDArray[np.float32]] = load(content)
+    except SafetensorError as error:
+        detail = f"{len(content)} bytes, {error}"
+        raise ModelFileError(f"{path} is truncated or damaged ({detail}); import the model again.") from error
+    for array in weights.values():
+        array.flags.writeable = False
+    return weights
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelFileError(
+            f"Expected a model bundle, which has {path.name}; there is no {path}."
+        ) from error
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable; a no-op where folders cannot be opened (Windows)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    """Rename source to target; an earlier target steps aside, since a rename replaces empty folders only."""
+    aside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+    if target.exists():
+        os.replace(target, aside)
+    try:
+        os.replace(source, target)
+    except OSError:
+        if aside.exists():
+            os.replace(aside, target)
+        raise
+    _sync_folder(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)

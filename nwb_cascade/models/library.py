@@ -1,0 +1,164 @@
+"""The installed models: the user's folder and the models that come with the package."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nwb_cascade.config import ModelConfig
+from nwb_cascade.errors import ModelFileError, NoModelError
+from nwb_cascade.models.bundle import CONFIG_FILE, Model, load_bundle, load_config
+
+FOLDER_VARIABLE = "NWB_CASCADE_MODELS"
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+_NAME = re.compile(r"[^\W_][\w.+ -]*(?<![. ])")
+MAX_NAME_LENGTH = 150
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """One model folder, readable or not.
+
+    Parameters
+    ----------
+    name : str
+        Name of the folder, by which the model is loaded.
+    path : pathlib.Path
+        The folder.
+    origin : {"user", "bundled"}
+        Installed by the user, or part of the package.
+    config : ModelConfig or None
+        None if it cannot be read.
+    problem : str
+        Why not; empty otherwise.
+    """
+
+    name: str
+    path: Path
+    origin: Literal["user", "bundled"]
+    config: ModelConfig | None
+    problem: str = ""
+
+
+def user_models_folder() -> Path:
+    """Return the folder of the user's models: ``NWB_CASCADE_MODELS``, else the platform's place for data."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        return Path(folder).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("nwb-cascade", appauthor=False) / "models"
+
+
+def bundle_folder(name: str, into: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of a model by that name, below ``into`` or the user's folder.
+
+    Raises
+    ------
+    ModelFileError
+        If the name cannot be the name of a folder on every platform.
+    """
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+        raise ModelFileError(
+            f"Expected a model name of letters, digits and _ . + - (up to {MAX_NAME_LENGTH}), received {name!r}."
+        )
+    return (user_models_folder() if into is None else Path(into)) / name
+
+
+def list_installed() -> list[InstalledModel]:
+    """List every model folder by name, damaged ones too; the user's hides a bundled one of the same name."""
+    found = {entry.name: entry for entry in _scan(BUNDLED_FOLDER, "bundled")}
+    found |= {entry.name: entry for entry in _scan(user_models_folder(), "user")}
+    return [found[name] for name in sorted(found)]
+
+
+def installed_models() -> list[ModelConfig]:
+    """List the configurations of all installed models by name; a damaged one is left out with a warning."""
+    configs = []
+    for entry in list_installed():
+        if entry.config is None:
+            warnings.warn(f"The installed model {entry.name!r} is left out: {entry.problem}", stacklevel=2)
+        else:
+            configs.append(entry.config)
+    return configs
+
+
+def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
+    """Load a model and verify its hashes.
+
+    Parameters
+    ----------
+    name_or_dir : str or path
+        Name of an installed model, or the folder of a bundle.
+
+    Returns
+    -------
+    Model
+        The model.
+
+    Raises
+    ------
+    NoModelError
+        If no model of that name is installed and no such folder exists; the message lists the nearest names.
+    ModelFileError
+        If its files are damaged, or the folder is one of Cascade's that was not imported.
+    """
+    installed = {entry.name: entry.path for entry in list_installed()}
+    if isinstance(name_or_dir, str) and name_or_dir in installed:
+        return load_bundle(installed[name_or_dir])
+    folder = Path(name_or_dir)
+    if (folder / "config.yaml").exists() and not (folder / CONFIG_FILE).exists():
+        raise ModelFileError(
+            f"{folder} is a model in Cascade's format; import it first: nwb-cascade models import {folder}"
+        )
+    if folder.is_dir():
+        return load_bundle(folder)
+    raise NoModelError(
+        unknown_name(os.fspath(name_or_dir), installed, "is installed, and no folder of that name exists")
+    )
+
+
+def remove_model(name: str) -> Path:
+    """Delete a model of the user's folder and return where it was.
+
+    Raises
+    ------
+    NoModelError
+        If the user installed no model of that name; models of the package cannot be removed.
+    """
+    own = {entry.name: entry.path for entry in _scan(user_models_folder(), "user")}
+    if name not in own:
+        raise NoModelError(unknown_name(name, own, f"was installed in {user_models_folder()}"))
+    shutil.rmtree(own[name])
+    return own[name]
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> str:
+    """Compose the message for a name that is not known, with the nearest ones that are."""
+    names = sorted(known)
+    lowered = {known_name.lower(): known_name for known_name in names}
+    near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+    hint = f" Nearest names: {', '.join(near)}." if near else ""
+    return f"No model named {name!r} {what}.{hint}"
+
+
+def _scan(folder: Path, origin: Literal["user", "bundled"]) -> list[InstalledModel]:
+    if not folder.is_dir():
+        return []
+    visible = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
+    )
+    return [_entry(path, origin) for path in visible]
+
+
+def _entry(path: Path, origin: Literal["user", "bundled"]) -> InstalledModel:
+    try:
+        return InstalledModel(path.name, path, origin, load_config(path))
+    except ModelFileError as error:
+        return InstalledModel(path.name, path, origin, None, str(error))
