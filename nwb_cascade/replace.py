@@ -2,7 +2,7 @@
 
 At any moment the target is either its old self or its new self. All work happens in a hidden folder beside
 it, ``.nwb-cascade-<hash of the target's name>-<host>-<pid>``, so that the last step is a rename within one
-file system. A lock, which the kernel releases when a process dies, tells dead runs' folders from those in use.
+file system. A lock, which the kernel releases when a process dies, tells which folders are still in use.
 """
 
 from __future__ import annotations

@@ -64,9 +64,9 @@ def test_a_source_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> No
     ],
 )
 def test_a_full_disk_becomes_one_sentence(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(OSError, match=r"^No space left for a\.nwb in .*nothing there was changed"):
-        with clear_disk_errors(tmp_path / "a.nwb"):
-            raise error
+    match = r"^No space left for a\.nwb in .*nothing there was changed"
+    with pytest.raises(OSError, match=match), clear_disk_errors(tmp_path / "a.nwb"):
+        raise error
 
 
 def test_other_errors_pass_unchanged(tmp_path: Path) -> None:

@@ -150,9 +150,9 @@ def test_a_folder_without_write_permission_is_named(
         raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(replace.os, "open", refuse)
-    with pytest.raises(PermissionError, match=r"Cannot write in .*Choose another output folder"):
-        with workplace(tmp_path / "data.bin"):
-            pass
+    match = r"Cannot write in .*Choose another output folder"
+    with pytest.raises(PermissionError, match=match), workplace(tmp_path / "data.bin"):
+        pass
 
 
 def test_without_file_locks_work_goes_on_and_nothing_of_others_is_removed(
