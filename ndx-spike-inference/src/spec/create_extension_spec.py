@@ -1,0 +1,330 @@
+"""Write the YAML specification of ndx-spike-inference.
+
+Usage: ``python src/spec/create_extension_spec.py [FOLDER]``, by default into ``spec/`` of this distribution.
+A released specification never changes: raise ``VERSION`` with every edit below.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pynwb.spec import (
+    NWBAttributeSpec,
+    NWBDatasetSpec,
+    NWBGroupSpec,
+    NWBLinkSpec,
+    NWBNamespaceBuilder,
+    export_spec,
+)
+
+NAME = "ndx-spike-inference"
+VERSION = "0.1.0"
+SPEC_FOLDER = Path(__file__).resolve().parents[2] / "spec"
+
+RATE_UNIT = "spikes/frame"
+NOISE_UNIT = "% Hz^-1/2"
+
+
+def text_attribute(name: str, doc: str, *, required: bool = True) -> NWBAttributeSpec:
+    """A text attribute of a group."""
+    return NWBAttributeSpec(name=name, doc=doc, dtype="text", required=required)
+
+
+def fixed_unit(unit: str) -> NWBAttributeSpec:
+    """The unit of a dataset that allows no other."""
+    return NWBAttributeSpec(
+        name="unit", doc=f"Unit of the values, fixed to '{unit}'.", dtype="text", value=unit
+    )
+
+
+def spike_inference_model() -> NWBGroupSpec:
+    """The type that records one model."""
+    return NWBGroupSpec(
+        neurodata_type_def="SpikeInferenceModel",
+        neurodata_type_inc="NWBDataInterface",
+        doc=(
+            "A model that infers spikes from dF/F, identified well enough to be found or rebuilt: name, "
+            "version and hash of its weights, what it was trained for and on, and the software that ran "
+            "it. Store one object per model, in the processing module of the series that link to it."
+        ),
+        attributes=[
+            text_attribute("version", "Version of the model."),
+            text_attribute(
+                "family", "Family of methods that the model belongs to, e.g. 'cascade' or 'conditional'."
+            ),
+            text_attribute(
+                "architecture", "The network's architecture in words or by the name its software uses."
+            ),
+            text_attribute(
+                "kernel",
+                "Shape of the kernel that smooths the spikes in the model's output: 'gaussian' (centred on "
+                "the spike) or 'causal' (starts at the spike).",
+            ),
+            NWBAttributeSpec(
+                name="smoothing_s",
+                doc="Standard deviation of the smoothing kernel, in seconds; 0 if nothing is smoothed.",
+                dtype="float64",
+            ),
+            NWBAttributeSpec(
+                name="ensemble_size",
+                doc="Number of networks whose outputs are averaged for one ROI (no unit).",
+                dtype="int32",
+            ),
+            text_attribute(
+                "weights_sha256",
+                "SHA-256 of the file of weights, as 64 lower-case hexadecimal digits.",
+            ),
+            text_attribute("software_name", "Name of the software that ran the model."),
+            text_attribute("software_version", "Version of the software that ran the model."),
+            text_attribute("description", "What the model is and for which recordings it is meant."),
+            text_attribute(
+                "license",
+                "Terms of the model's weights, as an SPDX identifier if there is one.",
+                required=False,
+            ),
+            text_attribute("citation", "What to cite when the model's results are used.", required=False),
+        ],
+        datasets=[
+            NWBDatasetSpec(
+                name="model_rates_hz",
+                doc="Lowest and highest imaging rate that the model was trained for; equal if it serves one.",
+                dtype="float64",
+                dims=["lowest, highest"],
+                shape=[2],
+                attributes=[fixed_unit("Hz")],
+            ),
+            NWBDatasetSpec(
+                name="noise_levels",
+                doc=(
+                    "Noise levels for which the model has a network of its own or, for a model conditioned "
+                    "on the noise level, the ends of the range it was trained for. The noise level of a "
+                    "trace is 100 * median(abs(diff(dF/F))) / sqrt(imaging rate in Hz)."
+                ),
+                dtype="float64",
+                dims=["num_noise_levels"],
+                shape=[None],
+                attributes=[fixed_unit(NOISE_UNIT)],
+            ),
+            NWBDatasetSpec(
+                name="training_datasets",
+                doc="Names of the ground-truth datasets that the model was trained on (no unit).",
+                dtype="text",
+                dims=["num_training_datasets"],
+                shape=[None],
+                quantity="?",
+            ),
+            NWBDatasetSpec(
+                name="configuration",
+                doc="The model's full configuration as one JSON object in a scalar text (no unit).",
+                dtype="text",
+            ),
+        ],
+    )
+
+
+def inferred_spike_rate_series() -> NWBGroupSpec:
+    """The type that holds the inferred rates of one run."""
+    return NWBGroupSpec(
+        neurodata_type_def="InferredSpikeRateSeries",
+        neurodata_type_inc="RoiResponseSeries",
+        doc=(
+            "Expected number of spikes per imaging frame and ROI, inferred from dF/F. Values sum to a "
+            "spike count; multiplied by the imaging rate they are spikes per second. Each run is a series "
+            "of its own name, so that several runs can stand side by side in one file."
+        ),
+        attributes=[
+            text_attribute(
+                "alignment",
+                "Frame that a value is written to: 'trained' (the frame the network was trained to "
+                "predict) or 'published' (one frame earlier, as the published Cascade software writes it).",
+            ),
+            text_attribute(
+                "threshold",
+                "What was done to small values: 'raw' (nothing, negative values occur), 'nonnegative' "
+                "(negative values set to 0) or 'single-spike' (values below 1/e of the peak of one "
+                "smoothed spike set to 0, except next to larger ones).",
+            ),
+            text_attribute(
+                "run_key",
+                "Hash over the inputs, the model and the parameters of the run; equal for equal runs.",
+            ),
+            text_attribute("run_parameters", "All parameters of the run as one JSON object."),
+        ],
+        datasets=[
+            *rate_datasets(),
+            *per_roi_datasets(),
+            NWBDatasetSpec(
+                name="source_provenance",
+                doc=(
+                    "Where the dF/F came from, as one JSON object in a scalar text (no unit), so that it "
+                    "can be found when no link is possible: object id and path of the source series, file "
+                    "name and, for archived data, dandiset, version, asset id and digest."
+                ),
+                dtype="text",
+            ),
+        ],
+        links=[
+            NWBLinkSpec(
+                name="model", target_type="SpikeInferenceModel", doc="The model that made the values."
+            ),
+            NWBLinkSpec(
+                name="source_series",
+                target_type="RoiResponseSeries",
+                doc="The dF/F series that the values were inferred from, if it is in the same file.",
+                quantity="?",
+            ),
+        ],
+    )
+
+
+def rate_datasets() -> list[NWBDatasetSpec]:
+    """Datasets of shape (time, ROI)."""
+    return [
+        NWBDatasetSpec(
+            name="data",
+            doc=(
+                "Expected number of spikes in each frame; may exceed 1. NaN where nothing could be inferred: "
+                "at the edges of the recording and around gaps in the source."
+            ),
+            dtype="float32",
+            dims=["num_times", "num_rois"],
+            shape=[None, None],
+            attributes=[
+                NWBAttributeSpec(
+                    name="unit",
+                    doc=f"Unit of the values after conversion; '{RATE_UNIT}' unless stated otherwise.",
+                    dtype="text",
+                    default_value=RATE_UNIT,
+                )
+            ],
+        ),
+        NWBDatasetSpec(
+            name="ensemble_std",
+            doc="Standard deviation of the output over the networks of the ensemble; NaN where data is NaN.",
+            dtype="float32",
+            dims=["num_times", "num_rois"],
+            shape=[None, None],
+            quantity="?",
+            attributes=[fixed_unit(RATE_UNIT)],
+        ),
+    ]
+
+
+def per_roi_datasets() -> list[NWBDatasetSpec]:
+    """Datasets with one entry per ROI, in the order of the series' columns."""
+    return [
+        NWBDatasetSpec(
+            name="noise_level",
+            doc="Noise level of each ROI's dF/F, computed with the recording's imaging rate; NaN if unknown.",
+            dtype="float32",
+            dims=["num_rois"],
+            shape=[None],
+            attributes=[fixed_unit(NOISE_UNIT)],
+        ),
+        NWBDatasetSpec(
+            name="model_noise_level",
+            doc="Noise level of the network, or given to the network, that served each ROI; NaN if none did.",
+            dtype="float32",
+            dims=["num_rois"],
+            shape=[None],
+            attributes=[fixed_unit(NOISE_UNIT)],
+        ),
+        NWBDatasetSpec(
+            name="valid_frames",
+            doc=(
+                "First frame with a value and the frame after the last one, per ROI, counted from 0; "
+                "equal if the ROI has no value."
+            ),
+            dtype="int64",
+            dims=["num_rois", "first, stop"],
+            shape=[None, 2],
+            attributes=[fixed_unit("frames")],
+        ),
+        NWBDatasetSpec(
+            name="roi_warnings",
+            doc="What a user of each ROI's values should know, in words (no unit); empty text if nothing.",
+            dtype="text",
+            dims=["num_rois"],
+            shape=[None],
+            quantity="?",
+        ),
+    ]
+
+
+def inferred_spikes_table() -> NWBGroupSpec:
+    """The type that holds discrete spike times."""
+    return NWBGroupSpec(
+        neurodata_type_def="InferredSpikesTable",
+        neurodata_type_inc="DynamicTable",
+        doc="Discrete spike times per ROI that explain inferred spike rates: one row per ROI.",
+        attributes=[
+            text_attribute("method", "How the spike times were found, in words."),
+            text_attribute("parameters", "All parameters of the method, seeds included, as one JSON object."),
+        ],
+        datasets=[
+            NWBDatasetSpec(
+                name="roi",
+                neurodata_type_inc="DynamicTableRegion",
+                doc="The ROI of the row, as a row of the table of ROIs (no unit).",
+                dims=["num_rois"],
+                shape=[None],
+            ),
+            NWBDatasetSpec(
+                name="spike_times",
+                neurodata_type_inc="VectorData",
+                doc="Spike times of each ROI, ascending, on the clock of all time series of the file.",
+                dtype="float64",
+                dims=["num_spikes"],
+                shape=[None],
+                attributes=[fixed_unit("seconds")],
+            ),
+            NWBDatasetSpec(
+                name="spike_times_index",
+                neurodata_type_inc="VectorIndex",
+                doc="Index of the last spike time of each row, plus one (no unit).",
+                dims=["num_rois"],
+                shape=[None],
+            ),
+            NWBDatasetSpec(
+                name="fit_error",
+                neurodata_type_inc="VectorData",
+                doc=(
+                    "Misfit of the spike times: the sum over the valid frames of the absolute difference "
+                    "between the smoothed spike train and the inferred rates, divided by the sum of the "
+                    "rates (a ratio, no unit); NaN if unknown."
+                ),
+                dtype="float32",
+                dims=["num_rois"],
+                shape=[None],
+            ),
+        ],
+        links=[
+            NWBLinkSpec(
+                name="rates",
+                target_type="InferredSpikeRateSeries",
+                doc="The inferred spike rates that the spike times explain, if they are in the same file.",
+                quantity="?",
+            )
+        ],
+    )
+
+
+def write_spec(folder: Path) -> None:
+    """Write the namespace and the types into ``folder``."""
+    namespace = NWBNamespaceBuilder(
+        name=NAME,
+        version=VERSION,
+        doc="NWB extension for spike rates and spike times inferred from calcium imaging",
+        author=["the nwb-cascade developers"],
+    )
+    namespace.include_namespace("core")
+    export_spec(
+        namespace,
+        [spike_inference_model(), inferred_spike_rate_series(), inferred_spikes_table()],
+        str(folder),
+    )
+
+
+if __name__ == "__main__":
+    write_spec(Path(sys.argv[1]) if len(sys.argv) > 1 else SPEC_FOLDER)
