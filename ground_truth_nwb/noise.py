@@ -1,0 +1,23 @@
+"""Noise level of one trace, for tables and for the simulator."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def noise_level(dff: NDArray[np.floating], imaging_rate: float) -> float:
+    """Estimate the noise level of one trace in % Hz^-1/2; NaN where no two neighbouring frames are finite.
+
+    ``100 * median(|dff[t+1] - dff[t]|) / sqrt(imaging_rate)`` (Rupprecht et al. 2021, Methods). The same
+    formula as ``nwb_cascade.noise``, which this package does not import; a test compares the two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise_level(np.array([0.0, 0.1, 0.0, 0.1]), 25.0)
+    2.0
+    """
+    steps = np.abs(np.diff(dff))
+    steps = steps[np.isfinite(steps)]
+    return float(100.0 * np.median(steps) / np.sqrt(imaging_rate)) if steps.size else float("nan")
