@@ -119,7 +119,9 @@ class ModelConfig:
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ModelFileError(f"Expected a model configuration as JSON, received text that fails: {error}.") from error
+            raise ModelFileError(
+                f"Expected a model configuration as JSON, received text that fails: {error}."
+            ) from error
         if not isinstance(values, dict) or values.pop("format", None) != CONFIG_FORMAT:
             raise ModelFileError(f"Expected a model configuration of format {CONFIG_FORMAT}.")
         names = {f.name for f in fields(cls)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def noise_level(dff: NDArray[np.floating], imaging_rate: float) -> NDArray[np.float32]:
+def noise_level(dff: NDArray[np.floating[Any]], imaging_rate: float) -> NDArray[np.float32]:
     """Estimate the noise level of every ROI from its frame-to-frame differences.
 
     ``100 * median(|dff[t+1] - dff[t]|) / sqrt(imaging_rate)`` in % Hz^-1/2 (Rupprecht et al. 2021, Methods).

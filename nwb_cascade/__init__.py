@@ -1,0 +1,45 @@
+"""Calibrated spike inference for calcium imaging, in NWB files and on DANDI.
+
+The public names below are loaded when they are first used, so that ``import nwb_cascade`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nwb_cascade.annotate import AnnotationResult, annotate
+    from nwb_cascade.inference import InferenceResult, infer
+    from nwb_cascade.models.library import installed_models, load_model
+    from nwb_cascade.nwb.discover import inspect
+
+__all__ = [
+    "AnnotationResult",
+    "InferenceResult",
+    "annotate",
+    "infer",
+    "inspect",
+    "installed_models",
+    "load_model",
+]
+
+_HOMES = {
+    "AnnotationResult": "nwb_cascade.annotate",
+    "InferenceResult": "nwb_cascade.inference",
+    "annotate": "nwb_cascade.annotate",
+    "infer": "nwb_cascade.inference",
+    "inspect": "nwb_cascade.nwb.discover",
+    "installed_models": "nwb_cascade.models.library",
+    "load_model": "nwb_cascade.models.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,281 @@
+"""Spike inference on arrays: select a model, run it, give calibrated expected spikes with what to know about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nwb_cascade.config import ModelConfig
+from nwb_cascade.engine import BlockResult, NetworkSet, infer_block, valid_bounds
+from nwb_cascade.errors import InputError
+from nwb_cascade.kernels import single_spike_amplitude, smooth, smoothing_kernel
+from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.library import installed_models, load_model
+from nwb_cascade.preparation import RoiWarning
+from nwb_cascade.selection import RATE_TOLERANCE, rate_mismatch, select_model
+from nwb_cascade.thresholds import THRESHOLDS, apply_threshold
+from nwb_cascade.traces import DffTraces
+
+BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class InferenceRun:
+    """A model made ready for one recording, with everything that decides the numbers.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    reason : str
+        Why this one, in words.
+    networks : NetworkSet
+        Its networks, callable.
+    imaging_rate : float
+        Rate of the recording, Hz.
+    indicator : str or None
+        Indicator that the model was told.
+    threshold : str
+        One of ``nwb_cascade.thresholds.THRESHOLDS``.
+    alignment : {"trained", "published"}
+        ``trained``: values stand at the frame that the network was trained for. ``published``: one frame earlier,
+        as Cascade writes them.
+    kernel, smoothing_s : str, float
+        Smoothing that the expected spikes carry.
+    """
+
+    model: Model
+    reason: str
+    networks: NetworkSet
+    imaging_rate: float
+    indicator: str | None
+    threshold: str
+    alignment: str
+    kernel: str
+    smoothing_s: float
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What, beside the traces, decides the numbers; JSON-able."""
+        return {
+            "model": self.model.config.name,
+            "weights_sha256": self.model.sha256,
+            "imaging_rate_hz": self.imaging_rate,
+            "indicator": self.indicator,
+            "threshold": self.threshold,
+            "alignment": self.alignment,
+            "kernel": self.kernel,
+            "smoothing_s": self.smoothing_s,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class InferenceResult:
+    """Expected spikes of a recording and how they came about.
+
+    Parameters
+    ----------
+    expected_spikes : numpy.ndarray
+        (n_rois, n_frames) float32, expected spike count per frame (times the imaging rate: spikes per second);
+        may exceed 1. NaN where the model gives no value.
+    ensemble_std : numpy.ndarray
+        (n_rois, n_frames) float32, sample standard deviation over the networks of the ensemble, before thresholds.
+    noise_levels : numpy.ndarray
+        (n_rois,) float32, % Hz^-1/2.
+    model_noise_levels : numpy.ndarray
+        (n_rois,) float32, noise level of the networks that were used; NaN where nothing was inferred.
+    valid_frames : numpy.ndarray
+        (n_rois, 2) int64, first frame with a value and one past the last; (0, 0) if there is none.
+    model : ModelConfig
+        The model.
+    model_sha256 : str
+        Hash of its weights.
+    reason : str
+        Why this model, in words.
+    parameters : mapping
+        What else decided the numbers.
+    warnings : tuple of RoiWarning
+        What to know about single ROIs.
+    """
+
+    expected_spikes: NDArray[np.float32]
+    ensemble_std: NDArray[np.float32]
+    noise_levels: NDArray[np.float32]
+    model_noise_levels: NDArray[np.float32]
+    valid_frames: NDArray[np.int64]
+    model: ModelConfig
+    model_sha256: str
+    reason: str
+    parameters: Mapping[str, Any]
+    warnings: tuple[RoiWarning, ...]
+
+
+def infer(
+    dff: ArrayLike,
+    imaging_rate: float,
+    *,
+    model: str | PathLike[str] | Model = "auto",
+    indicator: str | None = None,
+    threshold: str = "nonnegative",
+    legacy_alignment: bool = False,
+    kernel: str | None = None,
+    smoothing_s: float | None = None,
+    progress: Progress | None = None,
+) -> InferenceResult:
+    """Infer expected spikes from dF/F traces in memory.
+
+    Parameters
+    ----------
+    dff : array_like
+        (n_rois, n_frames), dF/F as a fraction (0.5 means 50 %); NaN marks missing frames.
+    imaging_rate : float
+        Rate of the recording, Hz.
+    model : str, path or Model
+        ``"auto"`` picks by rate and indicator; else the name of an installed model, the folder of a bundle or of
+        a published Cascade model, or a loaded model.
+    indicator : str, optional
+        Calcium indicator, in any usual spelling.
+    threshold : {"nonnegative", "raw", "single-spike"}
+        What is done with small and negative values, see ``nwb_cascade.thresholds``.
+    legacy_alignment : bool
+        Place values one frame early, as published by Cascade.
+    kernel, smoothing_s : str, float, optional
+        Smoothing of the result; only a ``conditional`` model can give another than its own.
+    progress : callable, optional
+        Called with the ROIs done and their total.
+
+    Returns
+    -------
+    InferenceResult
+
+    Raises
+    ------
+    InputError
+        If the traces, the rate or an option cannot be used.
+    NoModelError
+        If ``model="auto"`` and none fits the rate within 5 %.
+    ModelFileError
+        If the model's files are damaged.
+    """
+    traces = DffTraces.from_array(dff, imaging_rate)
+    run = prepare_run(
+        traces.imaging_rate,
+        model=model,
+        indicator=indicator,
+        threshold=threshold,
+        legacy_alignment=legacy_alignment,
+        kernel=kernel,
+        smoothing_s=smoothing_s,
+    )
+    blocks = list(infer_blocks(traces, run, progress=progress))
+
+    def joined(name: str, empty_shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
+        arrays = [getattr(block, name) for block in blocks]
+        return np.concatenate(arrays) if arrays else np.zeros(empty_shape, dtype)
+
+    return InferenceResult(
+        expected_spikes=joined("expected_spikes", (0, traces.n_frames), np.float32),
+        ensemble_std=joined("ensemble_std", (0, traces.n_frames), np.float32),
+        noise_levels=joined("noise_levels", (0,), np.float32),
+        model_noise_levels=joined("model_noise_levels", (0,), np.float32),
+        valid_frames=joined("valid_frames", (0, 2), np.int64),
+        model=run.model.config,
+        model_sha256=run.model.sha256,
+        reason=run.reason,
+        parameters=run.parameters,
+        warnings=tuple(warning for block in blocks for warning in block.warnings),
+    )
+
+
+def prepare_run(
+    imaging_rate: float,
+    *,
+    model: str | PathLike[str] | Model = "auto",
+    indicator: str | None = None,
+    threshold: str = "nonnegative",
+    legacy_alignment: bool = False,
+    kernel: str | None = None,
+    smoothing_s: float | None = None,
+) -> InferenceRun:
+    """Select and load a model for a recording; parameters and errors as for ``infer``."""
+    if threshold not in THRESHOLDS:
+        raise InputError(f"Expected a threshold mode out of {', '.join(THRESHOLDS)}, received {threshold!r}.")
+    loaded, reason = _load(model, imaging_rate, indicator)
+    config = loaded.config
+    own = (config.kernel, config.smoothing_s)
+    wanted = (kernel or config.kernel, config.smoothing_s if smoothing_s is None else float(smoothing_s))
+    if config.architecture != "conditional" and wanted != own:
+        raise InputError(
+            f"Expected the smoothing that {config.name} was trained for ({own[0]}, {own[1]:g} s), received "
+            f"{wanted[0]}, {wanted[1]:g} s; leave it out, or use a conditional model, which takes any."
+        )
+    if config.architecture == "conditional" and legacy_alignment:
+        raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
+    smoothing_kernel(*wanted, imaging_rate)
+    from nwb_cascade.networks.build import build_networks
+
+    networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=indicator)
+    alignment = "published" if legacy_alignment else "trained"
+    return InferenceRun(loaded, reason, networks, imaging_rate, indicator, threshold, alignment, *wanted)
+
+
+def infer_blocks(
+    traces: DffTraces, run: InferenceRun, *, progress: Progress | None = None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[BlockResult]:
+    """Infer ROI block by ROI block; memory depends on ``block_bytes``, not on the recording.
+
+    Yields results whose expected spikes are aligned and thresholded as the run asks.
+    """
+    smoother = None
+    if run.model.config.architecture == "conditional":
+        smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
+    for rois, dff in traces.blocks(block_bytes):
+        block = infer_block(dff, run.imaging_rate, run.networks, first_roi=rois.start, smooth=smoother)
+        yield _finished(block, run)
+        if progress is not None:
+            progress(rois.stop, traces.n_rois)
+
+
+def _load(model: str | PathLike[str] | Model, imaging_rate: float, indicator: str | None) -> tuple[Model, str]:
+    """The model and the reason for it."""
+    if model == "auto":
+        selection = select_model(installed_models(), imaging_rate, indicator)
+        return load_model(selection.config.name), selection.reason
+    loaded = model if isinstance(model, Model) else load_model(model)
+    low, high = loaded.config.model_rates_hz
+    reason = f"{loaded.config.name} was asked for."
+    if rate_mismatch(loaded.config, imaging_rate) > RATE_TOLERANCE:
+        trained = f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"
+        reason += f" It was trained for {trained}, the recording has {imaging_rate:g} Hz: expect wrong amplitudes."
+    return loaded, reason
+
+
+def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:
+    """Apply alignment and threshold to a block."""
+    expected, deviation = block.expected_spikes, block.ensemble_std
+    if run.alignment == "published":
+        expected, deviation = (_as_published(values, run.model.config) for values in (expected, deviation))
+    kernel = smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate)
+    dilation: int | None = int(run.smoothing_s * run.imaging_rate)
+    if run.alignment == "published" and dilation == 0:
+        dilation = None
+    expected = apply_threshold(
+        expected, run.threshold, spike_peak=single_spike_amplitude(kernel), dilation_frames=dilation
+    )
+    bounds = valid_bounds(np.isfinite(expected))
+    return replace(block, expected_spikes=expected, ensemble_std=deviation, valid_frames=bounds)
+
+
+def _as_published(values: NDArray[np.float32], config: ModelConfig) -> NDArray[np.float32]:
+    """Values one frame early, NaN in the first ``before_frames`` and last ``window_size - before_frames`` frames."""
+    published = np.full_like(values, np.nan)
+    first, last = config.before_frames, config.window_size - config.before_frames
+    published[:, first:-last] = values[:, first + 1 : values.shape[1] - last + 1]
+    return published
