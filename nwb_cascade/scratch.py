@@ -6,6 +6,7 @@ import errno
 import operator
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -57,6 +58,7 @@ class ScratchArray:
         if free < self.nbytes:
             raise self._no_room(free)
         self._file = tempfile.TemporaryFile(dir=self.directory, prefix="nwb-cascade-", buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         try:
             self._file.truncate(self.nbytes)
         except OSError as error:
@@ -75,20 +77,28 @@ class ScratchArray:
 
     def write_rows(self, start: int, rows: Any) -> None:
         """Write the traces ``start, start + 1, ...``: (n, n_frames), converted to float32."""
-        block = np.ascontiguousarray(rows, dtype=np.float32)
+        block = np.asarray(rows)
         if block.ndim != 2 or block.shape[1] != self.shape[1]:
             raise ValueError(f"Expected rows of shape (n, {self.shape[1]}), received {block.shape}.")
-        self._check_span(start, block.shape[0], self.shape[0], "rows")
-        self._write(start * self.shape[1], block)
+        self.write_block(start, 0, block)
 
     def write_columns(self, start: int, columns: Any) -> None:
         """Write the frames ``start, start + 1, ...`` of all traces: (n_rois, n), converted to float32."""
-        block = np.ascontiguousarray(columns, dtype=np.float32)
+        block = np.asarray(columns)
         if block.ndim != 2 or block.shape[0] != self.shape[0]:
             raise ValueError(f"Expected columns of shape ({self.shape[0]}, n), received {block.shape}.")
-        self._check_span(start, block.shape[1], self.shape[1], "columns")
-        for roi, row in enumerate(block):
-            self._write(roi * self.shape[1] + start, row)
+        self.write_block(0, start, block)
+
+    def write_block(self, first_roi: int, first_frame: int, block: NDArray[Any]) -> None:
+        """Write a rectangle (n, m) of traces ``first_roi, ...`` and frames ``first_frame, ...`` as float32."""
+        values = np.ascontiguousarray(block, dtype=np.float32)
+        self._check_span(first_roi, values.shape[0], self.shape[0], "ROIs")
+        self._check_span(first_frame, values.shape[1], self.shape[1], "frames")
+        if values.shape[1] == self.shape[1]:
+            self._write(first_roi * self.shape[1], values)
+            return
+        for roi, row in enumerate(values, first_roi):
+            self._write(roi * self.shape[1] + first_frame, row)
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         """Read ``[rois]`` or ``[rois, frames]``, each a slice or an integer, as a new float32 array."""
@@ -96,9 +106,7 @@ class ScratchArray:
         rois, one_roi = span(rois_key, self.shape[0])
         frames, one_frame = span(frames_key, self.shape[1])
         block = self._read_block(rois, frames)
-        result: NDArray[np.float32] = block[
-            0 if one_roi else slice(None), ..., 0 if one_frame else slice(None)
-        ]
+        result: NDArray[np.float32] = block[0 if one_roi else slice(None), ..., 0 if one_frame else slice(None)]
         return result
 
     def _read_block(self, rois: range, frames: range) -> NDArray[np.float32]:
@@ -119,9 +127,7 @@ class ScratchArray:
             while view:
                 count = self._file.readinto(view)
                 if not count:
-                    raise OSError(
-                        f"Scratch file in {self.directory}: expected {len(view)} more bytes, it ended."
-                    )
+                    raise OSError(f"Scratch file in {self.directory}: expected {len(view)} more bytes, it ended.")
                 view = view[count:]
 
     def _write(self, position: int, values: NDArray[np.float32]) -> None:
@@ -146,8 +152,8 @@ class ScratchArray:
 
     def _no_room(self, free: int) -> OSError:
         error = OSError(
-            f"Expected {self.nbytes / 1e6:.1f} MB of room in {self.directory} for a scratch file, but the disk is "
-            f"full ({free / 1e6:.1f} MB free): make room or name a folder on a larger disk (scratch_dir=, TMPDIR)."
+            f"Expected {self.nbytes / 1e6:.1f} MB of room in {self.directory} for a scratch file; the disk is "
+            f"full ({free / 1e6:.1f} MB free): make room or name another folder (scratch_dir=, TMPDIR)."
         )
         error.errno = errno.ENOSPC
         return error

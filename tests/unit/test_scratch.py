@@ -1,4 +1,5 @@
 import errno
+import gc
 import os
 import shutil
 
@@ -70,6 +71,22 @@ def test_no_file_stays_behind(tmp_path):
     assert scratch.closed
 
 
+def test_a_forgotten_array_deletes_its_file_without_a_warning():
+    scratch = ScratchArray(2, 2)
+    file = scratch._file
+    del scratch
+    gc.collect()
+    assert file.closed
+
+
+def test_a_block_in_the_middle_leaves_the_rest():
+    with ScratchArray(4, 6) as scratch:
+        scratch.write_block(1, 2, matrix(2, 3) + 1)
+        expected = np.zeros((4, 6), np.float32)
+        expected[1:3, 2:5] = matrix(2, 3) + 1
+        np.testing.assert_array_equal(scratch[:], expected)
+
+
 def test_it_closes_after_an_error(tmp_path):
     with pytest.raises(RuntimeError, match="boom"), ScratchArray(2, 2, tmp_path) as scratch:
         raise RuntimeError("boom")
@@ -78,9 +95,7 @@ def test_it_closes_after_an_error(tmp_path):
 
 def test_a_disk_without_room_is_named_before_any_work(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
-    with pytest.raises(
-        OSError, match=r"Expected 0\.4 MB of room in .* full \(0\.0 MB free\): make room"
-    ) as caught:
+    with pytest.raises(OSError, match=r"Expected 0\.4 MB of room in .* full \(0\.0 MB free\): make room") as caught:
         ScratchArray(100, 1000, tmp_path)
     assert caught.value.errno == errno.ENOSPC
 
@@ -90,7 +105,7 @@ def test_a_disk_that_fills_up_while_writing_is_named(tmp_path):
     scratch = ScratchArray(2, 3, tmp_path)
     scratch._file.close()
     scratch._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with scratch, pytest.raises(OSError, match=r"but the disk is full .*\(scratch_dir=, TMPDIR\)") as caught:
+    with scratch, pytest.raises(OSError, match=r"the disk is full .*\(scratch_dir=, TMPDIR\)") as caught:
         scratch.write_rows(0, matrix(2, 3))
     assert caught.value.errno == errno.ENOSPC
 
@@ -108,9 +123,9 @@ def test_pieces_of_another_shape_are_refused():
             scratch.write_rows(0, [[1, 2]])
         with pytest.raises(ValueError, match=r"Expected columns of shape \(2, n\), received \(2,\)"):
             scratch.write_columns(0, [1, 2])
-        with pytest.raises(IndexError, match="Expected rows within 0 to 2, received 1 to 3"):
+        with pytest.raises(IndexError, match="Expected ROIs within 0 to 2, received 1 to 3"):
             scratch.write_rows(1, matrix(2, 3))
-        with pytest.raises(IndexError, match="Expected columns within 0 to 3, received -1 to 1"):
+        with pytest.raises(IndexError, match="Expected frames within 0 to 3, received -1 to 1"):
             scratch.write_columns(-1, matrix(2, 2))
 
 
