@@ -23,6 +23,7 @@ from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import NetworkSet
 
 FOLDS = (8, 2)  # frames computed at once by the first and second convolution; measured, docs/benchmarks.md
+Shapes = tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]
 LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
 
 
@@ -54,9 +55,12 @@ class CascadeEnsemble:
         sizes = tuple(config.network["filter_sizes"])
         self.before = config.before_frames
         self.after = config.after_frames
-        self._n_steps = steps_after_pooling(config.window_size, sizes)
         self._window_size = config.window_size
-        self._weights = [_folded(member, self._n_steps) for member in members]
+        n_steps = steps_after_pooling(config.window_size, sizes)
+        self._weights = [_folded(member, n_steps) for member in members]
+        self._evaluate = compiled(
+            tuple(tuple((name, tuple(array.shape)) for name, array in member.items()) for member in self._weights)
+        )
 
     def __call__(
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
@@ -66,7 +70,7 @@ class CascadeEnsemble:
         # Two windows more than asked for cover what the folds and the even-length poolings leave over at the end.
         padding = 2 * FOLDS[0] + (-traces.shape[1]) % FOLDS[0]
         rows = np.pad(traces, ((0, 0), (0, padding)))
-        return np.asarray(_evaluate(tf.constant(rows), self._weights)[:, :, :n_out])
+        return np.asarray(self._evaluate(tf.constant(rows), self._weights)[:, :, :n_out])
 
 
 def cascade_networks(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]]) -> NetworkSet:
@@ -99,9 +103,19 @@ def _folded(member: Mapping[str, NDArray[np.float32]], n_steps: int) -> dict[str
     return {name: tf.constant(array) for name, array in arrays.items()}
 
 
-# Weights are arguments and the shape is open: one trace serves every noise level, model and recording.
-@tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+@cache
+def compiled(shapes: Shapes) -> Any:
+    """One compiled function for all ensembles whose weights have these shapes.
+
+    Weights are arguments and the rows' shape is open, so one compilation serves every noise level and recording.
+    """
+    rows = tf.TensorSpec((None, None), tf.float32)
+    members = [{name: tf.TensorSpec(shape, tf.float32) for name, shape in member} for member in shapes]
+    return tf.function(_evaluate, input_signature=(rows, members), autograph=False)
+
+
 def _evaluate(rows: tf.Tensor, members: list[dict[str, tf.Tensor]]) -> tf.Tensor:
+    """All networks of an ensemble over rows (n, frames): (members, n, about frames - window_size + 1)."""
     return tf.stack([_network(rows, member) for member in members])
 
 

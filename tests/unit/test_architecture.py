@@ -1,0 +1,142 @@
+"""The house stays as docs/architecture.md draws it: light to import, inner layers ignorant of outer ones."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "nwb_cascade"
+HEAVY = ("tensorflow", "keras", "pynwb", "h5py", "dask", "dandi", "matplotlib")
+LAYERS = {
+    "errors": 0,
+    "disk": 1,
+    "replace": 1,
+    "scratch": 1,
+    "traces": 1,
+    "config": 1,
+    "indicators": 1,
+    "noise": 2,
+    "dff": 2,
+    "kernels": 2,
+    "resampling": 2,
+    "preparation": 2,
+    "thresholds": 2,
+    "suite2p": 3,
+    "evaluation": 3,
+    "discrete": 3,
+    "screening": 3,
+    "selection": 3,
+    "engine": 4,
+    "models": 5,
+    "networks": 5,
+    "nwb": 5,
+    "dandi": 5,
+    "report": 5,
+    "spikefinder": 6,
+    "inference": 6,
+    "matrices": 6,
+    "stored_inference": 7,
+    "targets": 7,
+    "annotate": 8,
+    "archive": 9,
+    "cli": 10,
+    "__init__": 11,
+}
+STRANGERS = [("nwb", "dandi"), ("nwb", "networks"), ("dandi", "networks"), ("dandi", "nwb"), ("networks", "nwb")]
+KERAS_HOMES = ("networks", "spikefinder")
+
+
+def unit_of(path):
+    """First part of a module's name below the package."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Full names of everything that a module imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def own_imports():
+    """(importing unit, imported unit, file) for every import inside the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "nwb_cascade" and len(parts) > 1:
+                yield unit_of(path), parts[1], path
+
+
+def test_every_module_has_a_layer():
+    units = {unit_of(path) for path in PACKAGE.rglob("*.py")}
+    assert units <= set(LAYERS), f"give {sorted(units - set(LAYERS))} a place in LAYERS and in docs/architecture.md"
+
+
+def test_inner_layers_never_import_outer_ones():
+    wrong = [
+        f"{path.name} ({unit}) imports {imported}"
+        for unit, imported, path in own_imports()
+        if unit != imported and unit != "__init__" and LAYERS[imported] > LAYERS[unit]
+    ]
+    assert not wrong
+
+
+def test_no_import_is_relative():
+    wrong = [str(path) for path in PACKAGE.rglob("*.py") if any(name.startswith(".") for name in imports(path))]
+    assert not wrong
+
+
+def test_the_outside_worlds_do_not_know_each_other():
+    wrong = [str(path) for unit, imported, path in own_imports() if (unit, imported) in STRANGERS]
+    assert not wrong
+
+
+def test_only_networks_import_keras_and_tensorflow():
+    wrong = [
+        str(path)
+        for path in PACKAGE.rglob("*.py")
+        if unit_of(path) not in KERAS_HOMES
+        and any(name.split(".")[0] in ("keras", "tensorflow") for name in imports(path))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ["ground_truth_nwb", "ndx-spike-inference"])
+def test_the_other_packages_never_import_nwb_cascade(package):
+    root = PACKAGE.parent / package
+    wrong = [
+        str(path) for path in root.rglob("*.py") if any(name.split(".")[0] == "nwb_cascade" for name in imports(path))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "code", ["import nwb_cascade", "from nwb_cascade.cli import main; main(['--help'], standalone_mode=False)"]
+)
+def test_starts_without_heavy_packages(code):
+    probe = f"import sys\n{code}\nprint('loaded', [m for m in {HEAVY!r} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment())
+    assert run.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_import_costs_little_more_than_bare_python():
+    def fastest(code):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment())
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert fastest("import nwb_cascade") < 5 * fastest("pass")
+
+
+def environment():
+    """The environment of a subprocess that finds the checkout."""
+    return os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
