@@ -33,9 +33,7 @@ def text_attribute(name: str, doc: str, *, required: bool = True) -> NWBAttribut
 
 def fixed_unit(unit: str) -> NWBAttributeSpec:
     """The unit of a dataset that allows no other."""
-    return NWBAttributeSpec(
-        name="unit", doc=f"Unit of the values, fixed to '{unit}'.", dtype="text", value=unit
-    )
+    return NWBAttributeSpec(name="unit", doc=f"Unit of the values, fixed to '{unit}'.", dtype="text", value=unit)
 
 
 def spike_inference_model() -> NWBGroupSpec:
@@ -50,12 +48,8 @@ def spike_inference_model() -> NWBGroupSpec:
         ),
         attributes=[
             text_attribute("version", "Version of the model."),
-            text_attribute(
-                "family", "Family of methods that the model belongs to, e.g. 'cascade' or 'conditional'."
-            ),
-            text_attribute(
-                "architecture", "The network's architecture in words or by the name its software uses."
-            ),
+            text_attribute("family", "Family of methods that the model belongs to, e.g. 'cascade' or 'conditional'."),
+            text_attribute("architecture", "The network's architecture in words or by the name its software uses."),
             text_attribute(
                 "kernel",
                 "Shape of the kernel that smooths the spikes in the model's output: 'gaussian' (centred on "
@@ -165,9 +159,7 @@ def inferred_spike_rate_series() -> NWBGroupSpec:
             ),
         ],
         links=[
-            NWBLinkSpec(
-                name="model", target_type="SpikeInferenceModel", doc="The model that made the values."
-            ),
+            NWBLinkSpec(name="model", target_type="SpikeInferenceModel", doc="The model that made the values."),
             NWBLinkSpec(
                 name="source_series",
                 target_type="RoiResponseSeries",
@@ -310,6 +302,11 @@ def inferred_spikes_table() -> NWBGroupSpec:
     )
 
 
+def new_types() -> list[NWBGroupSpec]:
+    """The types of the namespace, each after those that it refers to."""
+    return [spike_inference_model(), inferred_spike_rate_series(), inferred_spikes_table()]
+
+
 def write_spec(folder: Path) -> None:
     """Write the namespace and the types into ``folder``."""
     namespace = NWBNamespaceBuilder(
@@ -319,11 +316,7 @@ def write_spec(folder: Path) -> None:
         author=["the nwb-cascade developers"],
     )
     namespace.include_namespace("core")
-    export_spec(
-        namespace,
-        [spike_inference_model(), inferred_spike_rate_series(), inferred_spikes_table()],
-        str(folder),
-    )
+    export_spec(namespace, new_types(), str(folder))
 
 
 if __name__ == "__main__":

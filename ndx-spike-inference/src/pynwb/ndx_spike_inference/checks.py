@@ -40,10 +40,7 @@ def check_shape(owner: str, field: str, data: Any, dims: str, expected: Shape, *
     shape = known_shape(data)
     if shape is None or (
         len(shape) == len(expected)
-        and all(
-            wanted is None or size is None or wanted == size
-            for wanted, size in zip(expected, shape, strict=True)
-        )
+        and all(wanted is None or size is None or wanted == size for wanted, size in zip(expected, shape, strict=True))
     ):
         return
     wanted_text = str(expected).replace("None", "any")
@@ -74,8 +71,7 @@ def check_sha256(owner: str, field: str, text: str) -> None:
     """Raise unless ``text`` is a SHA-256 in hexadecimal."""
     if SHA256_PATTERN.fullmatch(text) is None:
         raise ValueError(
-            f"{owner}: expected {field} as 64 lower-case hexadecimal digits, "
-            f"received {len(text)} characters: {text!r}."
+            f"{owner}: expected {field} as 64 lower-case hexadecimal digits, received {len(text)} characters: {text!r}."
         )
 
 

@@ -22,7 +22,7 @@ class SpikeInferenceModel(NWBDataInterface):
     ------
     ValueError
         If a new model's argument has a wrong shape, is outside its range or vocabulary, or is no JSON object.
-        Objects read from a file are not checked, so that any file can be read.
+        Objects read from a file are not checked.
     """
 
     __nwbfields__ = (
@@ -101,6 +101,4 @@ def _check_model(owner: str, values: dict[str, Any]) -> None:
         raise ValueError(f"{owner}: expected ensemble_size >= 1, received {values['ensemble_size']}.")
     rates = checks.in_memory(values["model_rates_hz"])
     if rates is not None and not 0 < rates[0] <= rates[1]:
-        raise ValueError(
-            f"{owner}: expected 0 < lowest <= highest in model_rates_hz, received {rates.tolist()}."
-        )
+        raise ValueError(f"{owner}: expected 0 < lowest <= highest in model_rates_hz, received {rates.tolist()}.")

@@ -43,7 +43,7 @@ class InferredSpikeRateSeries(RoiResponseSeries):
     ValueError
         If arrays of a new series disagree about the number of ROIs or frames, a word is not in its vocabulary
         or a text is no JSON object. Shapes that are unknown without reading data pass; objects read from a
-        file are not checked, so that any file can be read.
+        file are not checked.
     """
 
     __nwbfields__ = OWN_FIELDS
@@ -150,9 +150,7 @@ def _check_series(owner: str, values: dict[str, Any]) -> None:
     checks.check_shape(owner, "valid_frames", values["valid_frames"], "(n_rois, 2)", (n_rois, 2))
     checks.check_valid_frames(owner, values["valid_frames"], n_frames)
     if values["ensemble_std"] is not None:
-        checks.check_shape(
-            owner, "ensemble_std", values["ensemble_std"], "(n_frames, n_rois)", (n_frames, n_rois)
-        )
+        checks.check_shape(owner, "ensemble_std", values["ensemble_std"], "(n_frames, n_rois)", (n_frames, n_rois))
 
 
 def _check_data(owner: str, data: Any, rois: DynamicTableRegion) -> tuple[int | None, int | None]:

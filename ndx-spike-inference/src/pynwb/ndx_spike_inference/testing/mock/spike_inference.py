@@ -129,9 +129,7 @@ def mock_InferredSpikesTable(  # noqa: N802
     table = InferredSpikesTable(**(arguments | replaced))
     if "columns" not in replaced:
         for roi in range(len(plane_segmentation)):
-            table.add_row(
-                roi=roi, spike_times=[0.1 * (spike + 1) for spike in range(roi)], fit_error=0.25 * roi
-            )
+            table.add_row(roi=roi, spike_times=[0.1 * (spike + 1) for spike in range(roi)], fit_error=0.25 * roi)
     return _added(table, nwbfile)
 
 
