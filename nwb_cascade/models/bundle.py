@@ -1,15 +1,13 @@
 """The bundle: one folder per model with weights, configuration and their hashes.
 
 ``config.json`` holds a :class:`~nwb_cascade.config.ModelConfig`, ``weights.safetensors`` the arrays (a format
-that can be memory-mapped and cannot execute code), ``SHA256SUMS`` the hash of both, laid out as by ``sha256sum``.
+that can be memory-mapped and cannot execute code), ``SHA256SUMS`` the hash of both (as by ``sha256sum``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.templates import check_weights
+from nwb_cascade.replace import install, stamp, workplace
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -99,16 +98,13 @@ def save_bundle(
     files = {CONFIG_FILE: config.to_json().encode(), WEIGHTS_FILE: content}
     files[HASH_FILE] = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items()).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
-    try:
-        beside.mkdir()
+    before = stamp(target)
+    with workplace(target) as work:
+        prepared = work / target.name
+        prepared.mkdir()
         for name, data in files.items():
-            _write_synced(beside / name, data)
-        _sync_folder(beside)
-        _replace_folder(beside, target)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+            (prepared / name).write_bytes(data)
+        install(prepared, target, expected=before)
     return Model(config, _deserialise(content, target / WEIGHTS_FILE), _sha256(content), target)
 
 
@@ -172,9 +168,7 @@ def _recorded_hashes(folder: Path) -> dict[str, str]:
     lines = [line.split(maxsplit=1) for line in _read(path).decode(errors="replace").splitlines()]
     hashes = {line[1]: line[0].lower() for line in lines if len(line) == 2}
     if lacking := {CONFIG_FILE, WEIGHTS_FILE} - set(hashes):
-        raise ModelFileError(
-            f"Expected the hash of {' and '.join(sorted(lacking))} in {path}, which lacks it."
-        )
+        raise ModelFileError(f"Expected the hash of {' and '.join(sorted(lacking))} in {path}, which lacks it.")
     return hashes
 
 
@@ -218,39 +212,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelFileError(
-            f"Expected a model bundle, which has {path.name}; there is no {path}."
-        ) from error
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable; a no-op where folders cannot be opened (Windows)."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _replace_folder(source: Path, target: Path) -> None:
-    """Rename source to target; an earlier target steps aside, since a rename replaces empty folders only."""
-    aside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
-    if target.exists():
-        os.replace(target, aside)
-    try:
-        os.replace(source, target)
-    except OSError:
-        if aside.exists():
-            os.replace(aside, target)
-        raise
-    _sync_folder(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+        raise ModelFileError(f"Expected a model bundle, which has {path.name}; there is no {path}.") from error

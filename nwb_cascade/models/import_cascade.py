@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
-from nwb_cascade.models.archive import extract_flat
 from nwb_cascade.models.bundle import Model, load_bundle, make_model, save_bundle
 from nwb_cascade.models.library import bundle_folder
 from nwb_cascade.models.published_config import PublishedConfig, read_published_config, to_model_config
 from nwb_cascade.models.published_weights import READERS, Arrays
 from nwb_cascade.models.templates import network_shapes
+from nwb_cascade.models.unpack import extract_flat
 
 CONFIG_YAML = "config.yaml"
 _NETWORK_FILE = re.compile(r"_NoiseLevel_(\d+(?:\.\d+)?)_Ensemble_(\d+)\.(h5|pth)$")
@@ -35,7 +37,7 @@ def import_cascade(
     """Convert a published Cascade model to a bundle and install it.
 
     Where a model comes as ``.h5`` and as ``.pth``, the kind with more networks is read, ``.h5`` if equal (it
-    needs no PyTorch). Networks whose noise level the configuration does not list stay out, since Cascade never
+    needs no PyTorch). Networks of noise levels that the configuration does not list stay out: Cascade never
     uses them; levels without networks are dropped. Both are recorded in ``config.extra``.
 
     Parameters
@@ -117,7 +119,7 @@ def read_cascade_folder(
         **(origin or {}),
     }
     config = to_model_config(
-        published, name=name or published.name, noise_levels=levels, ensemble_size=size, extra=extra
+        published, name=published.name if name is None else name, noise_levels=levels, ensemble_size=size, extra=extra
     )
     return make_model(config, weights)
 
@@ -184,16 +186,30 @@ def _check_network(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], file: 
 
 
 def _install(model: Model, folder: Path, overwrite: bool) -> Model:
-    if folder.exists() and not overwrite:
-        installed = load_bundle(folder)
-        if installed.sha256 == model.sha256 and installed.config == model.config:
+    installed = _load_if_sound(folder)
+    if installed is not None and not overwrite:
+        if installed.sha256 == model.sha256 and _same_but_origin(installed.config, model.config):
             return installed
         raise FileExistsError(
             f"Another model named {model.config.name!r} is installed in {folder}; choose another name, "
             "remove it, or overwrite it (overwrite=True, --overwrite)."
         )
-    return save_bundle(folder, model.config, model.weights, overwrite=overwrite)
+    return save_bundle(folder, model.config, model.weights, overwrite=True)
 
 
-def _spell(levels: Any) -> str:
+def _load_if_sound(folder: Path) -> Model | None:
+    """Load what is installed; None where nothing is, or nothing usable: importing again repairs it."""
+    if not folder.exists():
+        return None
+    try:
+        return load_bundle(folder)
+    except ModelFileError:
+        return None
+
+
+def _same_but_origin(one: ModelConfig, other: ModelConfig) -> bool:
+    return replace(one, extra={}) == replace(other, extra={})
+
+
+def _spell(levels: Iterable[float]) -> str:
     return ", ".join(f"{level:g}" for level in levels)

@@ -66,7 +66,7 @@ def bundle_folder(name: str, into: str | os.PathLike[str] | None = None) -> Path
     """
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise ModelFileError(
-            f"Expected a model name of letters, digits and _ . + - (up to {MAX_NAME_LENGTH}), received {name!r}."
+            f"Expected a model name of up to {MAX_NAME_LENGTH} letters, digits and _.+-, received {name!r}."
         )
     return (user_models_folder() if into is None else Path(into)) / name
 
@@ -151,14 +151,16 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> str:
 def _scan(folder: Path, origin: Literal["user", "bundled"]) -> list[InstalledModel]:
     if not folder.is_dir():
         return []
-    visible = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
-    )
+    visible = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
     return [_entry(path, origin) for path in visible]
 
 
 def _entry(path: Path, origin: Literal["user", "bundled"]) -> InstalledModel:
     try:
-        return InstalledModel(path.name, path, origin, load_config(path))
+        config = load_config(path)
     except ModelFileError as error:
         return InstalledModel(path.name, path, origin, None, str(error))
+    if config.name != path.name:
+        problem = f"Expected the model {config.name!r} in a folder of that name, found it in {path}; rename that."
+        return InstalledModel(path.name, path, origin, None, problem)
+    return InstalledModel(path.name, path, origin, config)

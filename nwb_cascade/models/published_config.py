@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,14 +98,14 @@ def read_published_config(path: Path) -> PublishedConfig:
     """
     values = _load_yaml(path)
     read = _Reader(values, path)
-    return PublishedConfig(
+    published = PublishedConfig(
         name=str(read.value("model_name")),
         model_rate=read.number("sampling_rate"),
         smoothing_s=read.number("smoothing"),
         causal=bool(read.number("causal_kernel", default=0)),
         noise_levels=tuple(sorted(set(read.numbers("noise_levels")))),
         window_size=read.integer("windowsize"),
-        before_frac=read.fraction("before_frac"),
+        before_frac=read.number("before_frac"),
         network={
             "filter_sizes": read.integers("filter_sizes"),
             "filter_numbers": read.integers("filter_numbers"),
@@ -113,6 +114,12 @@ def read_published_config(path: Path) -> PublishedConfig:
         training_datasets=tuple(str(name) for name in read.sequence("training_datasets")),
         values=values,
     )
+    if not 0 <= published.before_frames < published.window_size:
+        raise ModelFileError(
+            f"Expected before_frac to place the output frame inside the window of {published.window_size} "
+            f"frames, received {published.before_frac} in {path}."
+        )
+    return published
 
 
 def to_model_config(
@@ -187,9 +194,7 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ModelFileError(f"Expected YAML in {path}, received text that fails: {error}.") from error
     if not isinstance(values, dict):
-        raise ModelFileError(
-            f"Expected the entries of a Cascade model in {path}, received {type(values).__name__}."
-        )
+        raise ModelFileError(f"Expected the entries of a Cascade model in {path}, received {type(values).__name__}.")
     return {str(key): _jsonable(value) for key, value in values.items()}
 
 
@@ -218,12 +223,6 @@ class _Reader:
             return default
         return self._to_number(key, self.value(key))
 
-    def fraction(self, key: str) -> float:
-        value = self.number(key)
-        if not 0 <= value <= 1:
-            raise ModelFileError(f"Expected {key} between 0 and 1, received {value} in {self.path}.")
-        return value
-
     def integer(self, key: str) -> int:
         return self._to_integer(key, self.number(key))
 
@@ -239,9 +238,12 @@ class _Reader:
 
     def _to_number(self, key: str, value: Any) -> float:
         try:
-            return float(value)
-        except (TypeError, ValueError) as error:
-            raise ModelFileError(f"Expected {key} as a number, received {value!r} in {self.path}.") from error
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ModelFileError(f"Expected {key} as a finite number, received {value!r} in {self.path}.")
+        return number
 
     def _to_integer(self, key: str, value: float) -> int:
         if not float(value).is_integer():

@@ -80,9 +80,7 @@ class NameFacts:
         if self.model_rate is not None and abs(self.model_rate - model_rate) > 1e-6:
             found.append(f"The name says {self.model_rate:g} Hz, the configuration {model_rate:g} Hz.")
         if self.smoothing_s is not None and abs(self.smoothing_s - smoothing_s) > 1e-3:
-            found.append(
-                f"The name says smoothing {self.smoothing_s:g} s, the configuration {smoothing_s:g} s."
-            )
+            found.append(f"The name says smoothing {self.smoothing_s:g} s, the configuration {smoothing_s:g} s.")
         if self.causal and not causal:
             found.append("The name says a causal kernel, the configuration a Gaussian one.")
         return found

@@ -69,7 +69,9 @@ def read_keras_weights(path: Path) -> Arrays:
                 for layer, name in zip(LAYERS, names, strict=True)
                 for kind, array in _keras_layer(group[name], path).items()
             }
-    except (OSError, KeyError, RuntimeError) as error:
+    except ModelFileError:
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelFileError(f"Expected a Keras model in HDF5, {path} cannot be read: {error}.") from error
 
 
@@ -100,10 +102,10 @@ def read_torch_weights(path: Path) -> Arrays:
     arrays: Arrays = {}
     for key, tensor in state.items():
         layer, _, kind = str(key).rpartition(".")
-        if layer not in TORCH_LAYERS or kind not in ("weight", "bias") or not hasattr(tensor, "numpy"):
+        if layer not in TORCH_LAYERS or kind not in ("weight", "bias") or not hasattr(tensor, "detach"):
             expected = "the layers conv1, conv2, conv3, dense1 and dense2"
             raise ModelFileError(f"Expected {expected} in {path}, received the entry {key!r}.")
-        values = np.asarray(tensor.numpy(), dtype=np.float32)
+        values = np.asarray(tensor.detach().numpy(), dtype=np.float32)
         name = "kernel" if kind == "weight" else "bias"
         arrays[f"{TORCH_LAYERS[layer]}/{name}"] = np.ascontiguousarray(values.T)
     return arrays
@@ -125,10 +127,8 @@ def _load_state(path: Path) -> Mapping[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(
-            f"Expected a PyTorch state dict, {path} cannot be read safely: {reason}"
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelFileError(f"Expected a PyTorch state dict, {path} cannot be read safely: {reason}") from error
     if not isinstance(state, Mapping):
         raise ModelFileError(f"Expected a PyTorch state dict in {path}, received {type(state).__name__}.")
     return state
@@ -138,9 +138,7 @@ def _keras_layer_order(file: Any, path: Path) -> list[str]:
     """Name the five layers with weights in the network's order, from the architecture stored in the file."""
     text = file.attrs.get("model_config")
     if text is None:
-        raise ModelFileError(
-            f"Expected the attribute model_config in {path}: it may hold weights only, not a model."
-        )
+        raise ModelFileError(f"Expected the attribute model_config in {path}: it may hold weights only, not a model.")
     layers = json.loads(text)["config"]["layers"]
     chain = [layer for layer in layers if layer["class_name"] != "InputLayer"]
     received = tuple((layer["class_name"], layer["config"].get("activation")) for layer in chain)
@@ -160,9 +158,7 @@ def _check_keras_layer(layer: Mapping[str, Any], path: Path) -> None:
         received = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         if received != expected:
             name = layer["config"]["name"]
-            raise ModelFileError(
-                f"Expected {key} {expected} of the layer {name}, received {received} in {path}."
-            )
+            raise ModelFileError(f"Expected {key} {expected} of the layer {name}, received {received} in {path}.")
 
 
 def _keras_layer(group: Any, path: Path) -> Arrays:

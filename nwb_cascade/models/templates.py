@@ -74,9 +74,7 @@ def network_shapes(window_size: int, network: Mapping[str, object]) -> Shapes:
             f"and filter_sizes {sizes}."
         )
     shapes: Shapes = {}
-    for index, (size, inputs, outputs) in enumerate(
-        zip(sizes, [1, *numbers], numbers, strict=False), start=1
-    ):
+    for index, (size, inputs, outputs) in enumerate(zip(sizes, [1, *numbers], numbers, strict=False), start=1):
         shapes[f"conv{index}/kernel"] = (size, inputs, outputs)
         shapes[f"conv{index}/bias"] = (outputs,)
     shapes["dense/kernel"] = (numbers[-1], dense_width)
@@ -161,7 +159,5 @@ def _positive_integers(network: Mapping[str, object], key: str, count: int) -> l
         or len(values) != count
         or not all(isinstance(value, int) and value > 0 for value in values)
     ):
-        raise ModelFileError(
-            f"Expected {key} of the network as {count} positive integer(s), received {values!r}."
-        )
+        raise ModelFileError(f"Expected {key} of the network as {count} positive integer(s), received {values!r}.")
     return list(values)

@@ -1,4 +1,4 @@
-"""Cascade's network on single windows in plain numpy: slow, obvious, independent of the product's evaluation."""
+"""Cascade's network on single windows in plain numpy: slow, obvious, independent of the dense evaluation."""
 
 from collections.abc import Mapping
 

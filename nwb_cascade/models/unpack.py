@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -45,23 +46,17 @@ def extract_flat(archive: Path, into: Path, *, wanted: Callable[[str], bool]) ->
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = _checked_entries(opened, archive)
-            chosen = [
-                entry
-                for entry in entries
-                if not entry.is_dir() and wanted(PurePosixPath(entry.filename).name)
-            ]
+            chosen = [entry for entry in entries if not entry.is_dir() and wanted(PurePosixPath(entry.filename).name)]
             _check_distinct(chosen, archive)
             return [_extract(opened, entry, into) for entry in chosen]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelFileError(f"Expected a zip archive, {archive} cannot be read: {error}.") from error
 
 
 def _checked_entries(opened: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
     entries = opened.infolist()
     if len(entries) > MAX_FILES:
-        raise ModelFileError(
-            f"Expected at most {MAX_FILES} files in an archive, {archive} has {len(entries)}."
-        )
+        raise ModelFileError(f"Expected at most {MAX_FILES} files in an archive, {archive} has {len(entries)}.")
     for entry in entries:
         _check_entry(entry, archive)
     total = sum(entry.file_size for entry in entries)
@@ -74,9 +69,7 @@ def _check_entry(entry: zipfile.ZipInfo, archive: Path) -> None:
     name = entry.filename
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-        raise ModelFileError(
-            f"{archive} has an entry that points outside the archive: {name!r}; nothing was unpacked."
-        )
+        raise ModelFileError(f"{archive} has an entry that points outside the archive: {name!r}; nothing was unpacked.")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise ModelFileError(f"{archive} has a symbolic link, {name!r}; nothing was unpacked.")
     if entry.flag_bits & 0x1:
