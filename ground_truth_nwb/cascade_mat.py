@@ -24,9 +24,7 @@ def list_cells(root: Path) -> list[Path]:
     """Return the MATLAB files below a folder, sorted by path; a LookupError if there are none."""
     found = sorted(path for path in root.rglob("*.mat") if path.is_file())
     if not found:
-        raise LookupError(
-            f"Expected .mat files below {root}, found none. Pass the folder that holds the data sets."
-        )
+        raise LookupError(f"Expected .mat files below {root}, found none. Pass the folder that holds the data sets.")
     return found
 
 
@@ -76,6 +74,7 @@ def read_cell(path: Path) -> Cell:
         animal_id=facts.animal_id,
         animal_basis=facts.animal_basis,
         indicator=facts.indicator,
+        session_date=facts.session_date,
         trials=tuple(trials),
         trial_numbers=tuple(numbers),
         cell_type=", ".join(sorted(cell_types)) or None,

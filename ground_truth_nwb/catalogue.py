@@ -20,7 +20,7 @@ class Dataset:
         Calcium indicator in one spelling (``"mixed"``: see the file names) and its family for choosing
         relatives.
     species, region, cell_type, expression, preparation : str or None
-        Species as a Latin name; the rest in the words of the publication.
+        Species as a Latin name, region of mice in the words of the Allen atlas (CCF) where it has one.
     n_cells : int or None
         Number of cells (files) as published.
     imaging_rate_hz : tuple of float or None
@@ -125,9 +125,7 @@ def load_catalogue() -> Catalogue:
     raw = json.loads(files("ground_truth_nwb").joinpath("catalogue.json").read_text(encoding="utf-8"))
     return Catalogue(
         datasets=tuple(_dataset(entry) for entry in raw["datasets"]),
-        sources=tuple(
-            Source(**{**entry, "references": tuple(entry["references"])}) for entry in raw["sources"]
-        ),
+        sources=tuple(Source(**{**entry, "references": tuple(entry["references"])}) for entry in raw["sources"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,11 +88,7 @@ class Trial:
         """Frames per second: one over the mean interval between neighbouring frames, gaps left out."""
         intervals = np.diff(self.time_s)
         regular = intervals[intervals < GAP_FACTOR * np.median(intervals)]
-        return (
-            float(1.0 / regular.mean())
-            if regular.size < intervals.size
-            else (self.n_frames - 1) / self.duration_s
-        )
+        return float(1.0 / regular.mean()) if regular.size < intervals.size else (self.n_frames - 1) / self.duration_s
 
     def valid(self) -> Trial:
         """Return the trial from its first valid frame on; all spikes are kept."""
@@ -101,9 +98,7 @@ class Trial:
     def n_spikes_imaged(self) -> int:
         """Count the spikes in the imaged time, which reaches half an interval beyond its outer frames."""
         half = 0.5 / self.imaging_rate
-        inside = (self.spike_times_s >= self.time_s[0] - half) & (
-            self.spike_times_s <= self.time_s[-1] + half
-        )
+        inside = (self.spike_times_s >= self.time_s[0] - half) & (self.spike_times_s <= self.time_s[-1] + half)
         return int(np.count_nonzero(inside))
 
 
@@ -150,10 +145,17 @@ class Cell:
         In the order of the source; ``trial_numbers`` holds their positions there.
     dropped, notes : tuple of Remark
         What was left out, and what was kept although it is unusual.
-    cell_type : str or None
-        As the source says it.
+    cell_type, species, region, subject_age : str or None
+        As the source says it; None where it does not, then the catalogue's fact about the data set counts.
+    session_date : datetime.date or None
+        Day of the recording, where the source tells.
+    spike_resolution_s : float
+        Smallest difference of two spike times that the source can tell, s.
     source_file, source_sha256 : str
-        Name and SHA-256 of the file that was read; empty for simulated cells.
+        Name and SHA-256 of the file that was read (of the files, one after the other, where they come as a
+        pair); empty for simulated cells.
+    cells_in_source : int
+        How many cells that source holds.
     """
 
     dataset: str
@@ -164,18 +166,23 @@ class Cell:
     trial_numbers: tuple[int, ...] = ()
     animal_basis: str = "unknown"
     cell_type: str | None = None
+    species: str | None = None
+    region: str | None = None
+    subject_age: str | None = None
+    session_date: date | None = None
+    spike_resolution_s: float = 1e-4
     dropped: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
     source_file: str = ""
     source_sha256: str = ""
+    cells_in_source: int = 1
 
     def __post_init__(self) -> None:
         if not self.trial_numbers:
             object.__setattr__(self, "trial_numbers", tuple(range(len(self.trials))))
         if len(self.trial_numbers) != len(self.trials):
             raise ValueError(
-                f"Expected one trial number for each of {len(self.trials)} trials, received "
-                f"{len(self.trial_numbers)}."
+                f"Expected one trial number for each of {len(self.trials)} trials, received {len(self.trial_numbers)}."
             )
 
     @property

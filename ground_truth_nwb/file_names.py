@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePath
 
 from ground_truth_nwb.catalogue import Dataset, find_dataset
@@ -17,6 +18,8 @@ ANIMAL_PATTERNS = {
     "khan2018": (re.compile(r"CAttached([A-Za-z]+\d+)_"), "{0}", "preparation in the file name"),
 }
 INDICATOR_IN_NAME = re.compile(r"_(j?GCaMP\d\w?|XCaMPgf)_", re.IGNORECASE)
+DATED_RULES = ("date-and-fish", "date")
+DATE = re.compile(r"_(\d{2})(\d{2})(\d{2})_")
 SPELLINGS = {"xcampgf": "XCaMP-Gf"}
 
 
@@ -29,6 +32,7 @@ class NameFacts:
     animal_id: str
     animal_basis: str
     indicator: str
+    session_date: date | None
 
 
 def parse_name(path: PurePath) -> NameFacts:
@@ -53,6 +57,7 @@ def parse_name(path: PurePath) -> NameFacts:
         animal_id=animal_id or f"{dataset_id}-{cell_id}",
         animal_basis=basis,
         indicator=_indicator(stem, dataset),
+        session_date=_session_date(stem, dataset),
     )
 
 
@@ -64,6 +69,12 @@ def _animal(stem: str, dataset: Dataset | None) -> tuple[str, str]:
     pattern, form, basis = ANIMAL_PATTERNS[rule]
     match = pattern.search(stem)
     return (form.format(*match.groups()), basis) if match else ("", "unknown")
+
+
+def _session_date(stem: str, dataset: Dataset | None) -> date | None:
+    """Return the day in file names that hold one (year, month, day, two digits each)."""
+    match = DATE.search(stem) if dataset is not None and dataset.animal_rule in DATED_RULES else None
+    return date(2000 + int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def _indicator(stem: str, dataset: Dataset | None) -> str:

@@ -85,6 +85,7 @@ def simulate_cell(
         animal_id=f"sim-{cell_id}",
         animal_basis="simulated",
         indicator=indicator,
+        species="Mus musculus",
         trials=tuple(trials),
     )
 
@@ -139,9 +140,7 @@ def simulate_population(
     return dff, spike_times
 
 
-def simulate_spikes(
-    rng: np.random.Generator, *, duration_s: float, firing_rate_hz: float
-) -> NDArray[np.float64]:
+def simulate_spikes(rng: np.random.Generator, *, duration_s: float, firing_rate_hz: float) -> NDArray[np.float64]:
     """Simulate ascending spike times in [0, duration_s): bursts whose rate drifts, with a refractory time.
 
     The expected number of spikes is ``firing_rate_hz * duration_s`` up to what the refractory time takes
@@ -249,9 +248,7 @@ def _frame_times(
     return np.arange(n_frames) / imaging_rate + (jitter if jitter_s > 0 else 0.0)
 
 
-def _slow_noise(
-    rng: np.random.Generator, time_s: NDArray[np.float64], correlation_s: float
-) -> NDArray[np.float64]:
+def _slow_noise(rng: np.random.Generator, time_s: NDArray[np.float64], correlation_s: float) -> NDArray[np.float64]:
     """Return noise of unit variance whose correlation falls to 1/e within ``correlation_s``."""
     from scipy.signal import lfilter, lfiltic
 

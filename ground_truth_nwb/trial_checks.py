@@ -66,12 +66,9 @@ class _Frames:
         n_common = min(n_times, n_values)
         if n_times != n_values:
             text = (
-                f"Trial {self.number} has {n_values} dF/F values and {n_times} times; the first {n_common} "
-                "were kept."
+                f"Trial {self.number} has {n_values} dF/F values and {n_times} times; the first {n_common} were kept."
             )
-            self.dropped.append(
-                Remark("frames-unpaired", text, self.number, max(n_times, n_values) - n_common)
-            )
+            self.dropped.append(Remark("frames-unpaired", text, self.number, max(n_times, n_values) - n_common))
         self.times, self.dff = self.times[:n_common], self.dff[:n_common]
 
     def drop(self, bad: NDArray[np.bool_], code: str, what: str) -> None:
@@ -106,9 +103,7 @@ def _clean_spikes(spikes: NDArray[np.float64], number: int) -> tuple[NDArray[np.
     finite = spikes[np.isfinite(spikes)]
     remarks = []
     if finite.size < spikes.size:
-        text = (
-            f"{spikes.size - finite.size} of {spikes.size} spike entries of trial {number} are padding (NaN)."
-        )
+        text = f"{spikes.size - finite.size} of {spikes.size} spike entries of trial {number} are padding (NaN)."
         remarks.append(Remark("spikes-padded", text, number, spikes.size - finite.size))
     disorder = int(np.count_nonzero(np.diff(finite) < 0))
     if disorder:
@@ -117,9 +112,7 @@ def _clean_spikes(spikes: NDArray[np.float64], number: int) -> tuple[NDArray[np.
     return np.sort(finite), remarks
 
 
-def _first_valid_frame(
-    times: NDArray[np.float64], dff: NDArray[np.float32], number: int
-) -> tuple[int, list[Remark]]:
+def _first_valid_frame(times: NDArray[np.float64], dff: NDArray[np.float32], number: int) -> tuple[int, list[Remark]]:
     """Count the frames at the beginning that show a closed shutter or zero padding."""
     limit = min(int(np.searchsorted(times, times[0] + MAX_DARK_SECONDS)), dff.size // 2)
     rest = dff[max(limit, 1) :]
@@ -147,9 +140,7 @@ def _unusual(trial: Trial, number: int) -> list[Remark]:
     remarks = []
     outside = trial.spike_times_s.size - trial.n_spikes_imaged()
     if outside:
-        text = (
-            f"{outside} of {trial.spike_times_s.size} spikes of trial {number} lie outside the imaged time."
-        )
+        text = f"{outside} of {trial.spike_times_s.size} spikes of trial {number} lie outside the imaged time."
         remarks.append(Remark("spikes-outside-imaging", text, number, outside))
     largest = float(np.nanpercentile(np.abs(trial.valid().dff), 99))
     if largest > IMPLAUSIBLE_DFF:

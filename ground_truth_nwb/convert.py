@@ -1,0 +1,169 @@
+"""Convert folders of ground truth to one dandiset: resumable, parallel, one bad file never stops the others."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ground_truth_nwb.cell_summary import CellSummary
+from ground_truth_nwb.cells import Remark
+from ground_truth_nwb.nwb_build import CONVERTER_VERSION
+from ground_truth_nwb.nwb_read import read_source_record
+from ground_truth_nwb.sources import SourceFile, find_sources
+from ground_truth_nwb.write import write_cell, write_dandiset_file
+
+DANDISET_NAME = "Ground truth for spike inference"
+DANDISET_DESCRIPTION = (
+    "Calcium imaging and spikes of the same cells, converted from published data sets. Each file names its "
+    "source, "
+    "the publication to cite and the terms, what was dropped and what is unusual."
+)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one cell, or of a source that could not be converted.
+
+    Parameters
+    ----------
+    source : str
+        Path of the source file.
+    status : str
+        ``"written"``, ``"kept"`` (the same source was converted before) or ``"failed"``.
+    path : str or None
+        The NWB file.
+    dataset, cell_id, animal_id : str or None
+        Names of the cell; None for a failed source.
+    summary : CellSummary or None
+        Its figures.
+    dropped, notes : tuple of Remark
+        What was left out, and what is unusual.
+    error, details : str or None
+        What went wrong, in one line and as a traceback.
+    """
+
+    source: str
+    status: str
+    path: str | None = None
+    dataset: str | None = None
+    cell_id: str | None = None
+    summary: CellSummary | None = None
+    dropped: tuple[Remark, ...] = field(default=())
+    notes: tuple[Remark, ...] = field(default=())
+    error: str | None = None
+    details: str | None = None
+
+
+def convert(
+    source_root: Path, target: Path, *, workers: int = 1, progress: Progress | None = None
+) -> tuple[Outcome, ...]:
+    """Convert all ground truth below a folder to NWB files in a dandiset folder.
+
+    A source is kept as it is when all its cells are there already, from a file with the same SHA-256 and the
+    same version of this converter; so an interrupted run goes on where it stopped. Any other failure than a
+    missing source folder or a target that cannot be written becomes an Outcome.
+
+    Parameters
+    ----------
+    source_root : pathlib.Path
+        Folder with MATLAB files, Spikefinder pairs or NWB files, or one such file.
+    target : pathlib.Path
+        Folder of the dandiset, created if it is missing.
+    workers : int
+        Number of processes; 1 converts in this one.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each source.
+
+    Returns
+    -------
+    tuple of Outcome
+        In the order of the sources.
+
+    Raises
+    ------
+    LookupError
+        If there is no ground truth below the folder.
+    OSError
+        If the target cannot be written.
+    """
+    sources = find_sources(source_root)
+    write_dandiset_file(target, name=DANDISET_NAME, description=DANDISET_DESCRIPTION)
+    present = _records_by_hash(target)
+    outcomes: dict[int, tuple[Outcome, ...]] = {}
+
+    def report() -> None:
+        if progress is not None:
+            progress(len(outcomes), len(sources))
+
+    if workers <= 1:
+        for position, source in enumerate(sources):
+            outcomes[position] = convert_source(source, target, present)
+            report()
+    else:
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            jobs: dict[Future[tuple[Outcome, ...]], int] = {
+                pool.submit(convert_source, source, target, present): position
+                for position, source in enumerate(sources)
+            }
+            for job in as_completed(jobs):
+                outcomes[jobs[job]] = _result(job, sources[jobs[job]])
+                report()
+    return tuple(outcome for position in range(len(sources)) for outcome in outcomes[position])
+
+
+def convert_source(
+    source: SourceFile, target: Path, present: dict[str, list[tuple[str, dict[str, Any]]]]
+) -> tuple[Outcome, ...]:
+    """Convert one source, or keep what is there; ``present`` lists (path, record) of files by the source's SHA-256."""
+    try:
+        there = present.get(source.sha256(), [])
+        if there and len(there) == there[0][1]["cells_in_source"]:
+            return tuple(_outcome(source, "kept", path, record) for path, record in there)
+        written = []
+        for cell in source.read():
+            path = write_cell(cell, target)
+            written.append(_outcome(source, "written", str(path), read_source_record(path)))
+        return tuple(written)
+    except Exception as error:  # one file's failure must not stop the others; it is recorded with its traceback
+        return (_failure(source, error),)
+
+
+def _records_by_hash(target: Path) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """List what this version of the converter has written into the target before."""
+    present: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for path in sorted(target.glob("sub-*/sub-*.nwb")):
+        record = read_source_record(path)
+        if record.get("converter_version") == CONVERTER_VERSION and record.get("source_sha256"):
+            present.setdefault(record["source_sha256"], []).append((str(path), record))
+    return present
+
+
+def _outcome(source: SourceFile, status: str, path: str, record: dict[str, Any]) -> Outcome:
+    """Describe a converted cell with the record in its file."""
+    return Outcome(
+        source=str(source.path),
+        status=status,
+        path=path,
+        dataset=record["dataset"],
+        cell_id=record["cell_id"],
+        summary=CellSummary(**record["summary"]),
+        dropped=tuple(Remark(**remark) for remark in record["dropped"]),
+        notes=tuple(Remark(**remark) for remark in record["notes"]),
+    )
+
+
+def _failure(source: SourceFile, error: BaseException) -> Outcome:
+    """Describe a source that could not be converted."""
+    details = "".join(traceback.format_exception(error))
+    return Outcome(str(source.path), "failed", error=f"{type(error).__name__}: {error}", details=details)
+
+
+def _result(job: Future[tuple[Outcome, ...]], source: SourceFile) -> tuple[Outcome, ...]:
+    """Return a worker's outcomes; a worker that died is a failure of its source."""
+    error = job.exception()
+    return job.result() if error is None else (_failure(source, error),)
