@@ -72,6 +72,11 @@ class CascadeEnsemble:
         rows = np.pad(traces, ((0, 0), (0, padding)))
         return np.asarray(self._evaluate(tf.constant(rows), self._weights)[:, :, :n_out])
 
+    @property
+    def n_compilations(self) -> int:
+        """How often the function that this ensemble shares with its likes has been compiled."""
+        return int(self._evaluate.experimental_get_tracing_count())
+
 
 def cascade_networks(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]]) -> NetworkSet:
     """Arrange a bundle's weights as one ensemble per noise level, each made when it is first needed."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nwb_cascade.engine import infer_block
-from nwb_cascade.networks.cascade import cascade_networks, fold_kernel
+from nwb_cascade.networks.cascade import cascade_networks, compiled, fold_kernel
 from tests.support.networks import cascade_config, cascade_weights, windowed_cascade
 
 SIZES = [
@@ -51,12 +51,11 @@ def test_folded_kernel_convolves_alike(width, fold):
 
 
 def test_noise_levels_and_recordings_of_any_length_share_one_compilation():
+    compiled.cache_clear()
     config = cascade_config(noise_levels=(2.0, 4.0, 6.0))
     networks = cascade_networks(config, cascade_weights(config))
     rng = np.random.default_rng(0)
     for n_frames in (60, 700, 3000):
         scales = np.array([[0.05], [0.2], [0.5]])
         infer_block((scales * rng.normal(size=(3, n_frames))).astype(np.float32), 30.0, networks)
-    functions = {networks.ensemble(level)._evaluate for level in config.noise_levels}
-    (function,) = functions
-    assert function.experimental_get_tracing_count() == 1
+    assert [networks.ensemble(level).n_compilations for level in config.noise_levels] == [1, 1, 1]
