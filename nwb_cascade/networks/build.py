@@ -32,10 +32,9 @@ def build_networks(
         Canonical name of the recording's indicator, None if unknown; likewise.
     """
     if config.architecture == "conditional":
-        from nwb_cascade.networks.conditional import build_conditional
+        from nwb_cascade.networks.conditional_ensemble import conditional_networks
 
-        ensemble = build_conditional(config, weights, imaging_rate=imaging_rate, indicator=indicator)
-        return NetworkSet((), config.ensemble_size, lambda _level: ensemble)
+        return conditional_networks(config, weights, imaging_rate=imaging_rate, indicator=indicator)
     from nwb_cascade.networks.cascade import cascade_networks
 
     return cascade_networks(config, weights)
