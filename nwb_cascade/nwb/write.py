@@ -1,0 +1,278 @@
+"""Add one run of spike inference to an NWB file: the model, the rates, and what made them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import ndx_spike_inference as ndx
+import numpy as np
+from numpy.typing import NDArray
+from pynwb import NWBFile, ProcessingModule
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.config import ModelConfig
+from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.provenance import SOFTWARE, software_version
+from nwb_cascade.nwb.storage import Report, appending, compressed
+from nwb_cascade.traces import TraceArray
+
+DEFAULT_MODULE = "ophys"
+DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """One run as it is stored.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run and of its series in the file.
+    source_object_id : str
+        Identifies the dF/F series in the file.
+    config : ModelConfig
+        The model.
+    weights_sha256 : str
+        Hash of its weights.
+    expected_spikes, ensemble_std : TraceArray
+        (n_rois, n_frames) float32, spikes per frame, NaN where nothing was inferred; stored time first. Without
+        ``ensemble_std`` none is stored.
+    noise_levels, model_noise_levels : numpy.ndarray
+        (n_rois,) float32, % Hz^-1/2: of the traces, and of the networks that were used (NaN: none).
+    valid_frames : numpy.ndarray
+        (n_rois, 2) int64, first frame with a value and one past the last.
+    roi_warnings : tuple of str
+        One text per ROI, empty if there is nothing to say.
+    imaging_rate : float
+        Hz; stored only if the source series has neither a rate nor timestamps.
+    alignment : {"trained", "published"}
+        Frame that a value is written to.
+    threshold : {"raw", "nonnegative", "single-spike"}
+        What was done to small values.
+    run_key : str
+        Hash of inputs, model and parameters.
+    run_parameters, source_provenance : str
+        JSON objects as text.
+    """
+
+    name: str
+    source_object_id: str
+    config: ModelConfig
+    weights_sha256: str
+    expected_spikes: TraceArray
+    ensemble_std: TraceArray | None
+    noise_levels: NDArray[np.float32]
+    model_noise_levels: NDArray[np.float32]
+    valid_frames: NDArray[np.int64]
+    roi_warnings: tuple[str, ...]
+    imaging_rate: float
+    alignment: str
+    threshold: str
+    run_key: str
+    run_parameters: str
+    source_provenance: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run goes in a file and what is there already.
+
+    ``object_path`` is the path of the run's series, ``taken_by`` the type of an object that has this name already
+    (None if it is free), ``run_key`` that object's key if it is a run.
+    """
+
+    object_path: str
+    taken_by: str | None = None
+    run_key: str | None = None
+
+
+def place_of(nwbfile: NWBFile, source_object_id: str, name: str) -> Place:
+    """Tell where a run of this name would go: into the processing module of its source, else into ``ophys``."""
+    module = _module_of(source_series(nwbfile, source_object_id))
+    path = f"/processing/{module}/{name}"
+    existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
+    if existing is None:
+        return Place(path)
+    key = existing.run_key if isinstance(existing, ndx.InferredSpikeRateSeries) else None
+    return Place(path, type(existing).__name__, key)
+
+
+def source_series(nwbfile: NWBFile, object_id: str) -> RoiResponseSeries:
+    """Return the series of ROI traces with this object id.
+
+    Raises
+    ------
+    InputError
+        If the file holds none.
+    """
+    series = nwbfile.objects.get(object_id)
+    if not isinstance(series, RoiResponseSeries):
+        raise InputError(f"Expected a RoiResponseSeries with object id {object_id}, the file holds none.")
+    return series
+
+
+def check_run_name(name: str) -> None:
+    """Raise InputError unless a text can be the name of an NWB object."""
+    if not name.strip() or re.search(r"[/:]", name):
+        raise InputError(f"Expected a run name that is not empty and has no '/' or ':', received {name!r}.")
+
+
+def require_free(place: Place, *, overwrite: bool) -> None:
+    """Raise unless a run may be stored at a place: it is free, or holds a run that may be replaced.
+
+    Raises
+    ------
+    NameTakenError
+        If an object has this name already.
+    """
+    if place.taken_by is None or (overwrite and place.run_key is not None):
+        return
+    what = "a run made from other inputs" if place.run_key is not None else f"a {place.taken_by}"
+    remedy = "Choose another with --run-name" + (", or replace it with --overwrite" if place.run_key else "")
+    raise NameTakenError(f"The name {place.object_path} is taken by {what}. {remedy}.")
+
+
+def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Report | None = None) -> str:
+    """Add a run to an NWB file, HDF5 or Zarr, in place.
+
+    Meant for a copy that nobody else has open: a run that dies here leaves the copy half written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        NWB file; everything else in it stays as it is.
+    record : RunRecord
+        The run. Matrices are read and stored a few ROIs at a time.
+    overwrite : bool
+        Replace a run of the same name. Objects of other types are never replaced.
+    progress : callable, optional
+        Called with (ROIs stored, ROIs in all); a stored ``ensemble_std`` counts its ROIs as well.
+
+    Returns
+    -------
+    str
+        Object path of the new series.
+
+    Raises
+    ------
+    NameTakenError
+        If the name is taken and may not be replaced.
+    InputError
+        If the source series is not in the file.
+    """
+    with open_nwb(path) as (nwbfile, _):
+        place = place_of(nwbfile, record.source_object_id, record.name)
+    require_free(place, overwrite=overwrite)
+    remove = [place.object_path] if place.taken_by else []
+    with appending(path, remove=remove, generator=(SOFTWARE, software_version())) as (nwbfile, io):
+        source = source_series(nwbfile, record.source_object_id)
+        module = _module(nwbfile, _module_of(source))
+        model = _stored_model(module, record) or _add_model(module, record)
+        module.add(_rates(record, source, model, path, progress))
+        if nwbfile.was_generated_by is None:
+            nwbfile.was_generated_by = [[SOFTWARE, software_version()]]
+            nwbfile.set_modified()
+        io.write(nwbfile)
+    return place.object_path
+
+
+def _module_of(source: RoiResponseSeries) -> str:
+    """Name of the processing module that a series lies in, else of the one where results go by default."""
+    ancestor = source.get_ancestor("ProcessingModule")
+    return DEFAULT_MODULE if ancestor is None else str(ancestor.name)
+
+
+def _module(nwbfile: NWBFile, name: str) -> ProcessingModule:
+    if name in nwbfile.processing:
+        return nwbfile.processing[name]
+    return nwbfile.create_processing_module(name, DEFAULT_MODULE_DESCRIPTION)
+
+
+def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel | None:
+    """Return the same model if an earlier run has stored it."""
+    for model in module.data_interfaces.values():
+        if (
+            isinstance(model, ndx.SpikeInferenceModel)
+            and model.weights_sha256 == record.weights_sha256
+            and model.configuration == record.config.to_json()
+        ):
+            return model
+    return None
+
+
+def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel:
+    """Store the model; a name that another model has gets the start of the weights' hash behind it."""
+    config = record.config
+    name = re.sub(r"[/:]", "_", config.name)
+    if name in module.data_interfaces:
+        name = f"{name}_{record.weights_sha256[:8]}"
+    low, high = config.model_rates_hz
+    model = ndx.SpikeInferenceModel(
+        name=name,
+        version=config.version,
+        family=str(config.extra.get("family", config.architecture)),
+        architecture=config.architecture,
+        kernel=config.kernel,
+        smoothing_s=float(config.smoothing_s),
+        ensemble_size=config.ensemble_size,
+        weights_sha256=record.weights_sha256,
+        software_name=SOFTWARE,
+        software_version=software_version(),
+        description=_description(config),
+        model_rates_hz=np.array([low, high], np.float64),
+        noise_levels=np.array(config.noise_levels, np.float64),
+        configuration=config.to_json(),
+        training_datasets=list(config.training_datasets) or None,
+        license=config.licence or None,
+        citation=config.citation or None,
+    )
+    module.add(model)
+    return model
+
+
+def _description(config: ModelConfig) -> str:
+    low, high = config.model_rates_hz
+    rates = f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"
+    indicators = f" of {', '.join(config.indicators)}" if config.indicators else ""
+    return f"Infers expected spikes per frame from dF/F{indicators} recorded at {rates}."
+
+
+def _rates(
+    record: RunRecord,
+    source: RoiResponseSeries,
+    model: ndx.SpikeInferenceModel,
+    path: Path,
+    progress: Report | None,
+) -> ndx.InferredSpikeRateSeries:
+    """Describe the run as an NWB object on the time base and the ROIs of its source."""
+    deviation = record.ensemble_std
+    return ndx.InferredSpikeRateSeries(
+        name=record.name,
+        description=f"Expected spikes per frame inferred from {source.name} by the model {record.config.name}.",
+        data=compressed(record.expected_spikes, path, progress),
+        ensemble_std=None if deviation is None else compressed(deviation, path, progress),
+        rois=source.rois,
+        model=model,
+        source_series=source,
+        noise_level=record.noise_levels,
+        model_noise_level=record.model_noise_levels,
+        valid_frames=record.valid_frames,
+        roi_warnings=list(record.roi_warnings) if any(record.roi_warnings) else None,
+        alignment=record.alignment,
+        threshold=record.threshold,
+        run_key=record.run_key,
+        run_parameters=record.run_parameters,
+        source_provenance=record.source_provenance,
+        **_time_base(source, record.imaging_rate),
+    )
+
+
+def _time_base(source: RoiResponseSeries, imaging_rate: float) -> dict[str, object]:
+    """The source's own timestamps, shared, or its rate and start, so that rates line up with the traces."""
+    if source.timestamps is not None:
+        return {"timestamps": source}
+    start = 0.0 if source.starting_time is None else float(source.starting_time)
+    return {"rate": float(source.rate or imaging_rate), "starting_time": start}

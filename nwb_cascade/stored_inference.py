@@ -1,0 +1,115 @@
+"""Run inference on a recording of any length, with its results on disk instead of in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.inference import InferenceRun, infer_blocks
+from nwb_cascade.preparation import RoiWarning
+from nwb_cascade.scratch import ScratchArray
+from nwb_cascade.traces import DffTraces
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredInference:
+    """Results of a run: the large matrices on disk, what is known per ROI in memory.
+
+    Fields as in `nwb_cascade.inference.InferenceResult`; ``ensemble_std`` is None if it was not wanted.
+    """
+
+    expected_spikes: ScratchArray
+    ensemble_std: ScratchArray | None
+    noise_levels: NDArray[np.float32]
+    model_noise_levels: NDArray[np.float32]
+    valid_frames: NDArray[np.int64]
+    warnings: tuple[RoiWarning, ...]
+
+    @property
+    def n_inferred(self) -> int:
+        """Number of ROIs with at least one value."""
+        return int(np.count_nonzero(self.valid_frames[:, 1] > self.valid_frames[:, 0]))
+
+    def roi_texts(self) -> tuple[str, ...]:
+        """Return the warnings as one text per ROI, empty where there is none."""
+        texts: list[list[str]] = [[] for _ in range(len(self.noise_levels))]
+        for warning in self.warnings:
+            texts[warning.roi].append(warning.message)
+        return tuple("; ".join(messages) for messages in texts)
+
+
+@contextmanager
+def infer_to_disk(
+    traces: DffTraces,
+    run: InferenceRun,
+    folder: Path,
+    *,
+    ensemble_std: bool = True,
+    progress: Progress | None = None,
+) -> Iterator[StoredInference]:
+    """Infer block by block into temporary matrices on disk, which go at the end of the context.
+
+    Memory depends on the blocks of `infer_blocks`, not on the recording; the disk holds 4 bytes per ROI and frame,
+    twice that with ``ensemble_std``.
+
+    Parameters
+    ----------
+    traces : DffTraces
+        The recording.
+    run : InferenceRun
+        The model, made ready for it.
+    folder : pathlib.Path
+        Folder of the temporary matrices.
+    ensemble_std : bool
+        Whether to keep the deviation over the networks as well.
+    progress : callable, optional
+        Called with (ROIs done, ROIs in all).
+
+    Raises
+    ------
+    InputError
+        If not one ROI yields a value; the message counts the reasons.
+    OSError
+        If the disk has no room.
+    """
+    with ExitStack() as stack:
+        n_matrices = 2 if ensemble_std else 1
+        matrices = [
+            stack.enter_context(ScratchArray(traces.n_rois, traces.n_frames, folder)) for _ in range(n_matrices)
+        ]
+        noise = np.full((2, traces.n_rois), np.nan, np.float32)
+        valid_frames = np.zeros((traces.n_rois, 2), np.int64)
+        warnings: list[RoiWarning] = []
+        for block in infer_blocks(traces, run, progress=progress):
+            for matrix, values in zip(matrices, (block.expected_spikes, block.ensemble_std), strict=False):
+                matrix.write_rows(block.rois.start, values)
+            noise[:, block.rois] = block.noise_levels, block.model_noise_levels
+            valid_frames[block.rois] = block.valid_frames
+            warnings += block.warnings
+        stored = StoredInference(
+            matrices[0], matrices[1] if ensemble_std else None, noise[0], noise[1], valid_frames, tuple(warnings)
+        )
+        _require_values(stored, traces)
+        yield stored
+
+
+def _require_values(stored: StoredInference, traces: DffTraces) -> None:
+    """Raise if nothing at all could be inferred."""
+    if stored.n_inferred:
+        return
+    reasons = Counter(warning.message for warning in stored.warnings).most_common(3)
+    why = "; ".join(f"{count} of {traces.n_rois} ROIs: {message}" for message, count in reasons)
+    where = traces.source.get("object_path") or traces.source.get("path", "the traces")
+    raise InputError(
+        f"Expected at least one trace with values to infer from in {where} "
+        f"({traces.n_rois} ROIs, {traces.n_frames} frames); nothing was written. {why or 'It has no ROI.'}"
+    )

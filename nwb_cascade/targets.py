@@ -1,0 +1,130 @@
+"""Where results go: a copy beside the input, a named file or folder, or the input itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nwb_cascade.errors import InputError
+
+NWB_SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
+MATRIX_SUFFIXES = (".npy", ".mat")
+# File names of the DANDI archive: sub-X(_ses-X)?(_entity-X)*(_modality)?, labels without underscores
+DANDI_NAME = re.compile(
+    r"(?P<entities>sub-[^_]+(_ses-[^_]+)?(_(tis|slice|cell|desc|probe|obj)-[^_]+)*)(?P<modality>_[a-z]+(\+[a-z]+)*)?"
+)
+
+
+def is_matrix(path: Path) -> bool:
+    """Tell from its name whether a file is a bare matrix of traces (``.npy``, ``.mat``)."""
+    return path.suffix.lower() in MATRIX_SUFFIXES
+
+
+def default_output(source: Path) -> Path:
+    """Return the name of the annotated copy beside a file.
+
+    A name by the rules of DANDI gets the entity ``desc-spikes`` where those rules put it, any other name gets
+    ``_spikes`` at its end.
+
+    Examples
+    --------
+    >>> default_output(Path("sub-1_ses-a_ophys.nwb")).name
+    'sub-1_ses-a_desc-spikes_ophys.nwb'
+    >>> default_output(Path("mouse 7.nwb")).name
+    'mouse 7_spikes.nwb'
+    """
+    stem, suffix = split_name(source.name)
+    dandi = DANDI_NAME.fullmatch(stem)
+    if dandi is None or suffix not in (".nwb", ".nwb.zarr"):
+        return source.with_name(f"{stem}_spikes{suffix}")
+    entities, modality = dandi["entities"], dandi["modality"] or ""
+    if "_desc-" in entities:
+        return source.with_name(re.sub(r"(_desc-[^_]+)", r"\1Spikes", entities) + modality + suffix)
+    return source.with_name(f"{entities}_desc-spikes{modality}{suffix}")
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split a file name into stem and suffix; ``.nwb.zarr`` is one suffix."""
+    for suffix in (*NWB_SUFFIXES, *MATRIX_SUFFIXES):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)], name[-len(suffix) :]
+    return name, ""
+
+
+def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: bool) -> Path:
+    """Return the file that a result will be written to.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The recording.
+    output : path, optional
+        A file, or a folder: one that exists or whose name ends with a separator. By default see `default_output`.
+    in_place : bool
+        The recording itself; a link leads to the file that it names.
+
+    Raises
+    ------
+    InputError
+        If the output is the input, both or contradicting options are given, or the format would change.
+    """
+    if in_place:
+        if output is not None:
+            raise InputError("Expected either an output or in_place, received both.")
+        if is_matrix(source):
+            raise InputError(f"Expected an output for {source.name}: only NWB files can be added to in place.")
+        return Path(os.path.realpath(source))
+    target = default_output(source) if output is None else _named(source, output)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(
+            f"Expected an output other than the input {source}. To add to the file itself, use --in-place."
+        )
+    suffix = split_name(target.name)[1].lower()
+    if suffix != split_name(source.name)[1].lower() and _format(target) != _format(source):
+        raise InputError(
+            f"Expected an output of the same kind as {source.name}, received {target.name}: "
+            "NWB stays NWB, HDF5 stays HDF5, Zarr stays Zarr, and .npy and .mat give .npy or .mat."
+        )
+    return target
+
+
+def targets_of(sources: Sequence[Path], output: str | None, in_place: bool) -> list[Path]:
+    """Return the target of each of several recordings, which must differ.
+
+    Raises
+    ------
+    InputError
+        As `target_of`, and if several recordings would go to one file.
+    """
+    if len(sources) > 1 and output is not None and not _is_folder(output):
+        output = f"{output}{os.sep}"
+        if Path(output).is_file() or split_name(Path(output).name)[1]:
+            raise InputError(f"Expected a folder as output of {len(sources)} files, received {Path(output)}.")
+    targets = [target_of(source, output, in_place) for source in sources]
+    shared = [str(target) for target, count in Counter(targets).items() if count > 1]
+    if shared:
+        raise InputError(f"Expected files with different names, several would be written to {shared[0]}.")
+    return targets
+
+
+def _format(path: Path) -> str:
+    """Format that a file or a name stands for."""
+    if is_matrix(path):
+        return "matrix"
+    return "zarr" if path.is_dir() or path.name.lower().endswith(".zarr") else "hdf5"
+
+
+def _named(source: Path, output: str | os.PathLike[str]) -> Path:
+    return Path(output) / source.name if _is_folder(output) else Path(output)
+
+
+def _is_folder(output: str | os.PathLike[str]) -> bool:
+    """Tell whether an output is meant as a folder for files; a Zarr store is a file in this sense."""
+    text = os.fspath(output)
+    path = Path(text)
+    is_store = path.name.endswith(".zarr") or (path / ".zgroup").exists()
+    separators = (os.sep, os.altsep or os.sep)
+    return not is_store and (path.is_dir() or text.endswith(separators))

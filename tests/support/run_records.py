@@ -1,0 +1,46 @@
+"""A run of inference as it is handed to the writer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.write import RunRecord
+from tests.support.fake_runs import FAKE_CONFIG, FAKE_SHA256
+
+
+def object_id_of(path: Path, name: str = "RoiResponseSeries") -> str:
+    """Object id of the series of this name in a recording."""
+    with open_nwb(path) as (nwbfile, _):
+        objects = nwbfile.objects.values()
+        return next(o.object_id for o in objects if isinstance(o, RoiResponseSeries) and o.name == name)
+
+
+def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any) -> RunRecord:
+    """A run on the series ``RoiResponseSeries`` of a recording, with seeded values and NaN edges."""
+    spikes = np.random.default_rng(7).random((n_rois, n_frames), dtype=np.float32)
+    spikes[:, :4] = np.nan
+    record = RunRecord(
+        name="Rates",
+        source_object_id=changes.pop("source_object_id", None) or object_id_of(path),
+        config=FAKE_CONFIG,
+        weights_sha256=FAKE_SHA256,
+        expected_spikes=spikes,
+        ensemble_std=spikes / 2,
+        noise_levels=np.arange(n_rois, dtype=np.float32),
+        model_noise_levels=np.full(n_rois, 2, np.float32),
+        valid_frames=np.tile(np.array([[4, n_frames]], np.int64), (n_rois, 1)),
+        roi_warnings=("", "constant: ü", *[""] * (n_rois - 2)),
+        imaging_rate=30.0,
+        alignment="trained",
+        threshold="nonnegative",
+        run_key="1" * 64,
+        run_parameters='{"threshold": "nonnegative"}',
+        source_provenance='{"file_name": "x.nwb"}',
+    )
+    return replace(record, **changes)
