@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from itertools import combinations
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Dataset:
         split.
     cells_group_reason : str or None
         Why data sets share a group.
+    shares_cells_with : tuple of str
+        Further data sets, in other groups, with some of the same cells.
     animal_rule : str or None
         Which rule of :mod:`ground_truth_nwb.file_names` finds the animal in a file name.
     subject_age : str or None
@@ -55,6 +59,7 @@ class Dataset:
     imaging_rate_hz: tuple[float, float] | None
     cells_group: str
     cells_group_reason: str | None
+    shares_cells_with: tuple[str, ...]
     animal_rule: str | None
     subject_age: str | None
     references: tuple[str, ...]
@@ -127,6 +132,27 @@ def load_catalogue() -> Catalogue:
         datasets=tuple(_dataset(entry) for entry in raw["datasets"]),
         sources=tuple(Source(**{**entry, "references": tuple(entry["references"])}) for entry in raw["sources"]),
     )
+
+
+def cells_groups(dataset_ids: Iterable[str]) -> dict[str, str]:
+    """Return a group for each data set, so that data sets which share cells or animals are in one group.
+
+    Unlike ``cells_group`` alone this also joins groups through ``shares_cells_with``, but only as far as the
+    data sets at hand ask for it. A group is named after its first data set.
+
+    Examples
+    --------
+    >>> cells_groups(["DS01", "DS02", "DS22", "SPIKEFINDER"])
+    {'DS01': 'DS01', 'DS02': 'DS02', 'DS22': 'DS02', 'SPIKEFINDER': 'DS01'}
+    """
+    datasets = [load_catalogue().dataset(dataset_id) for dataset_id in dataset_ids]
+    groups = {dataset.id: dataset.id for dataset in datasets}
+    for one, other in combinations(datasets, 2):
+        linked = other.id in one.shares_cells_with or one.id in other.shares_cells_with
+        if linked or one.cells_group == other.cells_group:
+            old, new = groups[other.id], groups[one.id]
+            groups = {dataset_id: new if group == old else group for dataset_id, group in groups.items()}
+    return groups
 
 
 def find_dataset(folder: str) -> Dataset | None:
