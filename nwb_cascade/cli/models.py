@@ -154,7 +154,7 @@ def _report_installed(model: Model) -> None:
         click.echo(f"Note: {sentence} The configuration is used.", err=True)
     if lacking := config.extra.get("levels_without_networks"):
         click.echo(f"Note: no networks for the noise levels {_levels(lacking)} that its configuration lists.", err=True)
-    click.echo(f"Installed {config.name} in {model.path} (sha256 {model.sha256})")
+    click.echo(f"{config.name} is installed in {model.path} (sha256 {model.sha256})")
 
 
 def _row(entry: InstalledModel) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
-from nwb_cascade.models.bundle import Model, load_bundle, make_model, save_bundle
-from nwb_cascade.models.library import bundle_folder
+from nwb_cascade.models.bundle import Model, make_model, save_bundle
+from nwb_cascade.models.library import bundle_folder, load_if_sound
 from nwb_cascade.models.published_config import PublishedConfig, read_published_config, to_model_config
 from nwb_cascade.models.published_weights import READERS, Arrays
 from nwb_cascade.models.templates import network_shapes
@@ -186,7 +186,7 @@ def _check_network(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], file: 
 
 
 def _install(model: Model, folder: Path, overwrite: bool) -> Model:
-    installed = _load_if_sound(folder)
+    installed = load_if_sound(folder)
     if installed is not None and not overwrite:
         if installed.sha256 == model.sha256 and _same_but_origin(installed.config, model.config):
             return installed
@@ -195,16 +195,6 @@ def _install(model: Model, folder: Path, overwrite: bool) -> Model:
             "remove it, or overwrite it (overwrite=True, --overwrite)."
         )
     return save_bundle(folder, model.config, model.weights, overwrite=True)
-
-
-def _load_if_sound(folder: Path) -> Model | None:
-    """Load what is installed; None where nothing is, or nothing usable: importing again repairs it."""
-    if not folder.exists():
-        return None
-    try:
-        return load_bundle(folder)
-    except ModelFileError:
-        return None
 
 
 def _same_but_origin(one: ModelConfig, other: ModelConfig) -> bool:

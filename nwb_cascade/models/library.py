@@ -124,6 +124,16 @@ def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
     )
 
 
+def load_if_sound(folder: Path) -> Model | None:
+    """Load the model installed in a folder; None where nothing is, or nothing usable that could be repaired."""
+    if not folder.exists():
+        return None
+    try:
+        return load_bundle(folder)
+    except ModelFileError:
+        return None
+
+
 def remove_model(name: str) -> Path:
     """Delete a model of the user's folder and return where it was.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.download import BACKOFF_S, download, read_text
 from nwb_cascade.models.import_cascade import import_cascade
-from nwb_cascade.models.library import bundle_folder, unknown_name
+from nwb_cascade.models.library import bundle_folder, load_if_sound, unknown_name
 from nwb_cascade.replace import workplace
 
 REGISTRY_VARIABLE = "NWB_CASCADE_REGISTRY"
@@ -19,6 +20,7 @@ DEFAULT_REGISTRY = (
     "https://raw.githubusercontent.com/HelmchenLabSoftware/Cascade/master/Pretrained_models/available_models.yaml"
 )
 DOWNLOADS = ".downloads"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SNIFFED_BYTES = 200
 
 
@@ -94,6 +96,8 @@ def fetch_model(
 ) -> Model:
     """Download a published model and install it; an interrupted download is resumed by the next call.
 
+    A sound model of that name that is installed already is returned as it is, without asking the registry.
+
     Parameters
     ----------
     name : str
@@ -103,7 +107,7 @@ def fetch_model(
     into : path, optional
         Folder of models to install into; the user's by default.
     overwrite : bool
-        Replace an installed model of that name.
+        Download and install even if a model of that name is installed.
     progress : callable, optional
         Called with (bytes so far, bytes in all; 0 if unknown).
     backoff_s : float
@@ -122,13 +126,13 @@ def fetch_model(
         If what was received is not a sound archive of a Cascade model, or not the one the registry hashes.
     FileNotFoundError, ConnectionError
         If registry or archive cannot be downloaded.
-    FileExistsError
-        If another model of that name is installed and ``overwrite`` is not set.
     """
+    folder = bundle_folder(name, into)
+    if not overwrite and (installed := load_if_sound(folder)) is not None:
+        return installed
     entries = read_registry(registry, backoff_s=backoff_s)
     if name not in entries:
         raise NoModelError(unknown_name(name, entries, f"is among the {len(entries)} of the registry"))
-    folder = bundle_folder(name, into)
     archive = folder.parent / DOWNLOADS / f"{name}.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
     with workplace(archive):  # one download of this model at a time
@@ -137,7 +141,7 @@ def fetch_model(
             _check_archive(archive, sha256, entries[name])
             record = {"url": entries[name].link, "sha256": sha256, "bytes": archive.stat().st_size}
             origin = {"archive": record}
-            return import_cascade(archive, into=folder.parent, name=name, overwrite=overwrite, origin=origin)
+            return import_cascade(archive, into=folder.parent, name=name, overwrite=True, origin=origin)
         finally:
             archive.unlink()
 
@@ -148,7 +152,10 @@ def _entry(name: str, value: object, source: str) -> RegistryEntry:
         raise ModelFileError(
             f"Expected an http(s) address as Link of the model {name!r} in {source}, received {link!r}."
         )
-    return RegistryEntry(name, link, str(value.get("Info") or ""), str(value.get("SHA256") or "").lower())
+    sha256 = str(value.get("SHA256") or "").lower()
+    if sha256 and not _SHA256.fullmatch(sha256):
+        raise ModelFileError(f"Expected 64 hexadecimal digits as SHA256 of {name!r} in {source}, received {sha256!r}.")
+    return RegistryEntry(name, link, str(value.get("Info") or ""), sha256)
 
 
 def _is_url(text: str) -> bool:
