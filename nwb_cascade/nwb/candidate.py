@@ -1,0 +1,104 @@
+"""Candidate: what is known of one ROI response series in an NWB file, ready for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KINDS = ("dff", "raw_fluorescence", "neuropil", "baseline", "denoised", "z_scored", "events", "inferred", "unknown")
+SCALES = ("fraction", "percent", "counts", "unknown")
+
+
+@dataclass(frozen=True)
+class NoiseQuantiles:
+    """Distribution over ROIs of the noise level, % Hz^-1/2; ``undefined`` counts the ROIs without one."""
+
+    minimum: float
+    q05: float
+    q25: float
+    median: float
+    q75: float
+    q95: float
+    maximum: float
+    undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One ``RoiResponseSeries`` of an NWB file.
+
+    Parameters
+    ----------
+    object_path, object_id, name, neurodata_type : str
+        Where and what it is; ``object_path`` as in the file (``/processing/ophys/DfOverF/RoiResponseSeries``).
+    kind : str
+        One of `KINDS`.
+    why : str
+        The evidence for the kind, in words.
+    n_rois, n_frames : int
+        Shape of the traces, whatever the orientation in the file.
+    imaging_rate : float or None
+        Frames per second, Hz; None if the file has no usable rate.
+    imaging_rate_why : str
+        Where the rate comes from, or why there is none.
+    unit : str
+        As stated in the file.
+    scale : str
+        One of `SCALES`: whether 0.5 or 50 means a change of 50 %, or whether the values are no dF/F at all.
+    scale_why : str
+        The evidence for the scale, in words.
+    conversion, offset : float
+        A value is ``stored * conversion + offset``.
+    transposed : bool or None
+        Whether ROIs come first in the file; None if that cannot be told.
+    nan_fraction : float or None
+        Share of NaN among all values; None without statistics.
+    noise_levels : NoiseQuantiles or None
+        None without statistics, without a rate, or where a noise level means nothing (raw fluorescence, events).
+    plane, plane_rate, indicator, location : str or float or None
+        Name, imaging rate (Hz), indicator and location of the imaging plane, as stated.
+    species, genotype : str or None
+        Of the subject, as stated.
+    roi_table : str or None
+        Path of the table that describes the ROIs.
+    problems : tuple of str
+        What is wrong or doubtful, one sentence each; empty if nothing was found.
+    """
+
+    object_path: str
+    object_id: str
+    name: str
+    neurodata_type: str
+    kind: str
+    why: str
+    n_rois: int
+    n_frames: int
+    imaging_rate: float | None
+    imaging_rate_why: str
+    unit: str
+    scale: str
+    scale_why: str
+    conversion: float
+    offset: float
+    transposed: bool | None
+    nan_fraction: float | None
+    noise_levels: NoiseQuantiles | None
+    plane: str | None
+    plane_rate: float | None
+    indicator: str | None
+    location: str | None
+    species: str | None
+    genotype: str | None
+    roi_table: str | None
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; no number in it is NaN."""
+        values = asdict(self)
+        values["problems"] = list(self.problems)
+        return values
+
+    def describe(self) -> str:
+        """Return one line for lists of candidates."""
+        rate = f"{self.imaging_rate:g} Hz" if self.imaging_rate else "no rate"
+        return f"{self.object_path} ({self.kind}, {self.n_rois} ROIs, {self.n_frames} frames, {rate})"

@@ -1,0 +1,169 @@
+"""Pick the dF/F series of a file, or say why that cannot be done and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.candidate import Candidate
+
+RATE_AGREEMENT = 1e-3  # a given rate this close to the stated one says the same
+NOT_DFF = {
+    "neuropil": "neuropil fluorescence",
+    "baseline": "a baseline",
+    "z_scored": "z-scores",
+    "events": "events or deconvolved activity",
+    "inferred": "inferred spike rates, a result of nwb-cascade",
+}
+PICK = "name one with series= (--series NAME)"
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    series: str | None = None,
+    *,
+    scale: str | None = None,
+    imaging_rate: float | None = None,
+) -> Candidate:
+    """Pick one dF/F series and make sure that it can be used.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        Of one file, see `nwb_cascade.nwb.discover.inspect`.
+    series : str, optional
+        Name, object path, end of an object path ("dff/traces") or object id of the series. A series that is named
+        is taken even if nothing says that it is dF/F, unless something says that it is not.
+    scale : {"fraction", "percent"}, optional
+        What the values are, where the file does not say.
+    imaging_rate : float, optional
+        Hz, for a file that states none.
+
+    Raises
+    ------
+    AmbiguousSeriesError
+        If more than one series could be meant, or only series of unknown kind are there.
+    InputError
+        If there is no dF/F series, or the one that is meant cannot be used: raw fluorescence, percent that is not
+        stated, no rate, unclear orientation, NaN only.
+    """
+    candidate = _only_dff(candidates) if series is None else _named(candidates, series)
+    require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
+    return candidate
+
+
+def require_usable(candidate: Candidate, *, scale: str | None = None, imaging_rate: float | None = None) -> None:
+    """Raise InputError unless a series can be read as dF/F, see `choose`."""
+    path = candidate.object_path
+    if candidate.kind in NOT_DFF:
+        raise InputError(f"Expected dF/F traces, but {path} holds {NOT_DFF[candidate.kind]}: {candidate.why}.")
+    if candidate.transposed is None:
+        raise InputError(
+            f"Cannot tell which axis of {path} is time. {' '.join(candidate.problems[:1])} "
+            "Correct its ROI region or its timestamps in the file."
+        )
+    if candidate.n_rois == 0 or candidate.n_frames == 0:
+        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+    if candidate.nan_fraction == 1:
+        raise InputError(f"Expected dF/F values in {path}, but all of them are NaN.")
+    resolve_factor(candidate, scale)
+    resolve_rate(candidate, imaging_rate)
+
+
+def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
+    """Return what a value has to be multiplied with to become a fraction.
+
+    Raises
+    ------
+    InputError
+        If the values look like percent or raw fluorescence and nobody says what they are.
+    """
+    if scale not in (None, "fraction", "percent"):
+        raise InputError(f"Expected scale 'fraction' or 'percent', received {scale!r}.")
+    path, stated = candidate.object_path, candidate.scale_why.startswith("the unit is")
+    if candidate.scale == "counts":
+        raise InputError(
+            f"Expected dF/F, but {path} looks like raw fluorescence: {candidate.scale_why}. Compute dF/F first and "
+            "store it as a RoiResponseSeries in a DfOverF container."
+        )
+    if scale is not None:
+        return 0.01 if scale == "percent" else 1.0
+    if candidate.scale == "fraction":
+        return 1.0
+    if candidate.scale == "percent" and stated:
+        return 0.01
+    raise InputError(
+        f"Expected dF/F as a fraction (0.5 means 50 %), but {path} may be in percent: {candidate.scale_why}. Say which "
+        "it is with scale='percent' or 'fraction' (--scale)."
+    )
+
+
+def resolve_rate(candidate: Candidate, imaging_rate: float | None = None) -> float:
+    """Return the imaging rate in Hz: that of the file, or the given one if the file has none.
+
+    Raises
+    ------
+    InputError
+        If there is no rate, or a given one contradicts the file.
+    """
+    path, stated = candidate.object_path, candidate.imaging_rate
+    if imaging_rate is not None and not 0 < imaging_rate < float("inf"):
+        raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")
+    if stated is None and imaging_rate is not None:
+        return float(imaging_rate)
+    if stated is None:
+        plane = f" Its imaging plane states {candidate.plane_rate:g} Hz." if candidate.plane_rate else ""
+        raise InputError(
+            f"Expected the imaging rate of {path}, but {candidate.imaging_rate_why}.{plane} If the frames are evenly "
+            "spaced all the same, give the rate with imaging_rate= (--imaging-rate HZ)."
+        )
+    if imaging_rate is not None and abs(imaging_rate - stated) > RATE_AGREEMENT * stated:
+        raise InputError(
+            f"{path} has an imaging rate of {stated:g} Hz, but {imaging_rate:g} Hz was given: imaging_rate= "
+            "(--imaging-rate) is for series without a rate. Leave it out, or correct the file."
+        )
+    return stated
+
+
+def _only_dff(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the one series that is dF/F."""
+    dff = [c for c in candidates if c.kind == "dff"]
+    if len(dff) == 1:
+        return dff[0]
+    if len(dff) > 1:
+        raise AmbiguousSeriesError(f"Expected one dF/F series, found {len(dff)}: {_listed(dff)}; {PICK}.")
+    possible = [c for c in candidates if c.kind in ("unknown", "denoised") and c.transposed is not None]
+    if possible:
+        raise AmbiguousSeriesError(
+            f"Expected a dF/F series, found none that is surely one, but {_listed(possible)}; if one is, {PICK}."
+        )
+    raw = [c for c in candidates if c.kind == "raw_fluorescence"]
+    if raw:
+        raise InputError(
+            f"Expected a dF/F series, found only raw fluorescence: {_listed(raw)}. Compute dF/F first; if one of them "
+            f"is dF/F, {PICK}."
+        )
+    found = f"only {_listed(candidates)}" if candidates else "no RoiResponseSeries at all"
+    raise InputError(f"Expected a dF/F series in the file, found {found}.")
+
+
+def _named(candidates: Sequence[Candidate], series: str) -> Candidate:
+    """Return the one series of a given name, path, end of a path or id."""
+    for matches in (
+        [c for c in candidates if series in (c.object_path, c.object_id)],
+        [c for c in candidates if c.name == series],
+        [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise AmbiguousSeriesError(
+                f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
+                "series= (--series PATH)."
+            )
+    found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
+    raise InputError(f"Expected a series {series!r}, found {found}.")
+
+
+def _listed(candidates: Sequence[Candidate]) -> str:
+    return ", ".join(c.describe() for c in candidates)

@@ -1,0 +1,234 @@
+"""Find every ROI response series of an NWB file, wherever it lies, and describe it as a Candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pynwb import NWBFile
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.nwb.blocks import StoredTraces
+from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.classify import Evidence, Sample, classify, judge_scale, looks_like_ratio, reconcile
+from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
+from nwb_cascade.nwb.layout import Layout, layout
+from nwb_cascade.nwb.statistics import Statistics, trace_statistics
+from nwb_cascade.nwb.timing import Timing, rate_from_timestamps, stated_rate
+
+SAMPLE_FRAMES = 1000
+SAMPLE_ROIS = 32
+PLANE_RATE_TOLERANCE = 0.1
+SCALELESS_KINDS = ("events", "inferred", "z_scored")
+
+
+def inspect(
+    source: NWBSource, *, statistics: bool = True, scratch_dir: str | Path | None = None
+) -> tuple[Candidate, ...]:
+    """Describe every ROI response series of an NWB file.
+
+    Parameters
+    ----------
+    source : path or binary file object
+        HDF5 file, Zarr folder, or an open file object over the bytes of an HDF5 file.
+    statistics : bool
+        Read all traces (in blocks) for NaN shares, noise levels and per-ROI problems. Without, only headers, the
+        first thousand timestamps and a sample of at most 32 ROIs x 1000 frames (128 kB as float32) are read per
+        series, plus what the file's chunks around them hold.
+    scratch_dir : path, optional
+        Folder for scratch files, needed where a large dataset is stored frame by frame.
+
+    Returns
+    -------
+    tuple of Candidate
+        In the order of their paths; empty if the file has no such series.
+
+    Raises
+    ------
+    OSError, InputError, ImportError
+        If the file cannot be opened or read, see `nwb_cascade.nwb.files.open_nwb`.
+    """
+    with open_nwb(source) as (nwbfile, _):
+        return find_candidates(nwbfile, name=source_name(source), statistics=statistics, scratch_dir=scratch_dir)
+
+
+def find_candidates(
+    nwbfile: NWBFile,
+    *,
+    name: str = "the file",
+    statistics: bool = True,
+    scratch_dir: str | Path | None = None,
+) -> tuple[Candidate, ...]:
+    """Describe every ROI response series of an open file, see `inspect`; ``name`` stands in error messages."""
+    series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
+    return tuple(
+        describe(series[path], nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir)
+        for path in sorted(series)
+    )
+
+
+def describe(
+    series: RoiResponseSeries,
+    nwbfile: NWBFile,
+    *,
+    name: str = "the file",
+    statistics: bool = False,
+    scratch_dir: str | Path | None = None,
+) -> Candidate:
+    """Describe one series of an open file, see `inspect`."""
+    facts = _Facts.of(series, complete=statistics)
+    path = object_path(series)
+    problems = [text for text in (facts.layout.problem, facts.plane_problem) if text]
+    sample, numbers = None, Statistics()
+    if facts.readable:
+        stored = stored_traces(series, transposed=bool(facts.layout.transposed), where=f"{name}:{path}")
+        sample = _sample(stored, facts.timing.imaging_rate)
+    scale, scale_why = judge_scale(sample, facts.unit)
+    judgement = reconcile(classify(_evidence(series, facts.unit)), scale, scale_why)
+    if judgement.kind in SCALELESS_KINDS:
+        scale, scale_why = "unknown", "its values are no fluorescence"
+    if facts.readable and statistics:
+        numbers = trace_statistics(
+            replace(stored, factor=0.01 if scale == "percent" else 1.0),
+            kind=judgement.kind,
+            imaging_rate=facts.timing.imaging_rate,
+            scratch_dir=scratch_dir,
+        )
+    if judgement.kind == "dff" and looks_like_ratio(sample):
+        problems.append("The traces rest near 1: they may be F/F0, from which 1 has to be taken.")
+    if facts.timing.imaging_rate is None:
+        problems.append(f"It has no usable imaging rate: {facts.timing.why}.")
+    return Candidate(
+        object_path=path,
+        object_id=series.object_id,
+        name=series.name,
+        neurodata_type=series.neurodata_type,
+        kind=judgement.kind,
+        why=judgement.why,
+        n_rois=facts.layout.n_rois,
+        n_frames=facts.layout.n_frames,
+        imaging_rate=facts.timing.imaging_rate,
+        imaging_rate_why=facts.timing.why,
+        unit=facts.unit,
+        scale=scale,
+        scale_why=scale_why,
+        conversion=float(series.conversion),
+        offset=float(series.offset),
+        transposed=facts.layout.transposed,
+        nan_fraction=numbers.nan_fraction,
+        noise_levels=numbers.noise_levels,
+        roi_table=facts.roi_table,
+        problems=(*problems, *numbers.problems),
+        **_imaging(facts.plane, nwbfile),
+    )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the headers of a series say."""
+
+    layout: Layout
+    timing: Timing
+    unit: str
+    plane: Any
+    roi_table: str | None
+
+    @classmethod
+    def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
+        stamps = series.timestamps
+        region, table = series.rois.data, series.rois.table
+        found = layout(
+            tuple(int(n) for n in np.shape(series.data)),
+            n_region=len(region),
+            n_timestamps=None if stamps is None else len(stamps),
+            n_table=len(table),
+        )
+        if stamps is None:
+            timing = stated_rate(np.nan if series.rate is None else series.rate)
+        else:
+            timing = rate_from_timestamps(as_array(stamps), found.n_frames, complete=complete)
+        return cls(found, timing, str(series.unit), getattr(table, "imaging_plane", None), object_path(table))
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are traces to look at."""
+        return self.layout.transposed is not None and self.layout.n_rois > 0 and self.layout.n_frames > 0
+
+    @property
+    def plane_problem(self) -> str:
+        """A sentence on a plane whose rate is another than that of the series; empty if they agree."""
+        stated, rate = getattr(self.plane, "imaging_rate", None), self.timing.imaging_rate
+        if not stated or not rate or abs(stated - rate) <= PLANE_RATE_TOLERANCE * rate:
+            return ""
+        return f"Its rate is {rate:g} Hz, but its imaging plane {self.plane.name!r} states {stated:g} Hz."
+
+
+def object_path(container: Any) -> str:
+    """Return the path of an object in its file, starting with a slash."""
+    io = container.get_read_io()
+    builder = io.manager.get_builder(container) if io is not None else None
+    if builder is not None:
+        return "/" + str(builder.path).removeprefix("root").lstrip("/")
+    return "/" + "/".join([*(c.name for c in _containers(container)[::-1]), container.name])
+
+
+def stored_traces(series: RoiResponseSeries, *, transposed: bool, where: str, factor: float = 1.0) -> StoredTraces:
+    """Wrap the data of a series with its conversion and offset."""
+    return StoredTraces(
+        as_array(series.data),
+        transposed=transposed,
+        conversion=float(series.conversion),
+        offset=float(series.offset),
+        factor=factor,
+        where=where,
+    )
+
+
+def as_array(data: Any) -> Any:
+    """Return data that are an array of a file as they are, others (lists) as a numpy array."""
+    return data if hasattr(data, "ndim") and hasattr(data, "dtype") else np.asarray(data)
+
+
+def _containers(series: Any) -> list[Any]:
+    """Return the containers of an object, nearest first, without the file."""
+    return [c for c in series.get_ancestors() if not isinstance(c, NWBFile)]
+
+
+def _evidence(series: RoiResponseSeries, unit: str) -> Evidence:
+    """Gather what the classification looks at."""
+    containers = _containers(series)
+    others = getattr(containers[0], "roi_response_series", {}) if containers else {}
+    return Evidence(
+        neurodata_type=series.neurodata_type,
+        name=series.name,
+        description=series.description or "",
+        unit=unit,
+        ancestors=tuple((c.name, c.neurodata_type) for c in containers),
+        siblings=frozenset(others) - {series.name},
+    )
+
+
+def _sample(stored: StoredTraces, imaging_rate: float | None) -> Sample | None:
+    """Look at a window in the middle of the recording, then at its start and end if that holds nothing."""
+    n_rois, n_frames = stored.shape
+    size = min(SAMPLE_FRAMES, n_frames)
+    for start in dict.fromkeys(((n_frames - size) // 2, 0, n_frames - size)):
+        values = stored.read(slice(0, min(SAMPLE_ROIS, n_rois)), slice(start, start + size))
+        if (sample := Sample.of(values, imaging_rate)) is not None:
+            return sample
+    return None
+
+
+def _imaging(plane: Any, nwbfile: NWBFile) -> dict[str, Any]:
+    """Return the fields of a Candidate that describe plane and subject."""
+    rate, subject = getattr(plane, "imaging_rate", None), nwbfile.subject
+    return {
+        "plane": getattr(plane, "name", None),
+        "plane_rate": float(rate) if rate is not None and np.isfinite(rate) else None,
+        "indicator": getattr(plane, "indicator", None),
+        "location": getattr(plane, "location", None),
+        "species": getattr(subject, "species", None),
+        "genotype": getattr(subject, "genotype", None),
+    }

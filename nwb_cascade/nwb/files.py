@@ -1,0 +1,201 @@
+"""Open NWB files for reading, HDF5 or Zarr, on disk or through a file object, with errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+from hdmf.build import ConstructError
+from pynwb import NWBHDF5IO, NWBFile
+
+from nwb_cascade.errors import InputError
+
+NWBSource = str | os.PathLike[str] | IO[bytes]
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a series is found again in discover.py
+    r"(?s).*Data is oriented incorrectly and should be transposed",
+    r"(?s).*Your data may be transposed",
+    r"Timeseries has a rate of 0\.0 Hz",
+    r"(?s).*Rate must not be a negative value",
+    r"(?s).*gnoring the following cached namespace",
+)
+
+
+@contextmanager
+def open_nwb(source: NWBSource) -> Iterator[tuple[NWBFile, Any]]:
+    """Open an NWB file for reading and close it at the end of the context.
+
+    Types of extensions are read from the namespaces cached in the file.
+
+    Parameters
+    ----------
+    source : path or binary file object
+        An HDF5 file, a Zarr folder, or an open file object over the bytes of an HDF5 file (remote files); a file
+        object stays open.
+
+    Yields
+    ------
+    (pynwb.NWBFile, hdmf.backends.io.HDMFIO)
+        The file and its backend, both valid within the context only.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, BlockingIOError
+        If there is no such file, it may not be read, or another process is writing to it.
+    InputError
+        If it is not an NWB file, empty, truncated, or of NWB 1.
+    ImportError
+        If it is a Zarr folder and hdmf-zarr is not installed.
+    """
+    is_zarr = isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
+    with _open_zarr(Path(source)) if is_zarr else _open_hdf5(source) as io:  # type: ignore[arg-type]
+        yield _read(io, source_name(source)), io
+
+
+def source_name(source: NWBSource) -> str:
+    """Return what to call a file in a message: its path, or the name a file object has."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    for attribute in ("full_name", "path", "name"):
+        if isinstance(name := getattr(source, attribute, None), str):
+            return name
+    return f"the given {type(source).__name__}"
+
+
+def _read(io: Any, name: str) -> NWBFile:
+    """Build the NWBFile, turning failures of the libraries below into one sentence."""
+    try:
+        with _handled_warnings():
+            return io.read()
+    except (OSError, LookupError, TypeError, ValueError, ConstructError) as error:
+        raise InputError(
+            f"{name} opens but pynwb cannot read it ({error}): it is damaged, incomplete or not valid NWB. Copy it "
+            "anew, or check it with pynwb.validate."
+        ) from error
+
+
+@contextmanager
+def _handled_warnings() -> Iterator[None]:
+    """Silence what is handled elsewhere, and deprecations, which concern the writer of the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for message in HANDLED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
+@contextmanager
+def _open_hdf5(source: NWBSource) -> Iterator[NWBHDF5IO]:
+    """Open an HDF5 file and give it to pynwb."""
+    name = source_name(source)
+    if isinstance(source, (str, os.PathLike)):
+        _require_file(Path(source))
+        target: Any = os.fspath(source)
+    else:
+        target = source
+    try:
+        file = h5py.File(target, "r")
+    except OSError as error:
+        raise _explained(error, source, name) from error
+    with file:
+        _require_nwb(file, name)
+        with _handled_warnings():
+            io = _IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
+        try:
+            yield io
+        finally:
+            io.close()
+
+
+def _require_file(path: Path) -> None:
+    """Raise if a path has no bytes that could be an HDF5 file."""
+    if not path.exists():
+        raise FileNotFoundError(f"Expected an NWB file at {path}, but there is none. Check the spelling of the path.")
+    if path.stat().st_size == 0:
+        raise InputError(f"Expected an NWB file, received {path}, which is empty: write, copy or download it anew.")
+
+
+def _explained(error: OSError, source: NWBSource, name: str) -> Exception:
+    """Return a clear error for a file that HDF5 does not open."""
+    text = str(error)
+    if isinstance(error, PermissionError):
+        return PermissionError(f"{name} may not be read by this user: change its permissions or copy it.")
+    if "unable to lock file" in text and error.errno in (errno.EAGAIN, errno.EACCES):
+        return BlockingIOError(
+            f"{name} is locked: another program has it open for writing. Close it there and run again."
+        )
+    if "truncated file" in text:
+        return InputError(
+            f"{name} is truncated: it is shorter than its own header says ({text.partition('(')[2].rstrip(')')}). "
+            "Copy or download it anew."
+        )
+    if not _has_signature(source):
+        return InputError(f"Expected an NWB file (HDF5 or Zarr), received {name}, which is neither.")
+    return InputError(f"{name} is a damaged HDF5 file ({text}): copy or download it anew.")
+
+
+def _has_signature(source: NWBSource) -> bool:
+    """Whether a file begins as HDF5 files do."""
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    source.seek(0)
+    return source.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+
+
+def _require_nwb(file: h5py.File, name: str) -> None:
+    """Raise unless an HDF5 file says that it is NWB 2."""
+    if "nwb_version" in file and "nwb_version" not in file.attrs:
+        raise InputError(f"{name} is an NWB 1 file; only NWB 2 can be read. Convert it, for example with neuroconv.")
+    if "nwb_version" not in file.attrs:
+        raise InputError(f"Expected an NWB file, received {name}: HDF5, but without the attribute nwb_version.")
+    version = str(file.attrs["nwb_version"])
+    if not version.lstrip("NWB-").startswith("2"):
+        raise InputError(f"{name} is of NWB version {version}; only NWB 2 can be read.")
+
+
+@contextmanager
+def _open_zarr(path: Path) -> Iterator[Any]:
+    """Open a Zarr folder by hdmf-zarr."""
+    if not any((path / mark).exists() for mark in (".zgroup", ".zmetadata", "zarr.json")):
+        raise InputError(f"Expected an NWB file, received {path}: a folder, but not a Zarr store.")
+    try:
+        from hdmf_zarr import NWBZarrIO
+    except ImportError as error:
+        raise ImportError(f"{path} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
+    with _handled_warnings():
+        io = NWBZarrIO(str(path), mode="r", load_namespaces=True)
+    try:
+        yield io
+    finally:
+        io.close()
+
+
+class _IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
+    """NWBHDF5IO that finds the names of referenced objects in an index.
+
+    HDF5 does not know the path of an object that was opened by reference; asking for its name searches the whole
+    file. hdmf asks several times per reference, so that opening takes time with the square of the number of objects
+    (https://github.com/NeurodataWithoutBorders/pynwb/issues/1889). One visit of all objects answers all questions.
+    """
+
+    def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
+        return super()._HDF5IO__read_ref(self._by_path(h5obj))
+
+    def _by_path(self, h5obj: Any) -> Any:
+        """Return an object that was opened by reference as opened by path."""
+        if not hasattr(self, "_paths"):
+            self._paths: dict[int, str] = {}
+            h5py.h5o.visit(self._file.id, self._index, info=True)
+        path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
+        return h5obj if path is None or h5obj.file.filename != self._file.filename else h5obj.file[path]
+
+    def _index(self, path: bytes, info: Any) -> None:
+        self._paths[info.addr] = path.decode()

@@ -1,0 +1,110 @@
+"""Open the traces of one series as DffTraces: fractions, ROIs first, read block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from pynwb import NWBFile
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
+from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
+from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.traces import DffTraces
+
+
+def open_traces(
+    nwbfile: NWBFile,
+    series: Candidate | RoiResponseSeries,
+    *,
+    scale: str | None = None,
+    imaging_rate: float | None = None,
+    scratch_dir: str | Path | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> DffTraces:
+    """Open the dF/F traces of a series; values are read when they are asked for.
+
+    Parameters
+    ----------
+    nwbfile : pynwb.NWBFile
+        An open file; it must stay open as long as traces are read.
+    series : Candidate or RoiResponseSeries
+        What to read, a candidate of this file or the series itself.
+    scale : {"fraction", "percent"}, optional
+        What the values are, where the file does not say.
+    imaging_rate : float, optional
+        Hz, for a series without a usable rate.
+    scratch_dir : path, optional
+        Folder of the scratch file that a large dataset needs whose chunks span all ROIs.
+    block_bytes : int
+        Bytes of float32 traces to hold at a time, see `nwb_cascade.nwb.blocks.TraceBlocks`.
+
+    Returns
+    -------
+    DffTraces
+        Its ``dff`` is a `TraceBlocks`: ``dff[i:j]`` gives (j - i, n_frames) float32, dF/F as a fraction, NaN where
+        the file has NaN. ``dff.close()`` deletes the scratch file early; otherwise it goes with the object.
+
+    Raises
+    ------
+    InputError
+        If the series is not in the file or cannot be used as dF/F, see `nwb_cascade.nwb.choose.choose`.
+    """
+    if isinstance(series, Candidate):
+        candidate, series = series, _series_of(nwbfile, series)
+    else:
+        candidate = describe(series, nwbfile)
+    require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
+    factor, rate = resolve_factor(candidate, scale), resolve_rate(candidate, imaging_rate)
+    path = str(nwbfile.container_source or "")
+    stored = stored_traces(
+        series,
+        transposed=bool(candidate.transposed),
+        where=f"{path}:{candidate.object_path}",
+        factor=factor,
+    )
+    source = {
+        "path": path,
+        "object_path": candidate.object_path,
+        "object_id": candidate.object_id,
+        "file_identifier": str(nwbfile.identifier),
+        "unit": candidate.unit,
+        "scale": "percent" if factor != 1 else "fraction",
+        "scale_from": "option" if scale else candidate.scale_why,
+        "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
+    }
+    return DffTraces(
+        dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
+        imaging_rate=rate,
+        roi_ids=_roi_ids(series, stored.shape[0]),
+        source=MappingProxyType(source),
+    )
+
+
+def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:
+    """Return the series that a candidate describes."""
+    series = nwbfile.objects.get(candidate.object_id)
+    if series is None:
+        raise InputError(
+            f"Expected the series {candidate.object_path} ({candidate.object_id}) in {nwbfile.container_source}, "
+            "but it is not there: inspect this file anew."
+        )
+    return series
+
+
+def _roi_ids(series: RoiResponseSeries, n_rois: int) -> NDArray[np.int64]:
+    """Return the ids of the ROIs in their table, or their positions where the table does not name each once."""
+    rows = np.asarray(series.rois.data[:])
+    ids = np.asarray(series.rois.table.id[:])
+    usable = (
+        rows.shape == (n_rois,)
+        and rows.dtype.kind in "iu"
+        and ids.dtype.kind in "iu"
+        and (not rows.size or 0 <= rows.min() <= rows.max() < ids.size)
+    )
+    return ids[rows].astype(np.int64) if usable else np.arange(n_rois, dtype=np.int64)

@@ -1,0 +1,91 @@
+"""The imaging rate of a series: as stated, or from timestamps that are regular enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TIMESTAMP_TOLERANCE = 0.25
+"""Largest deviation of an interval from the usual one, as a share of it. A dropped frame deviates by 1; the jitter
+of clocks and of times stored with milliseconds or as float32 stays far below."""
+FIRST_TIMESTAMPS = 1000
+BLOCK_TIMESTAMPS = 2**18
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Imaging rate in Hz, or None, and where it comes from or why there is none."""
+
+    imaging_rate: float | None
+    why: str
+
+
+def stated_rate(rate: float) -> Timing:
+    """Judge the rate that a series states.
+
+    Examples
+    --------
+    >>> stated_rate(0.0)
+    Timing(imaging_rate=None, why='the stated rate is 0 Hz')
+    """
+    if np.isfinite(rate) and rate > 0:
+        return Timing(float(rate), "stated rate")
+    return Timing(None, f"the stated rate is {rate:g} Hz")
+
+
+def rate_from_timestamps(timestamps: Any, n_frames: int, *, complete: bool = True) -> Timing:
+    """Derive the imaging rate from timestamps in seconds.
+
+    Parameters
+    ----------
+    timestamps : array-like
+        (n_frames,), in memory or in a file; read in blocks.
+    n_frames : int
+        Frames that the data have.
+    complete : bool
+        Look at all timestamps, or only at the first 1001 (little to read from a remote file).
+
+    Returns
+    -------
+    Timing
+        The mean rate if all intervals are positive and within `TIMESTAMP_TOLERANCE` of the usual one (the median of
+        the first thousand).
+    """
+    n_stamps = int(timestamps.shape[0])
+    if n_stamps != n_frames:
+        return Timing(None, f"there are {n_stamps} timestamps for {n_frames} frames")
+    if n_stamps < 2:
+        return Timing(None, f"{n_stamps} timestamp(s) make no rate")
+    first = np.asarray(timestamps[: FIRST_TIMESTAMPS + 1], dtype=np.float64)
+    usual = float(np.median(np.diff(first)))
+    if not (np.isfinite(first).all() and usual > 0):
+        return Timing(None, "the timestamps do not increase")
+    span = n_stamps if complete else len(first)
+    frame, interval, last = _largest_deviation(timestamps, span, usual)
+    deviation = abs(interval - usual) / usual
+    if not deviation <= TIMESTAMP_TOLERANCE:
+        return Timing(
+            None,
+            f"the timestamps are irregular: the interval after frame {frame} is {interval:.6g} s, the usual one "
+            f"{usual:.6g} s, a deviation of {100 * deviation:.3g} % where {100 * TIMESTAMP_TOLERANCE:g} % are allowed",
+        )
+    which = "timestamps" if complete else f"the first {span} timestamps"
+    rate = (span - 1) / (last - float(first[0]))
+    return Timing(rate, f"from {which}, whose intervals deviate by at most {100 * deviation:.2g} %")
+
+
+def _largest_deviation(timestamps: Any, n_stamps: int, usual: float) -> tuple[int, float, float]:
+    """Return the frame before the interval furthest from the usual one, that interval, and the last timestamp."""
+    worst_frame, worst_interval, worst = 0, usual, 0.0
+    stamps: NDArray[np.float64] = np.empty(0)
+    for start in range(0, n_stamps - 1, BLOCK_TIMESTAMPS):
+        stamps = np.asarray(timestamps[start : min(start + BLOCK_TIMESTAMPS + 1, n_stamps)], dtype=np.float64)
+        intervals = np.diff(stamps)
+        deviations = np.where(np.isfinite(intervals), np.abs(intervals - usual), np.inf)
+        index = int(np.argmax(deviations))
+        if deviations[index] > worst:
+            worst_frame, worst_interval, worst = start + index, float(intervals[index]), float(deviations[index])
+    return worst_frame, worst_interval, float(stamps[-1])
