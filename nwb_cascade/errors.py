@@ -22,3 +22,14 @@ class NoModelError(LookupError):
 
 class ModelFileError(ValueError):
     """A model's files are missing, damaged or do not agree with each other."""
+
+
+class RemoteError(Exception):
+    """A server could not be reached or did not deliver, after every retry; trying again later may help.
+
+    Not an OSError: zarr takes an OSError from its storage for a missing chunk and fills in zeros.
+    """
+
+
+class RemoteChangedError(RemoteError):
+    """The file on the server is no longer the one that was looked up."""

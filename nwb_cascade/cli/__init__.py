@@ -9,13 +9,16 @@ from typing import Any
 
 import click
 
+from nwb_cascade.errors import RemoteError
+
 COMMANDS = {
     "demo": "nwb_cascade.cli.demo",
+    "ground-truth": "nwb_cascade.cli.ground_truth",
     "infer": "nwb_cascade.cli.infer",
     "inspect": "nwb_cascade.cli.inspect",
     "models": "nwb_cascade.cli.models",
 }
-USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError)
+USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError, RemoteError)
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,86 @@
+"""Connections to a DANDI instance: dandi's own client, with time limits and the right token.
+
+A token goes only to the instance that it belongs to. It is read from the environment when a connection is made
+and lives in the headers of that connection alone: not in assets, messages or logs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from dandi.consts import DandiInstance, known_instances
+from dandi.dandiapi import DandiAPIClient
+from requests.adapters import HTTPAdapter
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+PAGE_SIZE = 1000  # the most that the archive's API gives at once
+PAGE_WORKERS = 2  # pages fetched at the same time; dandi's default of 5 is more than one listing needs
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class TimeLimited(HTTPAdapter):
+    """Gives every request a time limit; dandi's client sets none and would wait for ever."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+        try:
+            return super().send(request, *args, **kwargs)
+        except requests.ReadTimeout as error:
+            # dandi's client tries again after a ConnectionError, but not after a ReadTimeout
+            raise requests.ConnectionError(str(error), request=request) from error
+
+
+def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPIClient:
+    """Return a client of an instance; use it as a context manager.
+
+    Parameters
+    ----------
+    instance : dandi.consts.DandiInstance
+        The archive to talk to.
+    token : str, optional
+        API key; by default the one the environment holds for this instance, see `token_for`.
+    """
+    client = DandiAPIClient(dandi_instance=instance)
+    client.page_size, client.page_workers = PAGE_SIZE, PAGE_WORKERS
+    for scheme in ("http://", "https://"):
+        client.session.mount(scheme, TimeLimited())
+    if token := token or token_for(instance):
+        client.session.headers["Authorization"] = f"token {token}"
+    return client
+
+
+def token_for(instance: DandiInstance) -> str | None:
+    """Return the API key that the environment holds for an instance.
+
+    Instances that dandi knows by name have a variable each (``DANDI_API_KEY``, ``DANDI_SANDBOX_API_KEY``,
+    ``EMBER_DANDI_API_KEY``, ...), as for dandi's own commands. Any other server gets ``DANDI_API_KEY`` only if it
+    runs on this machine or if ``DANDI_INSTANCE`` names it, so that no address can lure the key away.
+    """
+    return os.environ.get(token_variable(instance)) if owns_a_token(instance) else None
+
+
+def token_variable(instance: DandiInstance) -> str:
+    """Return the name of the environment variable for an instance's API key."""
+    return f"{instance.name.upper().replace('-', '_')}_API_KEY" if _is_known(instance) else "DANDI_API_KEY"
+
+
+def owns_a_token(instance: DandiInstance) -> bool:
+    """Tell whether a token from the environment may be sent to this instance."""
+    default = os.environ.get("DANDI_INSTANCE", "").rstrip("/")
+    return _is_known(instance) or is_loopback(instance.api) or default in set(instance.urls())
+
+
+def _is_known(instance: DandiInstance) -> bool:
+    """Whether it is the instance that dandi knows by that name, and not another that calls itself so."""
+    known = known_instances.get(instance.name)
+    return known is not None and urlsplit(known.api).hostname == urlsplit(instance.api).hostname
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL points to this machine."""
+    return urlsplit(url).hostname in LOOPBACK
