@@ -116,6 +116,23 @@ def convert(
     return tuple(outcome for position in range(len(sources)) for outcome in outcomes[position])
 
 
+def read_outcomes(target: Path) -> tuple[Outcome, ...]:
+    """Return what a dandiset folder of this package holds, from the records in its files.
+
+    Raises
+    ------
+    LookupError
+        If it holds no ground truth file of this package.
+    """
+    records = [(path, read_source_record(path)) for path in sorted(target.glob("sub-*/sub-*.nwb"))]
+    outcomes = tuple(
+        _outcome(str(record["source_file"]), "kept", str(path), record) for path, record in records if record
+    )
+    if not outcomes:
+        raise LookupError(f"Expected ground truth files (sub-*/sub-*.nwb) of this package in {target}, found none.")
+    return outcomes
+
+
 def convert_source(
     source: SourceFile, target: Path, present: dict[str, list[tuple[str, dict[str, Any]]]]
 ) -> tuple[Outcome, ...]:
@@ -123,11 +140,11 @@ def convert_source(
     try:
         there = present.get(source.sha256(), [])
         if there and len(there) == there[0][1]["cells_in_source"]:
-            return tuple(_outcome(source, "kept", path, record) for path, record in there)
+            return tuple(_outcome(str(source.path), "kept", path, record) for path, record in there)
         written = []
         for cell in source.read():
             path = write_cell(cell, target)
-            written.append(_outcome(source, "written", str(path), read_source_record(path)))
+            written.append(_outcome(str(source.path), "written", str(path), read_source_record(path)))
         return tuple(written)
     except Exception as error:  # one file's failure must not stop the others; it is recorded with its traceback
         return (_failure(source, error),)
@@ -143,10 +160,10 @@ def _records_by_hash(target: Path) -> dict[str, list[tuple[str, dict[str, Any]]]
     return present
 
 
-def _outcome(source: SourceFile, status: str, path: str, record: dict[str, Any]) -> Outcome:
+def _outcome(source: str, status: str, path: str, record: dict[str, Any]) -> Outcome:
     """Describe a converted cell with the record in its file."""
     return Outcome(
-        source=str(source.path),
+        source=source,
         status=status,
         path=path,
         dataset=record["dataset"],

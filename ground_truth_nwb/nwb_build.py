@@ -13,6 +13,8 @@ import numpy as np
 from hdmf.backends.hdf5 import H5DataIO
 from hdmf.common import DynamicTableRegion
 from pynwb import NWBFile
+from pynwb.base import TimeSeriesReference
+from pynwb.epoch import TimeIntervals
 from pynwb.file import Subject
 from pynwb.misc import Units
 from pynwb.ophys import DfOverF, ImageSegmentation, ImagingPlane, OpticalChannel, PlaneSegmentation, RoiResponseSeries
@@ -124,7 +126,7 @@ def _session_start(cell: Cell) -> datetime:
 def _subject(cell: Cell, dataset: Dataset | None) -> Subject:
     """Describe the animal; sex and age are explicitly unknown unless the source tells."""
     description = {
-        "simulated": "No animal: simulated with kinetics measured in this species.",
+        "simulated": "No animal: simulated; species and region are those that the kinetics were measured in.",
         "unknown": "The source does not tell which cells share an animal; this name stands for one cell.",
     }.get(cell.animal_basis, f"Known from: {cell.animal_basis}.")
     return Subject(
@@ -221,20 +223,28 @@ def _add_trials(
     nwbfile: NWBFile, cell: Cell, placements: tuple[Placement, ...], series: list[RoiResponseSeries]
 ) -> None:
     """Add the trials with their clocks, and the times without fluorescence."""
+    trials = TimeIntervals(name="trials", description="Trials of the source on one clock.")
     for name, description in TRIAL_COLUMNS.items():
-        nwbfile.add_trial_column(name=name, description=description)
+        trials.add_column(name=name, description=description)
+    invalid = TimeIntervals(name="invalid_times", description="Frames that show no fluorescence.")
     for number, trial, place, one in zip(cell.trial_numbers, cell.trials, placements, series, strict=True):
-        nwbfile.add_trial(
+        first = trial.first_valid_frame
+        # Rows are added as such: add_interval computes frames from the times, wrongly where spikes lie outside them.
+        trials.add_row(
             start_time=place.start_s,
             stop_time=place.stop_s,
-            timeseries=[one],
+            timeseries=[TimeSeriesReference(0, trial.n_frames, one)],
             clock_offset_s=place.offset_s,
             source_trial=np.uint16(number),
-            first_valid_frame=np.uint32(trial.first_valid_frame),
+            first_valid_frame=np.uint32(first),
         )
-        if trial.first_valid_frame:
-            start, stop = trial.time_s[[0, trial.first_valid_frame]] + place.offset_s
-            nwbfile.add_invalid_time_interval(start_time=float(start), stop_time=float(stop), timeseries=[one])
+        if first:
+            start, stop = trial.time_s[[0, first]] + place.offset_s
+            frames = [TimeSeriesReference(0, first, one)]
+            invalid.add_row(start_time=float(start), stop_time=float(stop), timeseries=frames)
+    nwbfile.trials = trials
+    if len(invalid):
+        nwbfile.invalid_times = invalid
 
 
 def _stored(values: Any) -> H5DataIO:

@@ -86,6 +86,7 @@ def simulate_cell(
         animal_basis="simulated",
         indicator=indicator,
         species="Mus musculus",
+        region="Primary visual area",
         trials=tuple(trials),
     )
 

@@ -1,4 +1,4 @@
-"""The table at the end of a conversion: per data set and per cell, as data, text and CSV."""
+"""The table at the end of a conversion: per data set as data, per cell as CSV."""
 
 from __future__ import annotations
 
@@ -56,29 +56,21 @@ def dataset_rows(outcomes: Iterable[Outcome]) -> tuple[DatasetRow, ...]:
     return tuple(_row(name, groups[name]) for name in sorted(groups, key=lambda name: (name == "(failed)", name)))
 
 
-def format_table(rows: Sequence[DatasetRow]) -> str:
-    """Lay the rows out as text with aligned columns and a line of totals."""
-    header = ("data set", "cells", "trials", "minutes", "spikes", "Hz", "noise", "dropped", "unusual")
-    body = [
-        (
-            row.dataset,
-            str(row.cells or row.failed),
-            str(row.trials),
-            f"{row.minutes:.1f}",
-            str(row.spikes),
-            f"{row.imaging_rate_hz:.1f}",
-            f"{row.noise_level:.2f}",
-            row.dropped or "-",
-            row.unusual or "-",
-        )
-        for row in rows
-    ]
-    sums = {name: sum(getattr(row, name) for row in rows) for name in ("cells", "trials", "minutes", "spikes")}
-    total = (str(sums["cells"]), str(sums["trials"]), f"{sums['minutes']:.1f}", str(sums["spikes"]))
-    body.append(("all", *total, "", "", "", ""))
-    widths = [max(len(line[column]) for line in (header, *body)) for column in range(len(header))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (header, *body))
-    return "\n".join(line.rstrip() for line in lines)
+def totals(rows: Sequence[DatasetRow]) -> DatasetRow:
+    """Add the rows up; the medians are over data sets."""
+    return DatasetRow(
+        dataset="all",
+        cells=sum(row.cells for row in rows),
+        trials=sum(row.trials for row in rows),
+        minutes=sum(row.minutes for row in rows),
+        spikes=sum(row.spikes for row in rows),
+        spikes_imaged=sum(row.spikes_imaged for row in rows),
+        imaging_rate_hz=_median([row.imaging_rate_hz for row in rows]),
+        noise_level=_median([row.noise_level for row in rows]),
+        dropped="",
+        unusual="",
+        failed=sum(row.failed for row in rows),
+    )
 
 
 def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
