@@ -23,6 +23,7 @@ from nwb_cascade.replace import install, stamp, workplace
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 HASH_FILE = "SHA256SUMS"
+BUNDLE_FILES = (CONFIG_FILE, WEIGHTS_FILE, HASH_FILE)
 Weights = Mapping[str, NDArray[np.float32]]
 
 
@@ -76,7 +77,7 @@ def save_bundle(
     weights : mapping of str to numpy.ndarray
         Its float32 arrays.
     overwrite : bool
-        Replace a folder that is already there.
+        Replace a bundle that is already there.
 
     Returns
     -------
@@ -88,12 +89,14 @@ def save_bundle(
     ModelFileError
         If the arrays are not those that the configuration implies.
     FileExistsError
-        If the folder exists and ``overwrite`` is not set.
+        If the folder exists and ``overwrite`` is not set, or it holds other files than a bundle's.
     """
     target = Path(directory)
     check_weights(config, weights, f"model {config.name!r}")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists already; pass overwrite=True to replace it.")
+    if target.exists():
+        if not overwrite:
+            raise FileExistsError(f"{target} exists already; pass overwrite=True to replace it.")
+        check_only_bundle(target)
     content = _serialise(weights)
     files = {CONFIG_FILE: config.to_json().encode(), WEIGHTS_FILE: content}
     files[HASH_FILE] = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items()).encode()
@@ -156,6 +159,20 @@ def load_bundle(directory: str | os.PathLike[str], *, verify: bool = True) -> Mo
     weights = _deserialise(content, path)
     check_weights(config, weights, str(path))
     return Model(config, weights, _sha256(content), folder)
+
+
+def check_only_bundle(folder: Path) -> None:
+    """Make sure that a folder which is about to be replaced or deleted holds nothing but a bundle's files.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds anything else.
+    """
+    if foreign := sorted(path.name for path in folder.iterdir() if path.name not in BUNDLE_FILES):
+        raise FileExistsError(
+            f"{folder} holds more than a model ({', '.join(foreign[:3])}); it was left as it is. Move that away first."
+        )
 
 
 def recorded_sha256(directory: str | os.PathLike[str]) -> str:

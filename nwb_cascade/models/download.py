@@ -167,10 +167,13 @@ def _append(response: requests.Response, part: _Part, total: int, progress: Prog
         for chunk in response.iter_content(_CHUNK):
             file.write(chunk)
             done += len(chunk)
-            if done > MAX_BYTES:
-                raise ModelFileError(f"Expected a file of at most {MAX_BYTES} bytes at {part.url}, received more.")
             if progress is not None:
                 progress(done, total)
+            if done > MAX_BYTES:
+                break
+    if done > MAX_BYTES:
+        part.path.unlink()
+        raise ModelFileError(f"Expected a file of at most {MAX_BYTES} bytes at {part.url}, received more.")
 
 
 def _position(response: requests.Response) -> tuple[int, int]:

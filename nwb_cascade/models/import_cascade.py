@@ -20,7 +20,7 @@ from nwb_cascade.models.templates import network_shapes
 from nwb_cascade.models.unpack import extract_flat
 
 CONFIG_YAML = "config.yaml"
-_NETWORK_FILE = re.compile(r"_NoiseLevel_(\d+(?:\.\d+)?)_Ensemble_(\d+)\.(h5|pth)$")
+_NETWORK_FILE = re.compile(r"Model_NoiseLevel_(\d+(?:\.\d+)?)_Ensemble_(\d+)\.(h5|pth)")
 Networks = dict[float, list[Path]]
 Progress = Callable[[int, int], None]
 
@@ -99,20 +99,19 @@ def read_cascade_folder(
     """
     published = read_published_config(folder / CONFIG_YAML)
     shapes = network_shapes(published.window_size, published.network)
-    suffix, found = _networks(folder)
+    kind, found = _networks(folder)
     levels = _levels(published, found, folder)
     size = _ensemble_size({level: found[level] for level in levels}, folder)
-    weights: dict[str, Any] = {}
-    total = size * len(levels)
-    for level in levels:
-        for member, file in enumerate(found[level]):
-            arrays = READERS[f".{suffix}"](file)
-            _check_network(arrays, shapes, file)
-            weights |= {f"{level:g}/{member}/{key}": array for key, array in arrays.items()}
-            if progress is not None:
-                progress(len(weights) // len(shapes), total)
+    files = {f"{level:g}/{member}": file for level in levels for member, file in enumerate(found[level])}
+    weights: Arrays = {}
+    for done, (key, file) in enumerate(files.items(), start=1):
+        arrays = READERS[kind](file)
+        _check_network(arrays, shapes, file)
+        weights |= {f"{key}/{layer}": array for layer, array in arrays.items()}
+        if progress is not None:
+            progress(done, len(files))
     extra = {
-        "format": suffix,
+        "format": kind,
         "model_name": published.name,
         "levels_without_networks": sorted(set(published.noise_levels) - set(levels)),
         "levels_left_out": sorted(set(found) - set(levels)),
@@ -136,14 +135,14 @@ def _model_folder(folder: Path) -> Path:
 
 
 def _is_wanted(file_name: str) -> bool:
-    return file_name == CONFIG_YAML or _NETWORK_FILE.search(file_name) is not None
+    return file_name == CONFIG_YAML or _NETWORK_FILE.fullmatch(file_name) is not None
 
 
 def _networks(folder: Path) -> tuple[str, Networks]:
     """Find the network files: their kind, and by noise level the files in order of ensemble number."""
     kinds: dict[str, dict[float, dict[int, Path]]] = {"h5": {}, "pth": {}}
     for path in sorted(folder.iterdir()):
-        if match := _NETWORK_FILE.search(path.name):
+        if match := _NETWORK_FILE.fullmatch(path.name):
             level, member, kind = float(match[1]), int(match[2]), match[3]
             kinds[kind].setdefault(level, {})[member] = path
     kind = max(kinds, key=lambda key: sum(map(len, kinds[key].values())))

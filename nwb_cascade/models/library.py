@@ -14,7 +14,7 @@ from typing import Literal
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import ModelFileError, NoModelError
-from nwb_cascade.models.bundle import CONFIG_FILE, Model, load_bundle, load_config
+from nwb_cascade.models.bundle import BUNDLE_FILES, CONFIG_FILE, Model, check_only_bundle, load_bundle, load_config
 
 FOLDER_VARIABLE = "NWB_CASCADE_MODELS"
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
@@ -141,12 +141,19 @@ def remove_model(name: str) -> Path:
     ------
     NoModelError
         If the user installed no model of that name; models of the package cannot be removed.
+    FileExistsError
+        If the model's folder also holds other files.
     """
     own = {entry.name: entry.path for entry in _scan(user_models_folder(), "user")}
     if name not in own:
         raise NoModelError(unknown_name(name, own, f"was installed in {user_models_folder()}"))
-    shutil.rmtree(own[name])
-    return own[name]
+    folder = own[name]
+    if folder.is_symlink():
+        folder.unlink()
+        return folder
+    check_only_bundle(folder)
+    shutil.rmtree(folder)
+    return folder
 
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> str:
@@ -161,8 +168,13 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> str:
 def _scan(folder: Path, origin: Literal["user", "bundled"]) -> list[InstalledModel]:
     if not folder.is_dir():
         return []
-    visible = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    return [_entry(path, origin) for path in visible]
+    models = [path for path in folder.iterdir() if not path.name.startswith(".") and _has_bundle_file(path)]
+    return [_entry(path, origin) for path in sorted(models)]
+
+
+def _has_bundle_file(path: Path) -> bool:
+    """Tell a model's folder, even a damaged one, from folders that are something else."""
+    return any((path / name).is_file() for name in BUNDLE_FILES)
 
 
 def _entry(path: Path, origin: Literal["user", "bundled"]) -> InstalledModel:

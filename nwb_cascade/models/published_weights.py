@@ -111,7 +111,7 @@ def read_torch_weights(path: Path) -> Arrays:
     return arrays
 
 
-READERS: dict[str, Callable[[Path], Arrays]] = {".h5": read_keras_weights, ".pth": read_torch_weights}
+READERS: dict[str, Callable[[Path], Arrays]] = {"h5": read_keras_weights, "pth": read_torch_weights}
 
 
 def _load_state(path: Path) -> Mapping[str, Any]:

@@ -67,9 +67,10 @@ def test_import_notes_what_the_user_should_know(source):
         .replace("smoothing: 0.05", "smoothing: 0.2")
         .replace("- 3\nplaceholder", "- 3\n- 4\nplaceholder")
     )
-    path.write_text(text)
+    path.write_text(text.replace("ensemble_size: 2", "ensemble_size: 5"))
     notes = run("import", source).stderr
     assert "Note: The name says smoothing 0.05 s, the configuration 0.2 s. The configuration is used." in notes
+    assert "Note: 2 networks per noise level, its configuration says 5." in notes
     assert "Note: no networks for the noise levels 4 that its configuration lists." in notes
 
 

@@ -66,6 +66,13 @@ def test_an_existing_bundle_is_kept_unless_overwriting(saved, weights):
     assert [path.name for path in saved.path.parent.iterdir()] == ["m"]
 
 
+def test_a_folder_with_other_files_is_never_replaced(saved, weights):
+    (saved.path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"holds more than a model \(notes\.txt\)"):
+        save_bundle(saved.path, config(), weights, overwrite=True)
+    assert (saved.path / "notes.txt").read_text() == "mine"
+
+
 def test_an_interrupted_save_leaves_the_old_bundle_and_nothing_else(saved, weights, monkeypatch):
     def stop(*args, **kwargs):
         raise OSError(28, "No space left on device")

@@ -73,9 +73,10 @@ def test_the_users_model_hides_a_bundled_one_of_its_name(folders):
     assert load_model("a").config.version == "mine"
 
 
-def test_hidden_folders_and_files_are_no_models(folders):
+def test_other_folders_and_files_are_no_models(folders):
     user, _ = folders
     install(user, "a")
+    (user / "Documents").mkdir()
     (user / ".downloads").mkdir()
     (user / "notes.txt").write_text("x")
     assert [entry.name for entry in list_installed()] == ["a"]
@@ -162,6 +163,24 @@ def test_removal_deletes_the_users_model_only(folders):
     with pytest.raises(NoModelError, match="No model named 'b' was installed in"):
         remove_model("b")
     assert (bundled / "b").exists()
+
+
+def test_removal_spares_folders_with_other_files(folders):
+    model = install(folders[0], "a")
+    (model.path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds more than a model"):
+        remove_model("a")
+    assert (model.path / "notes.txt").exists()
+
+
+def test_removal_of_a_linked_model_removes_the_link(folders, tmp_path):
+    model = install(tmp_path / "shared", "a")
+    folders[0].mkdir()
+    (folders[0] / "a").symlink_to(model.path)
+    assert load_model("a").sha256 == model.sha256
+    remove_model("a")
+    assert list_installed() == []
+    assert load_model(model.path).sha256 == model.sha256
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../user"])
