@@ -36,6 +36,11 @@ def copy(source: Path, destination: Path, progress: Report | None = None) -> Non
                 progress(done // 2**20, max(1, total // 2**20))
 
 
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    return sum(p.stat().st_size for p in path.rglob("*")) if path.is_dir() else path.stat().st_size
+
+
 def flush(prepared: Path) -> None:
     """Wait until a file, or every file and folder below a folder, is on the disk."""
     for path in (*prepared.rglob("*"), prepared) if prepared.is_dir() else (prepared,):

@@ -119,6 +119,12 @@ def write_mat73(path: Path, variables: Mapping[str, TraceArray | NDArray[Any] | 
         raw.write(MAT73_HEADER)
 
 
+def needs_mat73(matrix: TraceArray) -> bool:
+    """Tell whether a float32 matrix is too large for a MATLAB 5 file."""
+    n_rois, n_frames = matrix.shape
+    return 4 * n_rois * n_frames > MAT5_LIMIT_BYTES
+
+
 def read_text(path: Path, variable: str) -> str | None:
     """Return a text variable of a ``.mat`` file of either version, None if it has none of that name."""
     if is_mat73(path):

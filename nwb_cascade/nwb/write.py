@@ -56,6 +56,8 @@ class RunRecord:
         Hash of inputs, model and parameters.
     run_parameters, source_provenance : str
         JSON objects as text.
+    description : str
+        What the values are, in a sentence.
     """
 
     name: str
@@ -74,6 +76,7 @@ class RunRecord:
     run_key: str
     run_parameters: str
     source_provenance: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,16 @@ def source_series(nwbfile: NWBFile, object_id: str) -> RoiResponseSeries:
     if not isinstance(series, RoiResponseSeries):
         raise InputError(f"Expected a RoiResponseSeries with object id {object_id}, the file holds none.")
     return series
+
+
+def run_paths(nwbfile: NWBFile) -> frozenset[str]:
+    """Return the paths of all runs in the processing modules of a file."""
+    return frozenset(
+        f"/processing/{module.name}/{name}"
+        for module in nwbfile.processing.values()
+        for name, stored in module.data_interfaces.items()
+        if isinstance(stored, ndx.InferredSpikeRateSeries)
+    )
 
 
 def check_run_name(name: str) -> None:
@@ -251,7 +264,7 @@ def _rates(
     deviation = record.ensemble_std
     return ndx.InferredSpikeRateSeries(
         name=record.name,
-        description=f"Expected spikes per frame inferred from {source.name} by the model {record.config.name}.",
+        description=record.description,
         data=compressed(record.expected_spikes, path, progress),
         ensemble_std=None if deviation is None else compressed(deviation, path, progress),
         rois=source.rois,

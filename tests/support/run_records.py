@@ -42,5 +42,6 @@ def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any)
         run_key="1" * 64,
         run_parameters='{"threshold": "nonnegative"}',
         source_provenance='{"file_name": "x.nwb"}',
+        description="Expected spikes per frame.",
     )
     return replace(record, **changes)

@@ -1,0 +1,65 @@
+"""Recording: an open NWB file together with the dF/F series of it that is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from pynwb import NWBFile
+
+from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.choose import choose
+from nwb_cascade.nwb.discover import as_array, find_candidates
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.read import open_traces
+from nwb_cascade.nwb.timing import rate_from_timestamps
+from nwb_cascade.traces import DffTraces
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """An open NWB file and one of its dF/F series.
+
+    ``series`` describes it, ``traces`` reads it, ``is_only_dff`` tells whether the file holds no other dF/F.
+    """
+
+    path: Path
+    nwbfile: NWBFile
+    series: Candidate
+    traces: DffTraces
+    is_only_dff: bool
+
+
+@contextmanager
+def open_recording(
+    path: Path,
+    *,
+    series: str | None = None,
+    imaging_rate: float | None = None,
+    scale: str | None = None,
+    scratch_dir: str | PathLike[str] | None = None,
+) -> Iterator[Recording]:
+    """Open an NWB file and pick its dF/F; options and errors as for `choose` and `open_traces`."""
+    folder = None if scratch_dir is None else Path(scratch_dir)
+    with open_nwb(path) as (nwbfile, _):
+        candidates = find_candidates(nwbfile, name=str(path), statistics=False, scratch_dir=folder)
+        chosen = choose(candidates, series, scale=scale, imaging_rate=imaging_rate)
+        is_only_dff = not any(c.kind == "dff" and c.object_id != chosen.object_id for c in candidates)
+        chosen = _with_all_timestamps(nwbfile, chosen)
+        traces = open_traces(nwbfile, chosen, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)
+        try:
+            yield Recording(path, nwbfile, chosen, traces, is_only_dff)
+        finally:
+            traces.dff.close()  # type: ignore[attr-defined]  # open_traces gives TraceBlocks
+
+
+def _with_all_timestamps(nwbfile: NWBFile, candidate: Candidate) -> Candidate:
+    """Judge the rate by all timestamps; the search for candidates has looked at the first ones."""
+    timestamps = nwbfile.objects[candidate.object_id].timestamps
+    if timestamps is None:
+        return candidate
+    timing = rate_from_timestamps(as_array(timestamps), candidate.n_frames)
+    return replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)
