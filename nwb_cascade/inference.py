@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import BlockResult, NetworkSet, infer_block, valid_bounds
 from nwb_cascade.errors import InputError
+from nwb_cascade.indicators import canonical_indicator, match_indicator
 from nwb_cascade.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import installed_models, load_model
@@ -23,6 +24,7 @@ from nwb_cascade.thresholds import THRESHOLDS, apply_threshold
 from nwb_cascade.traces import DffTraces
 
 BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
+PUBLISHED_BEFORE = "published_before_frames"  # in the record of an imported model: where Cascade writes its output
 Progress = Callable[[int, int], None]
 
 
@@ -41,7 +43,7 @@ class InferenceRun:
     imaging_rate : float
         Rate of the recording, Hz.
     indicator : str or None
-        Indicator that the model was told.
+        Canonical name of the recording's indicator; for a ``conditional`` model the indicator that it was told.
     threshold : str
         One of ``nwb_cascade.thresholds.THRESHOLDS``.
     alignment : {"trained", "published"}
@@ -123,6 +125,7 @@ def infer(
     *,
     model: str | PathLike[str] | Model = "auto",
     indicator: str | None = None,
+    species: str | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -142,6 +145,8 @@ def infer(
         a published Cascade model, or a loaded model.
     indicator : str, optional
         Calcium indicator, in any usual spelling.
+    species : str, optional
+        Latin name; a conditional model has codes of its own for zebrafish.
     threshold : {"nonnegative", "raw", "single-spike"}
         What is done with small and negative values, see ``nwb_cascade.thresholds``.
     legacy_alignment : bool
@@ -169,6 +174,7 @@ def infer(
         traces.imaging_rate,
         model=model,
         indicator=indicator,
+        species=species,
         threshold=threshold,
         legacy_alignment=legacy_alignment,
         kernel=kernel,
@@ -199,6 +205,7 @@ def prepare_run(
     *,
     model: str | PathLike[str] | Model = "auto",
     indicator: str | None = None,
+    species: str | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -207,8 +214,12 @@ def prepare_run(
     """Select and load a model for a recording; parameters and errors as for ``infer``."""
     if threshold not in THRESHOLDS:
         raise InputError(f"Expected a threshold mode out of {', '.join(THRESHOLDS)}, received {threshold!r}.")
-    loaded, reason = _load(model, imaging_rate, indicator)
+    named = canonical_indicator(indicator)
+    loaded, reason = _load(model, imaging_rate, named)
     config = loaded.config
+    if config.architecture == "conditional":
+        match = match_indicator(indicator, config.indicators, species)
+        named, reason = match.code, f"{reason} {match.message}"
     own = (config.kernel, config.smoothing_s)
     wanted = (kernel or config.kernel, config.smoothing_s if smoothing_s is None else float(smoothing_s))
     if config.architecture != "conditional" and wanted != own:
@@ -216,14 +227,14 @@ def prepare_run(
             f"Expected the smoothing that {config.name} was trained for ({own[0]}, {own[1]:g} s), received "
             f"{wanted[0]}, {wanted[1]:g} s; leave it out, or use a conditional model, which takes any."
         )
-    if config.architecture == "conditional" and legacy_alignment:
+    if legacy_alignment and PUBLISHED_BEFORE not in config.extra:
         raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
     smoothing_kernel(*wanted, imaging_rate)
     from nwb_cascade.networks.build import build_networks
 
-    networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=indicator)
+    networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=named)
     alignment = "published" if legacy_alignment else "trained"
-    return InferenceRun(loaded, reason, networks, imaging_rate, indicator, threshold, alignment, *wanted)
+    return InferenceRun(loaded, reason, networks, imaging_rate, named, threshold, alignment, *wanted)
 
 
 def infer_blocks(
@@ -274,8 +285,13 @@ def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:
 
 
 def _as_published(values: NDArray[np.float32], config: ModelConfig) -> NDArray[np.float32]:
-    """Values one frame early, NaN in the first ``before_frames`` and last ``window_size - before_frames`` frames."""
+    """Values at the frame where Cascade writes them, NaN in as many frames at either end as it blanks."""
+    early = config.before_frames - int(config.extra[PUBLISHED_BEFORE])
+    share_before = float(config.extra["published_config"]["before_frac"])
+    first, last = (int(share * config.window_size) for share in (share_before, 1 - share_before))
     published = np.full_like(values, np.nan)
-    first, last = config.before_frames, config.window_size - config.before_frames
-    published[:, first:-last] = values[:, first + 1 : values.shape[1] - last + 1]
+    n_frames = values.shape[1]
+    published[:, : max(n_frames - early, 0)] = values[:, early:]
+    published[:, :first] = np.nan
+    published[:, max(n_frames - last, 0) :] = np.nan
     return published

@@ -81,9 +81,8 @@ def _indicator_rank(config: ModelConfig, indicator: str | None) -> int:
 def _reason(config: ModelConfig, imaging_rate: float, indicator: str | None, n_fitting: int) -> str:
     low, high = config.model_rates_hz
     if config.architecture == "conditional":
-        rate = f"serves every imaging rate from {low:g} to {high:g} Hz and runs at the recording's {imaging_rate:g} Hz"
-    else:
-        rate = f"was trained for {low:g} Hz, {100 * rate_mismatch(config, imaging_rate):.2g} % from {imaging_rate:g} Hz"
+        return f"{config.name} serves every imaging rate from {low:g} to {high:g} Hz, hence {imaging_rate:g} Hz."
+    mismatch = 100 * rate_mismatch(config, imaging_rate)
     if indicator is None:
         known = "the indicator is not known"
     elif not config.indicators:
@@ -93,7 +92,7 @@ def _reason(config: ModelConfig, imaging_rate: float, indicator: str | None, n_f
     else:
         known = f"it was not trained on {indicator}"
     others = f", chosen among {n_fitting} that fit" if n_fitting > 1 else ""
-    return f"{config.name} {rate}; {known}{others}."
+    return f"{config.name} was trained for {low:g} Hz, {mismatch:.2g} % from {imaging_rate:g} Hz; {known}{others}."
 
 
 def _none_fits(configs: Sequence[ModelConfig], imaging_rate: float) -> str:

@@ -22,7 +22,7 @@ def test_nearest_rate_within_five_percent():
 def test_conditional_model_comes_first():
     selection = select_model([model("exact", 30.0), model("any", 1.0, 120.0)], 30.0)
     assert selection.config.name == "any"
-    assert "runs at the recording's 30 Hz" in selection.reason
+    assert "hence 30 Hz" in selection.reason
 
 
 def test_indicator_decides_between_models_of_one_rate():

@@ -1,0 +1,35 @@
+"""``nwb-cascade demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("nwb-cascade-demo"),
+    show_default=True,
+    help="Folder for the simulated recording and its annotated copy.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the simulation.")
+def command(output: Path, seed: int) -> None:
+    """Simulate a population, write it as NWB, annotate it and say what was done."""
+    from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.demo import DURATION_S, IMAGING_RATE, INDICATOR, N_ROIS, run_demo
+
+    with progress_bar("Inferring") as progress:
+        demo = run_demo(output, seed=seed, progress=progress)
+    annotation = demo.annotation
+    click.echo(f"Simulated {N_ROIS} neurons ({INDICATOR}, {IMAGING_RATE:g} Hz, {DURATION_S:g} s) in {demo.recording}")
+    click.echo(f"Model: {annotation.reason}")
+    click.echo(f"Wrote {annotation.run_name} to {annotation.output}")
+    click.echo(
+        f"Spikes: {demo.n_true_spikes} simulated, {demo.n_expected_spikes:.0f} expected; "
+        f"median correlation of the rates {demo.correlation:.2f}"
+    )
+    click.echo(f"Look at it: nwb-cascade inspect '{annotation.output}'")
