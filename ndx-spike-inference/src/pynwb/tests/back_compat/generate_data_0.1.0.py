@@ -1,7 +1,8 @@
-"""Write the files that later versions must be able to read, with ndx-spike-inference 0.1.0 installed.
+"""Write the files of version 0.1.0 that every later version must be able to read.
 
-Usage: ``python generate_data_0.1.0.py [FOLDER]``, by default into the folder of this script. Run once per release;
-the files never change afterwards.
+Usage: ``python generate_data_0.1.0.py [FOLDER]``, by default into the folder of this script, once per release: the
+files never change afterwards. It runs with the lowest versions of pynwb and hdmf that the release supports, because
+an older pynwb cannot validate against the newer core schema that a newer one stores in the file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pynwb.testing.mock.file import mock_NWBFile
 from pynwb.testing.mock.ophys import mock_PlaneSegmentation, mock_RoiResponseSeries
 
 VERSION = "0.1.0"
+PACKAGES = {"ndx-spike-inference": VERSION, "pynwb": "3.1.0", "hdmf": "4.1.0"}
 
 
 def write_two_runs(path: Path) -> None:
@@ -55,7 +57,7 @@ def write_two_runs(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if version("ndx-spike-inference") != VERSION:
-        raise SystemExit(f"Expected ndx-spike-inference {VERSION}, found {version('ndx-spike-inference')}.")
+    if (installed := {name: version(name) for name in PACKAGES}) != PACKAGES:
+        raise SystemExit(f"Expected {PACKAGES} to be installed, found {installed}.")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     write_two_runs(folder / f"{VERSION}_two_runs.nwb")

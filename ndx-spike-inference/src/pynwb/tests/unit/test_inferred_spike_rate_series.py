@@ -190,9 +190,9 @@ def test_data_may_be_another_series() -> None:
 def test_no_check_reads_data_from_disk(tmp_path, monkeypatch) -> None:
     with h5py.File(tmp_path / "arrays.h5", "w") as file:
         arrays = {
-            "data": file.create_dataset("data", shape=(N_FRAMES, N_ROIS)),
-            "ensemble_std": file.create_dataset("ensemble_std", shape=(N_FRAMES, N_ROIS)),
-            "noise_level": file.create_dataset("noise_level", shape=(N_ROIS,)),
+            "data": file.create_dataset("data", shape=(N_FRAMES, N_ROIS), dtype="f4"),
+            "ensemble_std": file.create_dataset("ensemble_std", shape=(N_FRAMES, N_ROIS), dtype="f4"),
+            "noise_level": file.create_dataset("noise_level", shape=(N_ROIS,), dtype="f4"),
             "valid_frames": file.create_dataset("valid_frames", data=np.full((N_ROIS, 2), -1)),
         }
         monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("the dataset was read"))
@@ -204,6 +204,6 @@ def test_no_check_reads_data_from_disk(tmp_path, monkeypatch) -> None:
 
 def test_shapes_on_disk_are_checked(tmp_path) -> None:
     with h5py.File(tmp_path / "arrays.h5", "w") as file:
-        levels = file.create_dataset("levels", shape=(N_ROIS + 1,))
+        levels = file.create_dataset("levels", shape=(N_ROIS + 1,), dtype="f4")
         with pytest.raises(ValueError, match=re.escape("expected noise_level of shape (n_rois,) = (3,)")):
             mock_InferredSpikeRateSeries(noise_level=levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,23 @@ def test_objects_are_read_as_they_were_written(nwbfile: NWBFile, tmp_path: Path)
     with hdmf_zarr.NWBZarrIO(str(tmp_path / "session.nwb.zarr"), "w") as io:
         io.write(nwbfile)
     with hdmf_zarr.NWBZarrIO(str(tmp_path / "session.nwb.zarr"), "r") as io:
-        assert validate(io=io) == []
         ophys = io.read().processing["ophys"]
         assert_container_equal(model, ophys["model"])
         assert_container_equal(rates, ophys["rates"])
         assert_container_equal(spikes, ophys["spikes"])
         assert ophys["rates"].model is ophys["model"]
+
+
+@pytest.mark.skipif(
+    int(version("hdmf").split(".")[0]) < 6,
+    reason="the validator of hdmf < 6 knows neither Zarr's texts nor that JSON has one kind of number",
+)
+def test_file_is_valid(nwbfile: NWBFile, tmp_path: Path) -> None:
+    mock_InferredSpikesTable(rates=mock_InferredSpikeRateSeries(nwbfile=nwbfile), nwbfile=nwbfile)
+    with hdmf_zarr.NWBZarrIO(str(tmp_path / "session.nwb.zarr"), "w") as io:
+        io.write(nwbfile)
+    with hdmf_zarr.NWBZarrIO(str(tmp_path / "session.nwb.zarr"), "r") as io:
+        assert validate(io=io) == []
 
 
 def test_run_is_appended(nwbfile: NWBFile, tmp_path: Path) -> None:
