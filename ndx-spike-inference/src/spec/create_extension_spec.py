@@ -46,75 +46,85 @@ def spike_inference_model() -> NWBGroupSpec:
             "version and hash of its weights, what it was trained for and on, and the software that ran "
             "it. Store one object per model, in the processing module of the series that link to it."
         ),
-        attributes=[
-            text_attribute("version", "Version of the model."),
-            text_attribute("family", "Family of methods that the model belongs to, e.g. 'cascade' or 'conditional'."),
-            text_attribute("architecture", "The network's architecture in words or by the name its software uses."),
-            text_attribute(
-                "kernel",
-                "Shape of the kernel that smooths the spikes in the model's output: 'gaussian' (centred on "
-                "the spike) or 'causal' (starts at the spike).",
-            ),
-            NWBAttributeSpec(
-                name="smoothing_s",
-                doc="Standard deviation of the smoothing kernel, in seconds; 0 if nothing is smoothed.",
-                dtype="float64",
-            ),
-            NWBAttributeSpec(
-                name="ensemble_size",
-                doc="Number of networks whose outputs are averaged for one ROI (no unit).",
-                dtype="int32",
-            ),
-            text_attribute(
-                "weights_sha256",
-                "SHA-256 of the file of weights, as 64 lower-case hexadecimal digits.",
-            ),
-            text_attribute("software_name", "Name of the software that ran the model."),
-            text_attribute("software_version", "Version of the software that ran the model."),
-            text_attribute("description", "What the model is and for which recordings it is meant."),
-            text_attribute(
-                "license",
-                "Terms of the model's weights, as an SPDX identifier if there is one.",
-                required=False,
-            ),
-            text_attribute("citation", "What to cite when the model's results are used.", required=False),
-        ],
-        datasets=[
-            NWBDatasetSpec(
-                name="model_rates_hz",
-                doc="Lowest and highest imaging rate that the model was trained for; equal if it serves one.",
-                dtype="float64",
-                dims=["lowest, highest"],
-                shape=[2],
-                attributes=[fixed_unit("Hz")],
-            ),
-            NWBDatasetSpec(
-                name="noise_levels",
-                doc=(
-                    "Noise levels for which the model has a network of its own or, for a model conditioned "
-                    "on the noise level, the ends of the range it was trained for. The noise level of a "
-                    "trace is 100 * median(abs(diff(dF/F))) / sqrt(imaging rate in Hz)."
-                ),
-                dtype="float64",
-                dims=["num_noise_levels"],
-                shape=[None],
-                attributes=[fixed_unit(NOISE_UNIT)],
-            ),
-            NWBDatasetSpec(
-                name="training_datasets",
-                doc="Names of the ground-truth datasets that the model was trained on (no unit).",
-                dtype="text",
-                dims=["num_training_datasets"],
-                shape=[None],
-                quantity="?",
-            ),
-            NWBDatasetSpec(
-                name="configuration",
-                doc="The model's full configuration as one JSON object in a scalar text (no unit).",
-                dtype="text",
-            ),
-        ],
+        attributes=model_attributes(),
+        datasets=model_datasets(),
     )
+
+
+def model_attributes() -> list[NWBAttributeSpec]:
+    """Words and numbers of a model."""
+    return [
+        text_attribute("version", "Version of the model."),
+        text_attribute("family", "Family of methods that the model belongs to, e.g. 'cascade' or 'conditional'."),
+        text_attribute("architecture", "The network's architecture in words or by the name its software uses."),
+        text_attribute(
+            "kernel",
+            "Shape of the kernel that smooths the spikes in the model's output: 'gaussian' (centred on "
+            "the spike) or 'causal' (starts at the spike).",
+        ),
+        NWBAttributeSpec(
+            name="smoothing_s",
+            doc="Standard deviation of the smoothing kernel, in seconds; 0 if nothing is smoothed.",
+            dtype="float64",
+        ),
+        NWBAttributeSpec(
+            name="ensemble_size",
+            doc="Number of networks whose outputs are averaged for one ROI (no unit).",
+            dtype="int32",
+        ),
+        text_attribute(
+            "weights_sha256",
+            "SHA-256 of the file of weights, as 64 lower-case hexadecimal digits.",
+        ),
+        text_attribute("software_name", "Name of the software that ran the model."),
+        text_attribute("software_version", "Version of the software that ran the model."),
+        text_attribute("description", "What the model is and for which recordings it is meant."),
+        text_attribute(
+            "license",
+            "Terms of the model's weights, as an SPDX identifier if there is one.",
+            required=False,
+        ),
+        text_attribute("citation", "What to cite when the model's results are used.", required=False),
+    ]
+
+
+def model_datasets() -> list[NWBDatasetSpec]:
+    """Arrays and long text of a model."""
+    return [
+        NWBDatasetSpec(
+            name="model_rates_hz",
+            doc="Lowest and highest imaging rate that the model was trained for; equal if it serves one.",
+            dtype="float64",
+            dims=["lowest, highest"],
+            shape=[2],
+            attributes=[fixed_unit("Hz")],
+        ),
+        NWBDatasetSpec(
+            name="noise_levels",
+            doc=(
+                "Noise levels for which the model has a network of its own or, for a model conditioned "
+                "on the noise level, the ends of the range it was trained for. The noise level of a "
+                "trace is 100 * median(abs(diff(dF/F))) / sqrt(imaging rate in Hz)."
+            ),
+            dtype="float64",
+            dims=["num_noise_levels"],
+            shape=[None],
+            attributes=[fixed_unit(NOISE_UNIT)],
+        ),
+        NWBDatasetSpec(
+            name="training_datasets",
+            doc="Names of the ground-truth datasets that the model was trained on (no unit).",
+            dtype="text",
+            dims=["num_training_datasets"],
+            shape=[None],
+            quantity="?",
+        ),
+        NWBDatasetSpec(
+            name="configuration",
+            doc="The model's full configuration as one JSON object in a scalar text (no unit).",
+            dtype="text",
+        ),
+    ]
 
 
 def inferred_spike_rate_series() -> NWBGroupSpec:
@@ -127,24 +137,7 @@ def inferred_spike_rate_series() -> NWBGroupSpec:
             "spike count; multiplied by the imaging rate they are spikes per second. Each run is a series "
             "of its own name, so that several runs can stand side by side in one file."
         ),
-        attributes=[
-            text_attribute(
-                "alignment",
-                "Frame that a value is written to: 'trained' (the frame the network was trained to "
-                "predict) or 'published' (one frame earlier, as the published Cascade software writes it).",
-            ),
-            text_attribute(
-                "threshold",
-                "What was done to small values: 'raw' (nothing, negative values occur), 'nonnegative' "
-                "(negative values set to 0) or 'single-spike' (values below 1/e of the peak of one "
-                "smoothed spike set to 0, except next to larger ones).",
-            ),
-            text_attribute(
-                "run_key",
-                "Hash over the inputs, the model and the parameters of the run; equal for equal runs.",
-            ),
-            text_attribute("run_parameters", "All parameters of the run as one JSON object."),
-        ],
+        attributes=run_attributes(),
         datasets=[
             *rate_datasets(),
             *per_roi_datasets(),
@@ -168,6 +161,28 @@ def inferred_spike_rate_series() -> NWBGroupSpec:
             ),
         ],
     )
+
+
+def run_attributes() -> list[NWBAttributeSpec]:
+    """What was done in the run."""
+    return [
+        text_attribute(
+            "alignment",
+            "Frame that a value is written to: 'trained' (the frame the network was trained to "
+            "predict) or 'published' (one frame earlier, as the published Cascade software writes it).",
+        ),
+        text_attribute(
+            "threshold",
+            "What was done to small values: 'raw' (nothing, negative values occur), 'nonnegative' "
+            "(negative values set to 0) or 'single-spike' (values below 1/e of the peak of one "
+            "smoothed spike set to 0, except next to larger ones).",
+        ),
+        text_attribute(
+            "run_key",
+            "Hash over the inputs, the model and the parameters of the run; equal for equal runs.",
+        ),
+        text_attribute("run_parameters", "All parameters of the run as one JSON object."),
+    ]
 
 
 def rate_datasets() -> list[NWBDatasetSpec]:
@@ -254,43 +269,7 @@ def inferred_spikes_table() -> NWBGroupSpec:
             text_attribute("method", "How the spike times were found, in words."),
             text_attribute("parameters", "All parameters of the method, seeds included, as one JSON object."),
         ],
-        datasets=[
-            NWBDatasetSpec(
-                name="roi",
-                neurodata_type_inc="DynamicTableRegion",
-                doc="The ROI of the row, as a row of the table of ROIs (no unit).",
-                dims=["num_rois"],
-                shape=[None],
-            ),
-            NWBDatasetSpec(
-                name="spike_times",
-                neurodata_type_inc="VectorData",
-                doc="Spike times of each ROI, ascending, on the clock of all time series of the file.",
-                dtype="float64",
-                dims=["num_spikes"],
-                shape=[None],
-                attributes=[fixed_unit("seconds")],
-            ),
-            NWBDatasetSpec(
-                name="spike_times_index",
-                neurodata_type_inc="VectorIndex",
-                doc="Index of the last spike time of each row, plus one (no unit).",
-                dims=["num_rois"],
-                shape=[None],
-            ),
-            NWBDatasetSpec(
-                name="fit_error",
-                neurodata_type_inc="VectorData",
-                doc=(
-                    "Misfit of the spike times: the sum over the valid frames of the absolute difference "
-                    "between the smoothed spike train and the inferred rates, divided by the sum of the "
-                    "rates (a ratio, no unit); NaN if unknown."
-                ),
-                dtype="float32",
-                dims=["num_rois"],
-                shape=[None],
-            ),
-        ],
+        datasets=spike_columns(),
         links=[
             NWBLinkSpec(
                 name="rates",
@@ -300,6 +279,47 @@ def inferred_spikes_table() -> NWBGroupSpec:
             )
         ],
     )
+
+
+def spike_columns() -> list[NWBDatasetSpec]:
+    """Columns of the table of spikes."""
+    return [
+        NWBDatasetSpec(
+            name="roi",
+            neurodata_type_inc="DynamicTableRegion",
+            doc="The ROI of the row, as a row of the table of ROIs (no unit).",
+            dims=["num_rois"],
+            shape=[None],
+        ),
+        NWBDatasetSpec(
+            name="spike_times",
+            neurodata_type_inc="VectorData",
+            doc="Spike times of each ROI, ascending, on the clock of all time series of the file.",
+            dtype="float64",
+            dims=["num_spikes"],
+            shape=[None],
+            attributes=[fixed_unit("seconds")],
+        ),
+        NWBDatasetSpec(
+            name="spike_times_index",
+            neurodata_type_inc="VectorIndex",
+            doc="Index of the last spike time of each row, plus one (no unit).",
+            dims=["num_rois"],
+            shape=[None],
+        ),
+        NWBDatasetSpec(
+            name="fit_error",
+            neurodata_type_inc="VectorData",
+            doc=(
+                "Misfit of the spike times: the sum over the valid frames of the absolute difference "
+                "between the smoothed spike train and the inferred rates, divided by the sum of the "
+                "rates (a ratio, no unit); NaN if unknown."
+            ),
+            dtype="float32",
+            dims=["num_rois"],
+            shape=[None],
+        ),
+    ]
 
 
 def new_types() -> list[NWBGroupSpec]:
