@@ -22,7 +22,7 @@ _WORDS = {  # in this order: "DfOverFEvents" are events, "denoised_dff" is denoi
     "events": r"(ca)?events?|deconv\w*|spks?|spikes?|spiking|firing",
     "z_scored": r"z[\s_-]*scor\w*",
     "neuropil": r"neuropil\w*|npil|fneu|background\w*|surround\w*",
-    "baseline": r"baselines?|f[\s_-]?0",
+    "baseline": r"baselines?|^f[\s_-]?0",
     "denoised": r"denois\w*",
     "dff": _DFF + r"|\(?f[\s_]*-[\s_]*f[\s_]?0\)?[\s_]*/[\s_]*f[\s_]?0",
     "raw_fluorescence": r"fluorescence|fluo|raw|corrected|demixed|(?<!d )f(?=[\s_-]*(chn|corrected|raw|\d|$))",
@@ -185,7 +185,7 @@ def judge_scale(sample: Sample | None, unit: str) -> tuple[str, str]:
     unit : str
         As stated in the file.
     """
-    says_percent = PERCENT_UNIT.match(unit) is not None
+    says_percent = PERCENT_UNIT.search(unit) is not None
     looks, seen = _looks_like(sample) if sample else ("fraction", "no sampled trace has values that differ")
     if not says_percent:
         return looks, seen

@@ -87,8 +87,8 @@ def describe(
         sample = _sample(stored, facts.timing.imaging_rate)
     scale, scale_why = judge_scale(sample, facts.unit)
     judgement = reconcile(classify(_evidence(series, facts.unit)), scale, scale_why)
-    if judgement.kind in SCALELESS_KINDS:
-        scale, scale_why = "unknown", "its values are no fluorescence"
+    if judgement.kind in SCALELESS_KINDS or not facts.readable:
+        scale, scale_why = "unknown", "it holds no fluorescence traces"
     if facts.readable and statistics:
         numbers = trace_statistics(
             replace(stored, factor=0.01 if scale == "percent" else 1.0),
@@ -98,7 +98,7 @@ def describe(
         )
     if judgement.kind == "dff" and looks_like_ratio(sample):
         problems.append("The traces rest near 1: they may be F/F0, from which 1 has to be taken.")
-    if facts.timing.imaging_rate is None:
+    if facts.readable and facts.timing.imaging_rate is None:
         problems.append(f"It has no usable imaging rate: {facts.timing.why}.")
     return Candidate(
         object_path=path,

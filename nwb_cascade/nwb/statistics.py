@@ -119,6 +119,7 @@ class _Tally:
 
     def __init__(self, n_rois: int) -> None:
         self.n_nan = np.zeros(n_rois, dtype=np.int64)
+        self.n_infinite = np.zeros(n_rois, dtype=np.int64)
         self.n_frames = np.zeros(n_rois, dtype=np.int64)
         self.low = np.full(n_rois, np.inf)
         self.high = np.full(n_rois, -np.inf)
@@ -130,6 +131,7 @@ class _Tally:
         """Add values (n, m) of some ROIs and frames; later frames come later."""
         finite = np.isfinite(values)
         self.n_nan[rois] += np.isnan(values).sum(axis=1)
+        self.n_infinite[rois] += np.isinf(values).sum(axis=1)
         self.n_frames[rois] += finite.sum(axis=1)
         self.low[rois] = np.minimum(self.low[rois], np.min(values, axis=1, where=finite, initial=np.inf))
         self.high[rois] = np.maximum(self.high[rois], np.max(values, axis=1, where=finite, initial=-np.inf))
@@ -147,12 +149,17 @@ class _Tally:
     def problems(self, n_frames: int, *, padding: bool, z_scores: bool) -> tuple[str, ...]:
         """Say which traces are no recordings, one sentence each."""
         n_rois = len(self.n_nan)
-        empty = self.n_frames == 0
-        zero = ~empty & (self.low == 0) & (self.high == 0)
-        flat = ~empty & ~zero & ~self.varied
+        empty = self.n_nan == n_frames
+        zero = (self.low == 0) & (self.high == 0)
+        flat = (self.n_frames > 1) & ~zero & ~self.varied
         found = [
             f"{np.count_nonzero(mask)} of {n_rois} ROIs {words}."
-            for mask, words in ((empty, "are NaN throughout"), (zero, "are zero throughout"), (flat, "never change"))
+            for mask, words in (
+                (empty, "are NaN throughout"),
+                (self.n_infinite > 0, "have infinite values"),
+                (zero, "are zero throughout"),
+                (flat, "never change"),
+            )
             if mask.any()
         ]
         padded = self.varied & (self.last_signal < n_frames - 1)

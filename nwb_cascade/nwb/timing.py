@@ -74,7 +74,7 @@ def rate_from_timestamps(timestamps: Any, n_frames: int, *, complete: bool = Tru
         )
     which = "timestamps" if complete else f"the first {span} timestamps"
     rate = (span - 1) / (last - float(first[0]))
-    return Timing(rate, f"from {which}, whose intervals deviate by at most {100 * deviation:.2g} %")
+    return Timing(rate, f"from {which}, whose intervals deviate by at most {max(0.01, 100 * deviation):.2g} %")
 
 
 def _largest_deviation(timestamps: Any, n_stamps: int, usual: float) -> tuple[int, float, float]:
