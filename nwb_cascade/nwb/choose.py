@@ -47,9 +47,33 @@ def choose(
         If there is no dF/F series, or the one that is meant cannot be used: raw fluorescence, percent that is not
         stated, no rate, unclear orientation, NaN only.
     """
-    candidate = _only_dff(candidates) if series is None else _named(candidates, series)
+    candidate = _only_dff(candidates) if series is None else named(candidates, series)
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
     return candidate
+
+
+def named(candidates: Sequence[Candidate], series: str) -> Candidate:
+    """Return the one series of a given name, path, end of a path or id, whatever it holds.
+
+    Raises
+    ------
+    AmbiguousSeriesError, InputError
+        If several series have that name, or none has.
+    """
+    for matches in (
+        [c for c in candidates if series in (c.object_path, c.object_id)],
+        [c for c in candidates if c.name == series],
+        [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise AmbiguousSeriesError(
+                f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
+                "series= (--series PATH)."
+            )
+    found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
+    raise InputError(f"Expected a series {series!r}, found {found}.")
 
 
 def require_usable(candidate: Candidate, *, scale: str | None = None, imaging_rate: float | None = None) -> None:
@@ -145,24 +169,6 @@ def _only_dff(candidates: Sequence[Candidate]) -> Candidate:
         )
     found = f"only {_listed(candidates)}" if candidates else "no RoiResponseSeries at all"
     raise InputError(f"Expected a dF/F series in the file, found {found}.")
-
-
-def _named(candidates: Sequence[Candidate], series: str) -> Candidate:
-    """Return the one series of a given name, path, end of a path or id."""
-    for matches in (
-        [c for c in candidates if series in (c.object_path, c.object_id)],
-        [c for c in candidates if c.name == series],
-        [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise AmbiguousSeriesError(
-                f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
-                "series= (--series PATH)."
-            )
-    found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
-    raise InputError(f"Expected a series {series!r}, found {found}.")
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:
