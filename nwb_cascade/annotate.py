@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from nwb_cascade.annotation_result import AnnotationResult
-from nwb_cascade.disk import Report, clear_disk_errors, copy, require_space, size
+from nwb_cascade.disk import Report, clear_disk_errors, copy, require_space, reserve, size
 from nwb_cascade.errors import InputError
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
@@ -27,6 +27,7 @@ from nwb_cascade.targets import split_name, target_of
 __all__ = ["AnnotationResult", "annotate"]
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
+SCHEMA_BYTES = 2**22  # cached schemas, links and chunk indices of one run, generously
 WRITE_BITS = (
     file_modes.S_IWUSR | file_modes.S_IWGRP | file_modes.S_IWOTH
 )  # for root every file is writable, yet read-only is a wish
@@ -206,7 +207,13 @@ def _require_writable(source: Path, target: Path, plan: AnnotationResult, *, ens
         raise PermissionError(f"{target} is read-only and was left as it is. Write a copy instead (-o).")
     target.parent.mkdir(parents=True, exist_ok=True)
     matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-    require_space(target.parent, size(source) + 2 * matrices, f"the annotated copy of {source.name}")
+    needed = size(source) + matrices + _stored_bytes(plan.n_rois, matrices)
+    require_space(target.parent, needed, f"the annotated copy of {source.name}")
+
+
+def _stored_bytes(n_rois: int, matrix_bytes: int) -> int:
+    """Most bytes that a run takes in a file: matrices that do not compress, texts per ROI, schemas."""
+    return matrix_bytes + matrix_bytes // 64 + 1024 * n_rois + SCHEMA_BYTES
 
 
 def _record(plan: AnnotationResult, recording: Recording, run: InferenceRun, stored: StoredInference) -> RunRecord:
@@ -241,6 +248,10 @@ def _prepare(
 ) -> tuple[str, ...]:
     """Make a checked copy of the recording with the run in it; returns what to know about it."""
     copy(source, prepared, progress)
+    if prepared.is_file():
+        n_rois, n_frames = record.expected_spikes.shape
+        n_matrices = 1 if record.ensemble_std is None else 2
+        reserve(prepared, _stored_bytes(n_rois, 4 * n_rois * n_frames * n_matrices))
     object_path = write_run(prepared, record, overwrite=overwrite, progress=progress)
     violations = check_run(prepared, object_path, record)
     if not violations:

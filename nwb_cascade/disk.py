@@ -86,6 +86,24 @@ def require_space(folder: Path, n_bytes: int, what: str) -> None:
         )
 
 
+def reserve(path: Path, n_bytes: int) -> None:
+    """Take room behind the end of a file, before a library writes there that cannot cope with a full disk.
+
+    HDF5 raises an error when the disk fills up under it, and then crashes the process when it closes files. It writes
+    into the reserved room and gives back the rest when it closes the file.
+
+    Raises
+    ------
+    OSError
+        If there is no such room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        require_space(path.parent, n_bytes, path.name)
+        return
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), path.stat().st_size, n_bytes)
+
+
 def _copy_file(source: Path, destination: Path) -> Iterator[int]:
     """Copy one file, yielding the bytes of each step; within the kernel where it can."""
     in_kernel, done = hasattr(os, "copy_file_range"), 0

@@ -29,6 +29,7 @@ FAKE_CONFIG = ModelConfig(
     indicators=("GCaMP6f",),
     licence="BSD-3-Clause",
     citation="A paper",
+    extra={"published_before_frames": 3},
 )
 FAKE_SHA256 = "ab" * 32
 
@@ -53,6 +54,7 @@ def fake_run(
     *,
     model: Any = "auto",
     indicator: str | None = None,
+    species: str | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,

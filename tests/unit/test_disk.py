@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nwb_cascade import disk
-from nwb_cascade.disk import clear_disk_errors, copy, flush, require_space
+from nwb_cascade.disk import clear_disk_errors, copy, flush, require_space, reserve
 from nwb_cascade.errors import InputError
 
 
@@ -58,15 +58,32 @@ def test_a_source_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> No
     [
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EFBIG, "File too large"),
-        RuntimeError(
-            "Can't write (file write failed: errno = 28, error message = 'No space left on device')"
-        ),
+        RuntimeError("Can't write (file write failed: errno = 28, error message = 'No space left on device')"),
     ],
 )
 def test_a_full_disk_becomes_one_sentence(tmp_path: Path, error: Exception) -> None:
     match = r"^No space left for a\.nwb in .*nothing there was changed"
     with pytest.raises(OSError, match=match), clear_disk_errors(tmp_path / "a.nwb"):
         raise error
+
+
+def test_reserved_room_is_behind_the_end_and_errors_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"content")
+    reserve(path, 10_000)
+    assert path.read_bytes()[:7] == b"content"
+    assert path.stat().st_size == 10_007
+    with pytest.raises(OSError, match=r"No space left|File too large"):
+        reserve(path, 2**62)
+
+
+def test_without_a_way_to_reserve_the_free_space_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    (tmp_path / "a.bin").touch()
+    reserve(tmp_path / "a.bin", 10)
+    assert (tmp_path / "a.bin").stat().st_size == 0
+    with pytest.raises(OSError, match=r"No space left for a\.bin"):
+        reserve(tmp_path / "a.bin", 10**21)
 
 
 def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
@@ -76,7 +93,5 @@ def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
 
 def test_space_is_checked_before_the_work(tmp_path: Path) -> None:
     require_space(tmp_path, 1000, "spikes")
-    with pytest.raises(
-        OSError, match=r"No space left for spikes in .*: up to 1000000000000000 MB are needed"
-    ):
+    with pytest.raises(OSError, match=r"No space left for spikes in .*: up to 1000000000000000 MB are needed"):
         require_space(tmp_path, 10**21, "spikes")
