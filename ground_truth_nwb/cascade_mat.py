@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -117,10 +118,11 @@ def _trial_fields(path: Path) -> Iterator[TrialFields]:
 def _fields_v5(path: Path) -> Iterator[TrialFields]:
     """Yield the fields of each trial of a MATLAB 5 file."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         contents = loadmat(path, variable_names=[VARIABLE])
-    except (ValueError, TypeError, NotImplementedError, EOFError, OSError) as error:
+    except (MatReadError, zlib.error, ValueError, TypeError, NotImplementedError, OSError) as error:
         raise ValueError(f"{path}: expected a MATLAB file, could not read it as one ({error}).") from error
     if VARIABLE not in contents:
         raise ValueError(f"{path}: expected the variable {VARIABLE}, it is not in the file.")

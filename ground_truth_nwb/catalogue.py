@@ -150,7 +150,7 @@ def cells_groups(dataset_ids: Iterable[str]) -> dict[str, str]:
     for one, other in combinations(datasets, 2):
         linked = other.id in one.shares_cells_with or one.id in other.shares_cells_with
         if linked or one.cells_group == other.cells_group:
-            old, new = groups[other.id], groups[one.id]
+            new, old = sorted((groups[one.id], groups[other.id]), key=list(groups).index)
             groups = {dataset_id: new if group == old else group for dataset_id, group in groups.items()}
     return groups
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ground_truth_nwb.cell_summary import CellSummary
 from ground_truth_nwb.cells import Remark
@@ -23,6 +24,8 @@ DANDISET_DESCRIPTION = (
     "the publication to cite and the terms, what was dropped and what is unusual."
 )
 Progress = Callable[[int, int], None]
+# Path and record of a file that was written before.
+Written: TypeAlias = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def convert(
     target : pathlib.Path
         Folder of the dandiset, created if it is missing.
     workers : int
-        Number of processes; 1 converts in this one.
+        Number of processes; 1 converts in this one. More are spawned, so a script that asks for them needs the usual
+        ``if __name__ == "__main__"``.
     progress : callable, optional
         Called as ``progress(done, total)`` after each source.
 
@@ -91,9 +95,9 @@ def convert(
     OSError
         If the target cannot be written.
     """
-    sources = find_sources(source_root)
+    sources = find_sources(source_root, leaving_out=target)
     write_dandiset_file(target, name=DANDISET_NAME, description=DANDISET_DESCRIPTION)
-    present = _records_by_hash(target)
+    present = _records_by_source(target)
     outcomes: dict[int, tuple[Outcome, ...]] = {}
 
     def report() -> None:
@@ -102,12 +106,13 @@ def convert(
 
     if workers <= 1:
         for position, source in enumerate(sources):
-            outcomes[position] = convert_source(source, target, present)
+            outcomes[position] = convert_source(source, target, present.get(source.path.name, []))
             report()
     else:
-        with ProcessPoolExecutor(max_workers=workers) as pool:
+        # Spawned, not forked: HDF5 and numpy may hold locks and threads in this process.
+        with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
             jobs: dict[Future[tuple[Outcome, ...]], int] = {
-                pool.submit(convert_source, source, target, present): position
+                pool.submit(convert_source, source, target, present.get(source.path.name, [])): position
                 for position, source in enumerate(sources)
             }
             for job in as_completed(jobs):
@@ -133,12 +138,11 @@ def read_outcomes(target: Path) -> tuple[Outcome, ...]:
     return outcomes
 
 
-def convert_source(
-    source: SourceFile, target: Path, present: dict[str, list[tuple[str, dict[str, Any]]]]
-) -> tuple[Outcome, ...]:
-    """Convert one source, or keep what is there; ``present`` lists (path, record) of files by the source's SHA-256."""
+def convert_source(source: SourceFile, target: Path, earlier: Sequence[Written]) -> tuple[Outcome, ...]:
+    """Convert one source, or keep what is there; ``earlier`` lists files made from a source of this name."""
     try:
-        there = present.get(source.sha256(), [])
+        digest = source.sha256()
+        there = [(path, record) for path, record in earlier if record["source_sha256"] == digest]
         if there and len(there) == there[0][1]["cells_in_source"]:
             return tuple(_outcome(str(source.path), "kept", path, record) for path, record in there)
         written = []
@@ -150,13 +154,13 @@ def convert_source(
         return (_failure(source, error),)
 
 
-def _records_by_hash(target: Path) -> dict[str, list[tuple[str, dict[str, Any]]]]:
-    """List what this version of the converter has written into the target before."""
-    present: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+def _records_by_source(target: Path) -> dict[str, list[Written]]:
+    """List what this version of the converter has written into the target before, by the source's file name."""
+    present: dict[str, list[Written]] = {}
     for path in sorted(target.glob("sub-*/sub-*.nwb")):
         record = read_source_record(path)
         if record.get("converter_version") == CONVERTER_VERSION and record.get("source_sha256"):
-            present.setdefault(record["source_sha256"], []).append((str(path), record))
+            present.setdefault(record["source_file"], []).append((str(path), record))
     return present
 
 

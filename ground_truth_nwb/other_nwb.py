@@ -121,12 +121,14 @@ def _cell(
     name = str(nwbfile.session_id or nwbfile.identifier)
     named = str(subject.subject_id) if subject is not None and subject.subject_id else ""
     dataset = next((found for folder in path.parents if (found := find_dataset(folder.name))), None)
-    number = ANIMAL_NUMBER.search(named or "")
+    dataset_id = dataset.id if dataset else "unknown"
+    cell_id = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+    number = ANIMAL_NUMBER.search(named)
     year = nwbfile.session_start_time.year
     return Cell(
-        dataset=dataset.id if dataset else "unknown",
-        cell_id=re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-"),
-        animal_id=number[1] if number else named or f"{path.stem}",
+        dataset=dataset_id,
+        cell_id=cell_id,
+        animal_id=number[1] if number else named or f"{dataset_id}-{cell_id}",
         animal_basis="subject of the source file" if named else "unknown",
         indicator=canonical_indicator(movie.indicator),
         trials=trials,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ground_truth_nwb.cascade_mat import read_cell
 from ground_truth_nwb.cells import Cell
+from ground_truth_nwb.nwb_read import read_nwb_cell, read_source_record
 from ground_truth_nwb.other_nwb import read_nwb_cells
 from ground_truth_nwb.spikefinder_csv import is_calcium_file, read_spikefinder, spikes_file
 
@@ -37,6 +38,11 @@ class SourceFile:
         return _READERS[self.layout](self.path)
 
 
+def _read_nwb(path: Path) -> tuple[Cell, ...]:
+    """Read an NWB file of this package, or one of another layout."""
+    return (read_nwb_cell(path),) if read_source_record(path) else read_nwb_cells(path)
+
+
 def _read_mat(path: Path) -> tuple[Cell, ...]:
     """Read the one cell of a MATLAB file."""
     return (read_cell(path),)
@@ -44,15 +50,16 @@ def _read_mat(path: Path) -> tuple[Cell, ...]:
 
 _READERS: dict[str, Callable[[Path], tuple[Cell, ...]]] = {
     "cascade-mat": _read_mat,
-    "nwb": read_nwb_cells,
+    "nwb": _read_nwb,
     "spikefinder": read_spikefinder,
 }
 
 
-def find_sources(root: Path) -> list[SourceFile]:
+def find_sources(root: Path, *, leaving_out: Path | None = None) -> list[SourceFile]:
     """Return all ground truth below a folder (or the file itself), sorted by path.
 
-    MATLAB files, NWB files and Spikefinder's calcium files count; names that begin with a dot do not.
+    MATLAB files, NWB files and Spikefinder's calcium files count; names that begin with a dot do not, and nothing
+    below the folder ``leaving_out`` does.
 
     Raises
     ------
@@ -60,7 +67,8 @@ def find_sources(root: Path) -> list[SourceFile]:
         If there is none.
     """
     paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-    found = [SourceFile(path, layout) for path in paths if (layout := _layout(path)) is not None]
+    wanted = [path for path in paths if leaving_out is None or leaving_out.resolve() not in path.resolve().parents]
+    found = [SourceFile(path, layout) for path in wanted if (layout := _layout(path)) is not None]
     if not found:
         raise LookupError(
             f"Expected ground truth below {root} (.mat, .nwb or *.calcium*.csv files), found none. Pass the "

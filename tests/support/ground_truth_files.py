@@ -1,5 +1,6 @@
 """Ground truth files in the layouts that the converters read: MATLAB 5 and 7.3, Spikefinder, NWB of others."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.base import TimeSeriesReference
 from pynwb.file import Subject
 from pynwb.icephys import CurrentClampSeries, IntracellularResponsesTable
-from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, RoiResponseSeries
+from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
 from scipy.io import savemat
 
 from ground_truth_nwb.cells import Cell, Trial
@@ -179,18 +180,14 @@ def _add_movie(
     n_rois = len(recorded)
     flat = (100.0 + 10.0 * np.arange(n_rois))[None, :] * np.ones((n_frames, 1))
     traces = flat if fluorescence is None else fluorescence
-    around = neuropil if neuropil is not None else np.full((n_frames, n_rois), 50.0)
+    around = np.full((n_frames, n_rois), 50.0) if neuropil is None else neuropil
     for name, values in (("RoiResponseSeries", traces), ("NeuropilResponseSeries", around)):
-        container.add_roi_response_series(
-            RoiResponseSeries(
-                name=name,
-                data=values,
-                unit="n.a.",
-                rois=rois.create_roi_table_region(description="rois", region=list(range(n_rois))),
-                starting_time=start,
-                rate=rate,
-            )
-        )
+        with warnings.catch_warnings():
+            # The published files refer to no ROI at all; pynwb warns that this does not fit the data.
+            warnings.simplefilter("ignore")
+            region = rois.create_roi_table_region(description="table region for rois", region=[])
+            series = RoiResponseSeries(name=name, data=values, unit="n.a.", rois=region, starting_time=start, rate=rate)
+        container.add_roi_response_series(series)
 
 
 def write_units_nwb(
@@ -203,7 +200,7 @@ def write_units_nwb(
     transposed: bool = False,
     session_start: datetime = datetime(1900, 1, 1, tzinfo=timezone.utc),
 ) -> Path:
-    """The layout of dandiset 000048: one unit in ``/units``, one ROI of raw fluorescence with timestamps."""
+    """The layout of dandiset 000048: one unit in ``/units``, one ROI of raw fluorescence."""
     nwbfile = _new_file("102086", None, session_start)
     plane = _plane(nwbfile, "ImagingPlane", "GCaMP6s")
     module = nwbfile.create_processing_module("ophys", "contains optical physiology processed data")
@@ -215,15 +212,18 @@ def write_units_nwb(
     container = DfOverF() if as_dff else Fluorescence()
     module.add(container)
     values = np.linspace(100.0, 200.0, 50)[:, None] * np.ones(n_rois)
-    container.add_roi_response_series(
-        RoiResponseSeries(
+    with warnings.catch_warnings():
+        # Older writers put ROIs first; pynwb warns of it.
+        warnings.simplefilter("ignore")
+        series = RoiResponseSeries(
             name="roi_response_series",
             data=values.T if transposed else values,
             unit="lumens",
             rois=rois.create_roi_table_region(description="unique cell ROI", region=list(range(n_rois))),
-            timestamps=np.arange(50) / 40.0 + 0.003,
+            starting_time=0.003,
+            rate=40.0,
         )
-    )
+    container.add_roi_response_series(series)
     for _ in range(n_units):
         nwbfile.add_unit(spike_times=sorted(spikes))
     return _write(nwbfile, path)
@@ -240,7 +240,7 @@ def _new_file(identifier: str, subject_id: str | None, session_start: datetime =
 
 def _plane(nwbfile: NWBFile, name: str, indicator: str) -> Any:
     device = nwbfile.devices.get("microscope") or nwbfile.create_device("microscope")
-    channel = _channel()
+    channel = OpticalChannel(name="green", description="", emission_lambda=525.0)
     return nwbfile.create_imaging_plane(
         name=name,
         optical_channel=channel,
@@ -250,12 +250,6 @@ def _plane(nwbfile: NWBFile, name: str, indicator: str) -> Any:
         indicator=indicator,
         location="Primary visual area",
     )
-
-
-def _channel() -> Any:
-    from pynwb.ophys import OpticalChannel
-
-    return OpticalChannel(name="green", description="", emission_lambda=525.0)
 
 
 def _write(nwbfile: NWBFile, path: Path) -> Path:
