@@ -1,0 +1,53 @@
+"""Running baselines of a trace, and the small estimates they rest on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, percentile_filter
+
+from nwb_cascade.dff.method import DffMethod
+
+MEDIAN_TO_STD = 1.4826
+
+
+def running_percentile(trace: NDArray[np.float32], percentile: float, n_frames: int) -> NDArray[np.float32]:
+    """Percentile (the value of the lower rank) in a centred window that slides along a trace without NaN.
+
+    The trace is mirrored at its ends; a window as long as the trace or longer gives one value for all frames. Cost
+    per frame grows with the logarithm of the window (SciPy 1.15 or later; before, with the window).
+    """
+    if n_frames >= trace.size:
+        return np.full_like(trace, np.percentile(trace, percentile, method="lower"))
+    return np.asarray(percentile_filter(trace, percentile, size=n_frames | 1, mode="reflect"))
+
+
+def running_baseline(trace: NDArray[np.float32], imaging_rate: float, method: DffMethod) -> NDArray[np.float32]:
+    """Baseline of a trace without NaN by the method's own rule."""
+    window = window_frames(imaging_rate, method)
+    if method.baseline == "percentile":
+        return running_percentile(trace, method.percentile, window)
+    smooth = gaussian_filter1d(trace, method.smoothing_frames) if method.smoothing_frames else trace
+    if window >= smooth.size:
+        return np.full_like(smooth, smooth.min())
+    return np.asarray(maximum_filter1d(minimum_filter1d(smooth, window), window))
+
+
+def window_frames(imaging_rate: float, method: DffMethod) -> int:
+    """Length of the running window, whole frames, at least one."""
+    return max(1, int(min(method.window_s * imaging_rate, 1e9)))
+
+
+def noise_std(trace: NDArray[np.float32]) -> float:
+    """Standard deviation of white noise, from the median difference of neighbouring frames."""
+    if trace.size < 2:
+        return 0.0
+    return float(MEDIAN_TO_STD / np.sqrt(2.0) * np.median(np.abs(np.diff(trace))))
+
+
+def bridge(trace: NDArray[np.float32], left_out: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Replace frames by straight lines between their neighbours; some frame is kept."""
+    if not left_out.any():
+        return trace
+    frames = np.arange(trace.size)
+    return np.interp(frames, frames[~left_out], trace[~left_out]).astype(np.float32)
