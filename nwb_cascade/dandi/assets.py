@@ -32,9 +32,10 @@ class Asset:
     kind : {"blob", "zarr"}
         One file, or a Zarr store.
     size : int
-        Bytes.
+        Bytes; -1 for a plain URL that was not opened yet.
     content_id : str
-        Id of the stored content; other content has another id. For a plain URL the URL.
+        Id of the stored content; other content has another id. For a plain URL the URL without its query, which
+        may be the secret of a signed link.
     instance, api_url : str
         Name and API URL of the DANDI instance; empty for a plain URL.
     dandiset, version, asset_id : str
@@ -46,7 +47,7 @@ class Asset:
     sha256 : str
         SHA-256 of a blob; empty if unknown or not yet computed by the archive.
     storage_url : str
-        Where the content lies in the archive's storage; empty as long as the digest.
+        Where the content lies in the archive's storage; empty as long as the digest. For a plain URL the URL.
     """
 
     path: str
@@ -67,7 +68,7 @@ class Asset:
     def address(self) -> str:
         """The address by which a person finds the asset again."""
         if not self.api_url:
-            return self.storage_url
+            return self.content_id
         if not self.dandiset:
             return f"{self.api_url}/assets/{self.asset_id}/"
         return f"dandi://{self.instance}/{self.dandiset}@{self.version}/{self.path}"
@@ -105,7 +106,7 @@ def list_assets(sources: str | Iterable[str], *, instance: str | None = None) ->
         if isinstance(address, FileURL):
             yield _plain(address)
             continue
-        with connect(address.instance) as client, _clear_errors(address.instance, source):
+        with connect(address.instance) as client, clear_errors(address.instance, source):
             found = False
             for asset in _listed(client, address):
                 found = True
@@ -138,7 +139,7 @@ def with_record(asset: Asset) -> Asset:
     if asset.digest or not asset.api_url:
         return asset
     instance = DandiInstance(asset.instance, None, asset.api_url)
-    with connect(instance) as client, _clear_errors(instance, asset.address):
+    with connect(instance) as client, clear_errors(instance, asset.address):
         return _with(asset, client.get(f"/assets/{asset.asset_id}/"))
 
 
@@ -149,7 +150,7 @@ def is_nwb(path: str) -> bool:
 
 def _plain(address: FileURL) -> Asset:
     """An asset for the URL of a file; its size is found out when it is opened."""
-    return Asset(address.path, "blob", -1, address.url, storage_url=address.url)
+    return Asset(address.path, "blob", -1, address.url.partition("?")[0], storage_url=address.url)
 
 
 def _listed(client: DandiAPIClient, address: ParsedDandiURL) -> Iterator[BaseRemoteAsset]:
@@ -214,7 +215,7 @@ def _with(asset: Asset, record: dict[str, Any]) -> Asset:
 
 
 @contextmanager
-def _clear_errors(instance: DandiInstance, source: str) -> Iterator[None]:
+def clear_errors(instance: DandiInstance, source: str) -> Iterator[None]:
     """Turn what dandi's client raises into one sentence that says what to do."""
     try:
         yield

@@ -17,7 +17,7 @@ class Fault(enum.Enum):
     RESET = "connection reset before any answer"
     RATE_LIMIT = "status 429"
     UNAVAILABLE = "status 503"
-    DROP = "connection reset in the middle of the body"
+    DROP = "connection closed in the middle of the body"
     TRUNCATE = "body shorter than asked for, with the length of what came"
     STALL = "silence in the middle of the body"
     EXPIRED = "status 403, as for a link that is no longer valid"

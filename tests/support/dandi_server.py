@@ -29,7 +29,10 @@ TOKEN = "0123456789abcdef-test-token"
 
 @dataclass(frozen=True)
 class Served:
-    """One answered request: what was asked, what was sent, and the fault injected, if any."""
+    """One answered request: what was asked, what was sent, and the fault injected, if any.
+
+    `first_byte` is where the range asked for begins.
+    """
 
     method: str
     target: str
@@ -37,6 +40,7 @@ class Served:
     n_bytes: int
     fault: Fault | None
     has_authorization: bool
+    first_byte: int
 
     @property
     def is_storage(self) -> bool:
@@ -178,10 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
         part = body[: len(body) // 2] if fault in (Fault.DROP, Fault.TRUNCATE, Fault.STALL) else body
         n_sent = 0 if fault is Fault.RESET else len(part)
         authorized = self.headers.get("Authorization") is not None
-        served = Served(self.command, self.path, response.status, n_sent, fault, authorized)
+        first = re.match(r"bytes=(\d+)", self.headers.get("Range", ""))
+        first_byte = int(first[1]) if first else 0
+        served = Served(self.command, self.path, response.status, n_sent, fault, authorized, first_byte)
         self.server.owner.record(served)
         if fault is Fault.RESET:
-            self._break_off()
+            self._reset()
             return
         promised = len(part) if fault is Fault.TRUNCATE else len(response.body)
         self._send_head(response, promised, fault)
@@ -189,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.STALL:
             self.server.owner.closing.wait(self.server.owner.stall_s)
         if fault in (Fault.DROP, Fault.STALL):
-            self._break_off()
+            self.close_connection = True
 
     def _send_head(self, response: Response, length: int, fault: Fault | None) -> None:
         self.send_response(response.status)
@@ -201,9 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def _break_off(self) -> None:
+    def _reset(self) -> None:
         """Close the connection with a reset, as a dying peer or a firewall would."""
-        self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 

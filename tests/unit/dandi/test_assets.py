@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from nwb_cascade.dandi import assets as module
-from nwb_cascade.dandi.assets import Asset, find_asset, list_assets, with_record
+from nwb_cascade.dandi.assets import find_asset, list_assets, with_record
 from nwb_cascade.dandi.client import connect, token_for
 from nwb_cascade.dandi.urls import find_instance
 from nwb_cascade.errors import RemoteError
@@ -67,9 +67,10 @@ def test_the_same_asset_is_found_by_its_api_urls(server, archive, address):
     assert find_asset(alone.address).asset_id == asset_id
 
 
-def test_a_plain_url_is_an_asset_without_a_dandiset(server):
-    asset = find_asset(f"{server.url}/blobs/abc.nwb")
-    assert (asset.address, asset.dandiset, asset.path) == (f"{server.url}/blobs/abc.nwb", "", "blobs/abc.nwb")
+def test_a_plain_url_is_an_asset_without_a_dandiset_and_shows_no_secret_of_a_signed_link():
+    asset = find_asset("http://127.0.0.1:9/blobs/abc.nwb?X-Amz-Signature=secret")
+    assert (asset.address, asset.dandiset, asset.path) == ("http://127.0.0.1:9/blobs/abc.nwb", "", "blobs/abc.nwb")
+    assert asset.storage_url.endswith("?X-Amz-Signature=secret")
 
 
 def test_listing_asks_for_no_records_and_a_record_is_asked_for_once(address, server):
@@ -207,7 +208,3 @@ def test_a_server_that_keeps_failing_is_named(address, server, monkeypatch):
     server.faults.script(Fault.UNAVAILABLE, "dandisets", times=99)
     with pytest.raises(RemoteError, match=r"127.0.0.1:\d+ answers 503 for dandi://.*: try again later"):
         paths(f"{address}/000001")
-
-
-def test_an_asset_of_few_words_is_valid():
-    assert Asset("a.nwb", "blob", 3, "id").address == ""

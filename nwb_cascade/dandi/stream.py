@@ -1,0 +1,185 @@
+"""Open remote NWB files (HDF5) as file objects: only the bytes that are needed travel, and each of them once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+from fsspec.spec import AbstractBufferedFile
+
+from nwb_cascade.dandi.assets import Asset, find_asset, with_record
+from nwb_cascade.dandi.cache import ExtentCache
+from nwb_cascade.dandi.chunks import PrefetchedDataset
+from nwb_cascade.dandi.headers import prefetch_headers
+from nwb_cascade.dandi.link import Link, RetryPolicy
+from nwb_cascade.dandi.ranges import ByteRange
+from nwb_cascade.dandi.readahead import lone_range
+from nwb_cascade.dandi.store import ExtentStore, default_folder
+from nwb_cascade.dandi.transport import RangeReader
+from nwb_cascade.errors import InputError
+
+CACHE_LIMIT_BYTES = 10 * 2**30
+BLOCK_BYTES = 8 * 2**20
+MEMORY_BYTES = 64 * 2**20
+NEIGHBOURS_BYTES = 512  # that HDF5 will ask for with a byte of a description
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5_OFFSETS = (0, 512, 1024, 2048)  # where it may stand: at the start, or after a user block
+
+
+class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type hints
+    """A remote file opened for reading; made by `open_remote`, used by one thread at a time.
+
+    Attributes
+    ----------
+    asset : Asset
+        What is read, with the digest by which a change is noticed.
+    """
+
+    def __init__(self, asset: Asset, reader: RangeReader, store: ExtentStore, *, block_size: int, memory_bytes: int):
+        super().__init__(None, asset.address, "rb", block_size, cache_type="none", size=asset.size)
+        self.asset = asset
+        self.details = {"name": asset.address, "size": asset.size, "type": "file", "etag": asset.digest}
+        self._reader = reader
+        key = f"{asset.content_id} {asset.digest}"
+        self.cache = ExtentCache(block_size, reader, store, key=key, memory_bytes=memory_bytes)
+
+    @property
+    def full_name(self) -> str:
+        """The address of the asset."""
+        return self.asset.address
+
+    @property
+    def n_requests(self) -> int:
+        """Requests so far that brought bytes of the file."""
+        return self._reader.n_requests
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes fetched so far from the server."""
+        return self._reader.n_bytes
+
+    def prefetch(self, ranges: Iterable[ByteRange]) -> None:
+        """Begin to fetch byte ranges (start, stop) in the background; small gaps are fetched, too, to save requests."""
+        self.cache.prefetch(ranges)
+
+    def prefetch_around(self, positions: Iterable[int]) -> None:
+        """Fetch what lies around some bytes, and what lies between them as far as that saves requests."""
+        readahead = self.cache.readahead
+        windows = [lone_range(at) for at in positions if not self.cache.holds((at, at + NEIGHBOURS_BYTES))]
+        readahead.spare_bytes -= self.cache.prefetch(windows, spare_bytes=readahead.spare_bytes)
+        self.cache.wait(windows)
+
+    def wait(self, ranges: Iterable[ByteRange]) -> None:
+        """Wait until ranges that `prefetch` was called for are here; raises what went wrong with them."""
+        self.cache.wait(ranges)
+
+    def can_hold(self, n_bytes: int) -> bool:
+        """Tell whether so many bytes, fetched ahead, are kept until they are read."""
+        return bool(self.cache.can_hold(n_bytes))
+
+    @contextmanager
+    def exact_reads(self) -> Iterator[None]:
+        """Read little around what is asked for, not ahead: for looking up where data lie."""
+        readahead = self.cache.readahead
+        before, readahead.is_exact = readahead.is_exact, True
+        try:
+            yield
+        finally:
+            readahead.is_exact = before
+
+    def prefetched(self, dataset: Any) -> Any:
+        """Return an h5py dataset of this file as an array that fetches by chunks, ahead of the reading.
+
+        Anything else is returned as it is.
+        """
+        return PrefetchedDataset(dataset, self) if isinstance(dataset, h5py.Dataset) else dataset
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"An open remote file cannot be pickled; pass its asset and open {self.path} there.")
+
+    def __repr__(self) -> str:
+        return f"<RemoteFile {self.path}>"
+
+    __str__ = __repr__
+
+
+def open_remote(
+    source: Asset | str,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    cache_limit_bytes: int = CACHE_LIMIT_BYTES,
+    block_size: int = BLOCK_BYTES,
+    memory_bytes: int = MEMORY_BYTES,
+    policy: RetryPolicy | None = None,
+    instance: str | None = None,
+) -> RemoteFile:
+    """Open a remote HDF5 file for reading.
+
+    Parameters
+    ----------
+    source : Asset or str
+        An asset, or an address as `nwb_cascade.dandi.urls.parse_address` takes it that means one file.
+    cache_dir : path, optional
+        Folder for bytes that were read, shared by all processes; by default ``NWB_CASCADE_CACHE``, else the
+        platform's place for caches.
+    cache_limit_bytes : int
+        Most that this folder may hold; 0 for no cache on disk.
+    block_size : int
+        Most bytes to read ahead of the reader.
+    memory_bytes : int
+        Most bytes to keep in memory.
+    policy : RetryPolicy, optional
+        How long to insist when the connection or the server fails.
+    instance : str, optional
+        DANDI instance for an address that names none.
+
+    Returns
+    -------
+    RemoteFile
+        A seekable file object for h5py or pynwb; close it after use.
+
+    Raises
+    ------
+    InputError
+        If the address cannot be understood, or the file is empty or no HDF5 file.
+    LookupError, PermissionError
+        If there is no such asset, or it may not be read.
+    RemoteError
+        If the server does not deliver.
+    """
+    asset = with_record(find_asset(source, instance=instance) if isinstance(source, str) else source)
+    if asset.kind == "zarr":
+        raise InputError(f"Expected an HDF5 file, received {asset.address}, which is a Zarr store: use open_zarr.")
+    reader = RangeReader(Link.of(asset), size=asset.size, etag=asset.digest, policy=policy)
+    if asset.size < 0:
+        reader.probe()
+        asset = replace(asset, size=reader.size, digest=reader.etag)
+    if asset.size == 0:
+        raise InputError(f"Expected an NWB file, received {asset.address}, which is empty (0 bytes).")
+    limit = cache_limit_bytes if asset.digest else 0  # without an etag another content would not be noticed
+    store = ExtentStore(Path(cache_dir) if cache_dir else default_folder(), limit)
+    file = RemoteFile(asset, reader, store, block_size=block_size, memory_bytes=memory_bytes)
+    try:
+        _require_hdf5(file)
+        prefetch_headers(file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_hdf5(file: RemoteFile) -> None:
+    """Raise unless the file begins as HDF5 files do."""
+    for offset in HDF5_OFFSETS:
+        file.seek(offset)
+        if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+            file.seek(0)
+            return
+    file.seek(0)
+    start = file.read(len(HDF5_SIGNATURE))
+    raise InputError(f"Expected an NWB file (HDF5), received {file.path}, which starts with {start!r}.")
