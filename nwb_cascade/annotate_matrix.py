@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.annotation_result import AnnotationResult
-from nwb_cascade.disk import Report, clear_disk_errors
+from nwb_cascade.disk import Report, clear_disk_errors, require_space
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.matrices import is_mat73, needs_mat73, open_matrix, read_text, write_mat5, write_mat73, write_npy
@@ -30,6 +30,7 @@ from nwb_cascade.traces import DffTraces, TraceArray
 RATES = "expected_spikes"
 RECORD = "nwb_cascade_record"
 FACTORS = {"fraction": 1.0, "percent": 0.01}
+SMALL_BYTES = 2**20  # everything but the matrices
 SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
 
 
@@ -126,6 +127,8 @@ def annotate_matrix(
         if is_done or dry_run:
             return replace(plan, skipped=is_done, dry_run=dry_run)
         target.parent.mkdir(parents=True, exist_ok=True)
+        matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
+        require_space(target.parent, 2 * matrices + SMALL_BYTES, f"the result of {source.name}")
         with workplace(target) as work:
             folder = work if scratch_dir is None else Path(scratch_dir)
             started = time.perf_counter()
@@ -147,17 +150,13 @@ def _traces(
     source: Path, matrix: TraceArray, imaging_rate: float, scale: str | None
 ) -> tuple[DffTraces, tuple[str, ...]]:
     """Wrap a matrix as dF/F in fractions; with what to know about it."""
-    if len(matrix.shape) == 2 and 0 not in matrix.shape:
-        n_rois, n_frames = (int(n) for n in matrix.shape)
-        factor = _factor(source, matrix, imaging_rate, scale)
-    else:
-        n_rois, n_frames, factor = 0, 0, 1.0
-    source_facts = {
-        "path": str(source),
-        "sha256": _sha256(source),
-        "scale": "percent" if factor != 1 else "fraction",
-    }
-    traces = DffTraces(ScaledRows(matrix, factor), float(imaging_rate), np.arange(n_rois), source_facts)
+    facts = {"path": str(source), "sha256": _sha256(source), "scale": "fraction"}
+    n_rois = int(matrix.shape[0]) if len(matrix.shape) == 2 else 0
+    traces = DffTraces(ScaledRows(matrix, 1.0), float(imaging_rate), np.arange(n_rois), facts)
+    factor = _factor(source, matrix, imaging_rate, scale)
+    if factor != 1:
+        traces = replace(traces, dff=ScaledRows(matrix, factor), source={**facts, "scale": "percent"})
+    n_frames = traces.n_frames
     if n_rois <= n_frames:
         return traces, ()
     return traces, (

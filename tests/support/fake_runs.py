@@ -29,7 +29,7 @@ FAKE_CONFIG = ModelConfig(
     indicators=("GCaMP6f",),
     licence="BSD-3-Clause",
     citation="A paper",
-    extra={"published_before_frames": 3},
+    extra={"published_before_frames": 3, "published_config": {"before_frac": 0.5}},
 )
 FAKE_SHA256 = "ab" * 32
 
