@@ -19,6 +19,7 @@ from nwb_cascade.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import installed_models, load_model
 from nwb_cascade.preparation import RoiWarning
+from nwb_cascade.screening import screen_trace
 from nwb_cascade.selection import RATE_TOLERANCE, rate_mismatch, select_model
 from nwb_cascade.thresholds import THRESHOLDS, apply_threshold
 from nwb_cascade.traces import DffTraces
@@ -249,7 +250,7 @@ def infer_blocks(
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
     for rois, dff in traces.blocks(block_bytes):
         block = infer_block(dff, run.imaging_rate, run.networks, first_roi=rois.start, smooth=smoother)
-        yield _finished(block, run)
+        yield replace(_finished(block, run), warnings=(*block.warnings, *_screened(dff, block, run)))
         if progress is not None:
             progress(rois.stop, traces.n_rois)
 
@@ -282,6 +283,24 @@ def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:
     )
     bounds = valid_bounds(np.isfinite(expected))
     return replace(block, expected_spikes=expected, ensemble_std=deviation, valid_frames=bounds)
+
+
+def _screened(dff: NDArray[np.float32], block: BlockResult, run: InferenceRun) -> Iterator[RoiWarning]:
+    """What is unusual about the traces that the model has seen."""
+    levels = run.model.config.noise_levels
+    # A network per level serves what is less noisy than its lowest level; a conditional one was trained from there on.
+    lowest = min(levels) if run.model.config.architecture == "conditional" else 0.0
+    indicator = canonical_indicator(run.indicator)
+    for row in np.flatnonzero(np.isfinite(block.model_noise_levels)):
+        findings = screen_trace(
+            dff[row],
+            run.imaging_rate,
+            noise_level=float(block.noise_levels[row]),
+            noise_range=(lowest, max(levels)),
+            indicator=indicator,
+        )
+        for code, message in findings:
+            yield RoiWarning(block.rois.start + int(row), code, message)
 
 
 def _as_published(values: NDArray[np.float32], config: ModelConfig) -> NDArray[np.float32]:

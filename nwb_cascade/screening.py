@@ -1,0 +1,158 @@
+"""What makes one trace unfit for, or unusual to, a model: pure checks, each a stable code and a sentence.
+
+A check speaks only where something is likely wrong; the traces of the published ground truth pass all of them
+(docs/accuracy.md gives the share that does not).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Finding = tuple[str, str]
+
+MIN_FRAMES = 100
+# median |second difference| / median |difference|: 1.73 for white noise, 1.41 for the mean of two frames, below 1
+# for a trace that was smoothed over several frames or that a network has denoised.
+DENOISED_RATIO = 1.15
+SAME_FRAMES_SHARE = 0.3
+# Hardly any recording reaches a dF/F of 40 (4000 %), or that noise, as a fraction.
+PERCENT_PEAK, PERCENT_NOISE = 40.0, 60.0
+RAW_BASELINE = 0.7
+DRIFT_WINDOWS, DRIFT_WINDOW_S = 6, 20.0
+DRIFT_DFF, DRIFT_SPREADS = 0.3, 3.0
+
+# Largest dF/F that is still plausible, by canonical indicator: twice the 95th percentile over the cells of the public
+# ground truth of each cell's largest transient (99.9th percentile of 100 ms means, less the median).
+LARGEST_DFF = {
+    "Cal-520": 5.6,
+    "GCaMP5k": 11.9,
+    "GCaMP6f": 17.0,
+    "GCaMP6s": 21.3,
+    "OGB-1": 1.8,
+    "R-CaMP1.07": 5.2,
+    "jGCaMP8f": 20.3,
+    "jGCaMP8m": 13.0,
+    "jGCaMP8s": 25.2,
+    "jRCaMP1a": 2.5,
+    "jRGECO1a": 8.3,
+}
+
+
+def screen_trace(
+    trace: NDArray[Any],
+    imaging_rate: float,
+    *,
+    noise_level: float,
+    noise_range: tuple[float, float] | None = None,
+    indicator: str | None = None,
+) -> tuple[Finding, ...]:
+    """Look a trace over before it is trusted to a model.
+
+    Parameters
+    ----------
+    trace : numpy.ndarray
+        (n_frames,), dF/F as a fraction; NaN: not recorded.
+    imaging_rate : float
+        Hz.
+    noise_level : float
+        Of the trace, % Hz^-1/2.
+    noise_range : (float, float), optional
+        Lowest and highest noise level that the model was trained for.
+    indicator : str, optional
+        Canonical name.
+
+    Returns
+    -------
+    tuple of (str, str)
+        Codes ``noise-outside-training``, ``denoised``, ``percent-scaled``, ``not-dff``, ``drifting``,
+        ``implausible-amplitude``, each with a sentence. Empty: nothing to say, also for fewer than 100 frames.
+    """
+    finite = np.asarray(trace, np.float64)[np.isfinite(trace)]
+    if finite.size < MIN_FRAMES or finite.min() == finite.max():
+        return ()
+    scale = _scale_finding(finite, noise_level)
+    found = [
+        _noise_finding(noise_level, noise_range),
+        _denoised_finding(trace),
+        scale,
+        _drift_finding(np.asarray(trace, np.float64), imaging_rate, noise_level),
+        # A wrong scale explains an implausible amplitude; saying both would point two ways.
+        None if scale else _amplitude_finding(finite, imaging_rate, indicator),
+    ]
+    return tuple(one for one in found if one is not None)
+
+
+def _noise_finding(level: float, noise_range: tuple[float, float] | None) -> Finding | None:
+    if noise_range is None or not np.isfinite(level) or noise_range[0] <= level <= noise_range[1]:
+        return None
+    low, high = noise_range
+    return (
+        "noise-outside-training",
+        f"noise level {level:.3g} % Hz^-1/2 is outside the trained range {low:g} to {high:g}",
+    )
+
+
+def _denoised_finding(trace: NDArray[Any]) -> Finding | None:
+    first = np.abs(np.diff(np.asarray(trace, np.float64)))
+    second = np.abs(np.diff(np.asarray(trace, np.float64), n=2))
+    first, second = first[np.isfinite(first)], second[np.isfinite(second)]
+    if first.size < MIN_FRAMES or second.size < MIN_FRAMES:
+        return None
+    if (same := float(np.mean(first == 0))) > SAME_FRAMES_SHARE:
+        return (
+            "denoised",
+            f"{100 * same:.0f} % of frames equal the one before: the trace is denoised, clipped or filled",
+        )
+    ratio = float(np.median(second) / np.median(first))
+    if ratio > DENOISED_RATIO:
+        return None
+    return (
+        "denoised",
+        f"neighbouring frames are more alike than measured noise allows (roughness {ratio:.2f}, white noise 1.73): "
+        "the trace looks smoothed, denoised or upsampled, so its noise level misleads the model",
+    )
+
+
+def _scale_finding(finite: NDArray[np.float64], level: float) -> Finding | None:
+    peak, baseline = (float(value) for value in np.percentile(finite, [99.9, 20]))
+    if baseline > RAW_BASELINE and baseline > 0.5 * peak:
+        return "not-dff", f"the baseline is {baseline:.3g}, not near 0: the trace looks like raw fluorescence or F/F0"
+    if peak - baseline > PERCENT_PEAK or level > PERCENT_NOISE:
+        return "percent-scaled", f"dF/F reaches {peak:.3g}: the trace looks scaled in percent; divide it by 100"
+    return None
+
+
+def _drift_finding(trace: NDArray[np.float64], imaging_rate: float, level: float) -> Finding | None:
+    window = max(int(DRIFT_WINDOW_S * imaging_rate), trace.size // (4 * DRIFT_WINDOWS), 1)
+    n_windows = trace.size // window
+    if n_windows < DRIFT_WINDOWS:
+        return None
+    rows = trace[: n_windows * window].reshape(n_windows, window)
+    rows = rows[np.isfinite(rows).mean(axis=1) > 0.5]
+    if len(rows) < DRIFT_WINDOWS:
+        return None
+    baselines = np.nanpercentile(rows, 20, axis=1)
+    change = float(np.percentile(baselines, 90) - np.percentile(baselines, 10))
+    spread = level * np.sqrt(imaging_rate) / 95.4
+    if not change > max(DRIFT_DFF, DRIFT_SPREADS * spread):
+        return None
+    return "drifting", f"the baseline moves by {change:.2g} dF/F over the recording: correct F0 with a running baseline"
+
+
+def _amplitude_finding(finite: NDArray[np.float64], imaging_rate: float, indicator: str | None) -> Finding | None:
+    largest = LARGEST_DFF.get(indicator or "")
+    if largest is None:
+        return None
+    width = max(round(0.1 * imaging_rate), 1)
+    averaged = finite[: finite.size // width * width].reshape(-1, width).mean(axis=1)
+    peak = float(np.percentile(averaged, 99.9) - np.median(averaged))
+    if peak <= largest:
+        return None
+    return (
+        "implausible-amplitude",
+        f"transients reach {peak:.3g} dF/F, above {largest:.3g}, the most that {indicator} showed in the ground truth: "
+        "check F0, the neuropil correction and the indicator",
+    )
