@@ -82,7 +82,7 @@ def lag(estimate: NDArray[Any], truth: NDArray[Any], imaging_rate: float) -> flo
     """
     reach = min(int(np.ceil(MAX_LAG_S * imaging_rate)), truth.size - 2)
     shifts = np.arange(-reach, reach + 1)
-    values = np.array([_shifted_correlation(estimate, truth, shift) for shift in shifts])
+    values = np.array([_shifted_correlation(estimate, truth, int(shift)) for shift in shifts])
     if values.size == 0 or not np.isfinite(values).any():
         return float("nan")
     peak = int(np.nanargmax(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def smooth(
     array([0., 1., 2., 1., 0.], dtype=float32)
     """
     values = np.asarray(values, dtype=np.float64)
-    mode = "reflect" if np.allclose(kernel, kernel[::-1]) else "constant"
+    mode: Literal["reflect", "constant"] = "reflect" if np.allclose(kernel, kernel[::-1]) else "constant"
     there = np.isfinite(values) if present is None else np.broadcast_to(present, values.shape)
     if there.all():
         return np.asarray(convolve1d(values, kernel, axis=-1, mode=mode), dtype=np.float32)

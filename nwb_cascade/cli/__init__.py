@@ -13,10 +13,12 @@ from nwb_cascade.errors import RemoteError
 
 COMMANDS = {
     "demo": "nwb_cascade.cli.demo",
+    "evaluate": "nwb_cascade.cli.evaluate",
     "ground-truth": "nwb_cascade.cli.ground_truth",
     "infer": "nwb_cascade.cli.infer",
     "inspect": "nwb_cascade.cli.inspect",
     "models": "nwb_cascade.cli.models",
+    "train": "nwb_cascade.cli.train",
 }
 USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError, RemoteError)
 

@@ -1,0 +1,170 @@
+"""``nwb-cascade evaluate``: how well models find the spikes of recordings whose spikes are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nwb_cascade.networks.assessment import Condition, Estimator, Result
+    from nwb_cascade.networks.evaluation_run import HeldOut
+
+COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
+CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "dataset", "cell", "animal", "indicator",
+               "estimator", "correlation", "error", "bias", "lag_s", "skipped")  # fmt: skip
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("evaluate")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option(
+    "--ground-truth",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the ground truth: Cascade's MATLAB files or converted NWB files.",
+)
+@click.option("--datasets", help="Only these, e.g. DS30,DS31.")
+@click.option("--imaging-rate", type=float, default=30.0, show_default=True, help="Hz.")
+@click.option(
+    "--noise",
+    "noise_levels",
+    type=float,
+    multiple=True,
+    help="Noise level that is added to, % Hz^-1/2; repeat for several [default: as recorded].",
+)
+@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), default="gaussian", show_default=True)
+@click.option("--smoothing", "smoothing_s", type=float, default=0.025, show_default=True, help="s.")
+@click.option(
+    "--leave-one-dataset-out",
+    "held_out",
+    flag_value="dataset",
+    help="Use for each recording only the networks that were trained without its dataset.",
+)
+@click.option(
+    "--by-animal",
+    "held_out",
+    flag_value="animal",
+    help="Use for each recording only the networks that were trained without its animal.",
+)
+@click.option("--indicator-unknown", is_flag=True, help="Do not tell the model the indicator.")
+@click.option(
+    "--published",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Folder of a published Cascade model to compare with, as published and frame-corrected.",
+)
+@click.option("--deconvolution", is_flag=True, help="Compare with plain deconvolution (needs oasis-deconv).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the added noise.")
+@click.option("--csv", "csv_file", type=OUTPUT, help="Write the scores of every cell.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write the medians.")
+def command(
+    models: tuple[str, ...],
+    ground_truth: Path,
+    datasets: str | None,
+    imaging_rate: float,
+    noise_levels: tuple[float, ...],
+    kernel: str,
+    smoothing_s: float,
+    held_out: HeldOut | None,
+    indicator_unknown: bool,
+    published: tuple[Path, ...],
+    deconvolution: bool,
+    seed: int,
+    csv_file: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Compare estimates with known spikes: correlation, error, bias and lag, medians over cells of each dataset."""
+    from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.cli.tables import print_table
+    from nwb_cascade.networks.assessment import Condition, evaluate
+    from nwb_cascade.networks.recordings import load_recordings
+
+    with progress_bar("Reading ground truth") as report:
+        recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=report)
+    estimators = _estimators(models, published, held_out, not indicator_unknown, deconvolution)
+    conditions = [Condition(imaging_rate, level, kernel, smoothing_s) for level in noise_levels or (None,)]
+    found: list[tuple[Condition, list[Result]]] = []
+    with progress_bar("Evaluating") as report:
+        for done, condition in enumerate(conditions, start=1):
+            found.append((condition, evaluate(recordings, condition, estimators, seed=seed)))
+            report(done, len(conditions))
+    _report_skipped(found[-1][1])
+    print_table(COLUMNS, _rows(found))
+    if csv_file:
+        _write_csv(csv_file, found)
+    if json_file:
+        _write_json(json_file, found)
+
+
+def _estimators(
+    models: tuple[str, ...], published: tuple[Path, ...], held_out: HeldOut | None, tell: bool, deconvolution: bool
+) -> dict[str, Estimator]:
+    """What is compared, by name."""
+    from nwb_cascade.models.import_cascade import read_cascade_folder
+    from nwb_cascade.models.library import load_model
+    from nwb_cascade.networks.estimators import deconvolution_estimator
+    from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
+
+    estimators: dict[str, Estimator] = {}
+    for name in models:
+        model = load_model(name)
+        if held_out is not None:
+            estimator = held_out_estimator(model.config, model.weights, held_out, tell_indicator=tell)
+        else:
+            estimator = bundle_estimator(model.config, model.weights, tell_indicator=tell)
+        estimators[model.config.name] = estimator
+    for folder in published:
+        model = read_cascade_folder(folder)
+        estimators[f"{model.config.name}, frame-corrected"] = bundle_estimator(model.config, model.weights)
+        estimators[f"{model.config.name}, as published"] = bundle_estimator(model.config, model.weights, frames_late=-1)
+    if deconvolution:
+        estimators["OASIS"] = deconvolution_estimator()
+    return estimators
+
+
+def _rows(found: list[tuple[Condition, list[Result]]]) -> list[tuple[str, ...]]:
+    from nwb_cascade.networks.assessment import medians
+
+    rows: list[tuple[str, ...]] = []
+    for condition, results in found:
+        noise = "as recorded" if condition.noise_level is None else f"{condition.noise_level:g}"
+        for (dataset, estimator), one in sorted(medians(results).items()):
+            figures = (f"{one['correlation']:.3f}", f"{one['error']:.2f}", f"{one['bias']:+.2f}")
+            first = (f"{condition.imaging_rate:g}", noise, dataset, estimator, f"{one['n']:.0f}")
+            rows.append((*first, *figures, f"{1000 * one['lag_s']:+.1f}"))
+    return rows
+
+
+def _report_skipped(results: list[Result]) -> None:
+    skipped = {(result.dataset, result.cell): result.skipped for result in results if result.skipped}
+    for (dataset, cell), reason in skipped.items():
+        click.echo(f"{dataset} {cell}: left out, {reason}", err=True)
+
+
+def _write_csv(path: Path, found: list[tuple[Condition, list[Result]]]) -> None:
+    import csv
+    from dataclasses import asdict
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, CSV_COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        for condition, results in found:
+            for one in results:
+                scores = asdict(one.scores) if one.scores else {}
+                writer.writerow({**asdict(one), **asdict(condition), **scores})
+
+
+def _write_json(path: Path, found: list[tuple[Condition, list[Result]]]) -> None:
+    import json
+    from dataclasses import asdict
+
+    from nwb_cascade.networks.assessment import medians
+
+    entries = [
+        {**asdict(condition), "dataset": dataset, "estimator": estimator, **scores}
+        for condition, results in found
+        for (dataset, estimator), scores in sorted(medians(results).items())
+    ]
+    path.write_text(json.dumps(entries, indent=1), encoding="utf-8")

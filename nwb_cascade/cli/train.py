@@ -1,0 +1,95 @@
+"""``nwb-cascade train``: a model of one's own from ground truth, in one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("train")
+@click.argument("plan_file", metavar="[CONFIG]", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--ground-truth",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the ground truth: Cascade's MATLAB files or converted NWB files.",
+)
+@click.option("--output", required=True, type=FOLDER, help="Folder of the bundle to write.")
+@click.option("--checkpoints", type=FOLDER, help="Folder of the checkpoints [default: OUTPUT.training].")
+@click.option("--name", help="Name of the model [default: that of the output folder].")
+@click.option(
+    "--architecture",
+    type=click.Choice(["conditional", "cascade"]),
+    help="One ensemble for any rate and noise level, or published networks per noise level at one rate.",
+)
+@click.option("--imaging-rate", type=float, help="Hz; for --architecture cascade.")
+@click.option("--noise", "noise_levels", type=float, multiple=True, help="Noise level; repeat for several.")
+@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Smoothing kernel.")
+@click.option("--smoothing", "smoothing_s", type=float, help="Width of the kernel, s.")
+@click.option("--datasets", help="Train on these only, e.g. DS30,DS31.")
+@click.option("--networks", "ensemble_size", type=click.IntRange(1), help="Networks (per noise level).")
+@click.option("--folds", is_flag=True, default=None, help="Train network k without fold k, for honest evaluation.")
+@click.option("--steps", "n_steps", type=click.IntRange(1), help="Training steps per network.")
+@click.option("--seed", type=int, help="Seed of everything random.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+def command(
+    plan_file: Path | None,
+    ground_truth: Path,
+    output: Path,
+    checkpoints: Path | None,
+    datasets: str | None,
+    n_steps: int | None,
+    seed: int | None,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Train a model on ground truth and write it as a bundle.
+
+    CONFIG is a YAML file with any of the options and, under "settings", those of the optimiser; options override it.
+    A training that was interrupted goes on from its last checkpoint when the same command is run again.
+    """
+    from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.models.bundle import save_bundle
+    from nwb_cascade.networks.plans import TrainingPlan, run_plan
+    from nwb_cascade.networks.recordings import load_recordings
+
+    if output.exists() and not overwrite:
+        raise click.UsageError(f"{output} exists already; pass --overwrite to replace it.")
+    values = _plan_values(plan_file, options)
+    values.setdefault("name", output.name)
+    if datasets:
+        values["datasets"] = datasets.split(",")
+    settings = {**values.get("settings", {}), **_given({"n_steps": n_steps, "seed": seed})}
+    plan = TrainingPlan.from_mapping({**values, "settings": settings})
+    with progress_bar("Reading ground truth") as report:
+        recordings = load_recordings(ground_truth, plan.datasets, progress=report)
+    folder = checkpoints or output.with_name(output.name + ".training")
+    with progress_bar(f"Training {plan.name}") as report:
+
+        def show(network: str, step: int, total: int, losses: Mapping[str, float]) -> None:
+            report(step, total)
+            figures = ", ".join(f"{key} {value:.4g}" for key, value in losses.items() if key != "step")
+            click.echo(f"{network}: step {step} of {total}, {figures}", err=True)
+
+        config, weights = run_plan(plan, recordings, folder, progress=show)
+    model = save_bundle(output, config, weights, overwrite=overwrite)
+    click.echo(f"{model.config.name}\t{model.sha256}\t{output}")
+
+
+def _plan_values(plan_file: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The file's values, overridden by the options that were given."""
+    import yaml
+
+    values = yaml.safe_load(plan_file.read_text(encoding="utf-8")) if plan_file else {}
+    if not isinstance(values, dict):
+        raise click.UsageError(f"Expected {plan_file} to hold keys and values, received {type(values).__name__}.")
+    return {**values, **_given(options)}
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None and value != ()}

@@ -1,0 +1,132 @@
+"""What is compared in an evaluation: models of this package, published ones, and plain deconvolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.config import ModelConfig
+from nwb_cascade.engine import NetworkSet, infer_block
+from nwb_cascade.kernels import smooth, smoothing_kernel
+from nwb_cascade.networks.assessment import Case, Condition, Estimator
+
+Networks = Callable[[float, str | None], NetworkSet]
+GROUP_TRIALS = 48
+
+
+def model_estimator(
+    config: ModelConfig,
+    networks: Networks,
+    *,
+    indicator_of: Callable[[Case], str | None] | None = None,
+    frames_late: int = 0,
+) -> Estimator:
+    """Estimate with a model.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model. A conditional model's output is smoothed as the case asks; any other carries its own smoothing.
+    networks : callable
+        Gives the networks for an imaging rate and an indicator.
+    indicator_of : callable, optional
+        What the model is told of a case; left out: nothing.
+    frames_late : int
+        Shift of the output; -1 reproduces the alignment that Cascade publishes.
+    """
+
+    def estimate(cases: Sequence[Case]) -> list[list[NDArray[np.float32]]]:
+        found: list[list[NDArray[np.float32]]] = [[] for _ in cases]
+        for indicator, members in _by_indicator(cases, indicator_of):
+            condition = cases[members[0]].condition
+            smoothing = _smoothing(config, condition)
+            trials = [(index, trace) for index in members for trace in cases[index].traces]
+            estimates = _infer(
+                [trace for _, trace in trials], condition, networks(condition.imaging_rate, indicator), smoothing
+            )
+            for (index, _), values in zip(trials, estimates, strict=True):
+                found[index].append(_shifted(values, frames_late))
+        return found
+
+    return estimate
+
+
+def deconvolution_estimator(order: int = 2) -> Estimator:
+    """Non-negative deconvolution with parameters estimated from each trace: OASIS (Friedrich et al. 2017).
+
+    Its output has no unit of spikes: only its correlation and lag mean something.
+
+    Raises
+    ------
+    ImportError
+        If the package ``oasis-deconv`` is not installed.
+    """
+    try:
+        from oasis.functions import deconvolve, estimate_parameters
+    except ImportError as error:
+        raise ImportError("Expected the package oasis-deconv for the baseline; install it from PyPI.") from error
+
+    def estimate(cases: Sequence[Case]) -> list[list[NDArray[np.float32]]]:
+        return [[_deconvolved(trace, case.condition) for trace in case.traces] for case in cases]
+
+    def _deconvolved(trace: NDArray[np.float32], condition: Condition) -> NDArray[np.float32]:
+        present = np.isfinite(trace)
+        filled = np.interp(np.arange(trace.size), np.flatnonzero(present), trace[present])
+        decay, noise = estimate_parameters(filled, p=order)
+        spikes = deconvolve(filled, g=tuple(decay), sn=noise, penalty=1)[1]
+        kernel = smoothing_kernel(condition.kernel, condition.smoothing_s, condition.imaging_rate)
+        return smooth(np.maximum(np.nan_to_num(spikes), 0.0), present, kernel=kernel)
+
+    return estimate
+
+
+def _smoothing(config: ModelConfig, condition: Condition) -> NDArray[np.float64] | None:
+    if config.architecture != "conditional":
+        return None
+    return smoothing_kernel(condition.kernel, condition.smoothing_s, condition.imaging_rate)
+
+
+def _by_indicator(
+    cases: Sequence[Case], indicator_of: Callable[[Case], str | None] | None
+) -> Iterator[tuple[str | None, list[int]]]:
+    """Indices of the cases that the model is told the same of."""
+    groups: dict[str | None, list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault(indicator_of(case) if indicator_of else None, []).append(index)
+    yield from groups.items()
+
+
+def _infer(
+    traces: Sequence[NDArray[np.float32]],
+    condition: Condition,
+    networks: NetworkSet,
+    kernel: NDArray[np.float64] | None,
+) -> list[NDArray[np.float32]]:
+    """Expected spikes of each trace, negative values set to 0; traces of like length share a block."""
+    found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(traces)
+    order = np.argsort([trace.size for trace in traces], kind="stable")
+    for start in range(0, len(order), GROUP_TRIALS):
+        group = order[start : start + GROUP_TRIALS]
+        block = np.full((len(group), max(traces[i].size for i in group)), np.nan, np.float32)
+        for row, index in enumerate(group):
+            block[row, : traces[index].size] = traces[index]
+        values = infer_block(block, condition.imaging_rate, networks).expected_spikes
+        for row, index in enumerate(group):
+            own = values[row, : traces[index].size]
+            smoothed = own if kernel is None else smooth(own, kernel=kernel)
+            found[index] = np.maximum(smoothed, 0.0)
+    return found
+
+
+def _shifted(values: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """Values moved later by a number of frames (earlier if negative), NaN moved in."""
+    if frames == 0:
+        return values
+    moved = np.full_like(values, np.nan)
+    if frames > 0:
+        moved[frames:] = values[:-frames]
+    else:
+        moved[:frames] = values[-frames:]
+    return moved

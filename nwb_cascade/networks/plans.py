@@ -1,0 +1,273 @@
+"""Training plans: what the command line and the script of the bundled models both run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.config import ARCHITECTURES, KERNELS, ModelConfig
+from nwb_cascade.errors import InputError
+from nwb_cascade.kernels import smoothing_kernel
+from nwb_cascade.networks.batches import LOWEST_NOISE, Augmentation, RateRange, SegmentBank, make_bank
+from nwb_cascade.networks.cascade_training import bundle_arrays, cascade_trainee, quiet_enough
+from nwb_cascade.networks.conditional import ConditionalSizes
+from nwb_cascade.networks.conditional_bundle import (
+    CITATION,
+    WEIGHTS_LICENCE,
+    TrainedMember,
+    conditional_bundle,
+    describe_member,
+    package_versions,
+)
+from nwb_cascade.networks.conditional_training import conditional_trainee
+from nwb_cascade.networks.folds import N_FOLDS, split
+from nwb_cascade.networks.recordings import Recording, dataset_hashes
+from nwb_cascade.networks.training import TrainedNetwork, TrainingSettings, train_network
+
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
+
+# Slices with hours of recording each: at their share by time they would outweigh what people record in vivo.
+EMPHASIS = {"DS24": 0.5, "DS25": 0.5, "DS26": 0.5}
+CASCADE_NETWORK = {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10}
+CASCADE_WINDOW, CASCADE_BEFORE = 64, 32
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One training from data to bundle; every field can be given in a file or on the command line.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    architecture : {"conditional", "cascade"}
+        ``conditional``: one ensemble for every rate and noise level. ``cascade``: one ensemble per noise level at
+        one rate, as published.
+    datasets : tuple of str
+        Train on these only; empty: all that are found.
+    imaging_rate : float or None
+        Hz; of a ``cascade`` model.
+    noise_levels : tuple of float
+        Of a ``cascade`` model, % Hz^-1/2.
+    kernel, smoothing_s : str, float
+        Smoothing that a ``cascade`` model learns; for ``conditional`` the default smoothing of its result, Gaussian.
+    ensemble_size : int
+        Networks (per noise level).
+    folds : bool
+        Member k is trained without fold k, so that every recording has a network that never saw it.
+    versions : int
+        Random versions (rate, phase, exposure) of each trial.
+    settings : TrainingSettings
+        Of each network; member k adds k to the seed.
+    """
+
+    name: str
+    architecture: str = "conditional"
+    datasets: tuple[str, ...] = ()
+    imaging_rate: float | None = None
+    noise_levels: tuple[float, ...] = (2, 3, 4, 5, 6, 7, 8, 9)
+    kernel: str = "gaussian"
+    smoothing_s: float = 0.05
+    ensemble_size: int = 5
+    folds: bool = False
+    versions: int = 8
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES or self.kernel not in KERNELS:
+            raise InputError(
+                f"Expected architecture out of {ARCHITECTURES} and kernel out of {KERNELS}, "
+                f"received {self.architecture!r} and {self.kernel!r}."
+            )
+        if self.architecture == "cascade" and not (self.imaging_rate or 0) > 0:
+            raise InputError("Expected an imaging rate for a cascade model: pass --imaging-rate, in Hz.")
+        if self.folds and self.ensemble_size != N_FOLDS:
+            raise InputError(f"Expected {N_FOLDS} networks, one per fold, received {self.ensemble_size}.")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrainingPlan:
+        """Read a plan from the contents of a YAML or JSON file; ``settings`` is a mapping of its own.
+
+        Raises
+        ------
+        InputError
+            If a key is unknown or the name is missing.
+        """
+        known = {f.name for f in fields(cls)}
+        settings = dict(values.get("settings", {}))
+        unknown = sorted(set(values) - known) + sorted(set(settings) - {f.name for f in fields(TrainingSettings)})
+        if unknown or "name" not in values:
+            raise InputError(f"Expected a name and keys out of {sorted(known)}, received unknown {unknown}.")
+        if "augmentation" in settings:
+            settings["augmentation"] = Augmentation(**_tuples(settings["augmentation"]))
+        return cls(**{**_tuples(values), "settings": TrainingSettings(**settings)})
+
+
+def run_plan(
+    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, *, progress: Progress | None = None
+) -> Bundle:
+    """Train all networks of a plan; run it again after a kill and it goes on from the last checkpoints.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What to train.
+    recordings : sequence of Recording
+        The ground truth; those outside ``plan.datasets`` are left out.
+    folder : pathlib.Path
+        Of the checkpoints, one folder per network.
+    progress : callable, optional
+        Called as ``progress(network, step, n_steps, losses)`` at each checkpoint.
+
+    Returns
+    -------
+    (ModelConfig, mapping)
+        Configuration and arrays of the bundle.
+    """
+    chosen = [r for r in recordings if not plan.datasets or r.dataset in plan.datasets]
+    if not chosen:
+        raise LookupError(f"Expected recordings of {', '.join(plan.datasets) or 'any dataset'}, received none.")
+    if plan.architecture == "conditional":
+        members = [train_member(plan, chosen, member, folder, progress) for member in range(plan.ensemble_size)]
+        return bundle_members(plan, chosen, members)
+    return _run_cascade(plan, chosen, folder, progress)
+
+
+def train_member(
+    plan: TrainingPlan,
+    recordings: Sequence[Recording],
+    member: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> TrainedMember:
+    """Train one network of a conditional plan; see ``run_plan``."""
+    sizes = conditional_sizes(recordings)
+    fold = member if plan.folds else None
+    training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
+    settings = replace(plan.settings, seed=plan.settings.seed + member)
+    label = f"member{member}"
+    trained = train_network(
+        lambda: conditional_trainee(sizes),
+        _bank(training, sizes, plan.versions, (settings.seed, 1)),
+        settings,
+        folder / label,
+        held_out=_bank(held_out, sizes, 2, (settings.seed, 2)) if held_out else None,
+        progress=_labelled(progress, label),
+    )
+    return describe_member(
+        training, trained.weights, fold=fold, seed=settings.seed, n_steps=settings.n_steps, history=trained.history
+    )
+
+
+def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members: Sequence[TrainedMember]) -> Bundle:
+    """Join the trained members of a conditional plan."""
+    noise = (LOWEST_NOISE, plan.settings.augmentation.highest_noise)
+    return conditional_bundle(
+        plan.name,
+        "1",
+        conditional_sizes(recordings),
+        members,
+        recordings,
+        rates_hz=(1.0, 120.0),
+        noise_levels=noise,
+        smoothing_s=plan.smoothing_s,
+        settings=asdict(plan.settings),
+    )
+
+
+def conditional_sizes(recordings: Sequence[Recording]) -> ConditionalSizes:
+    """Default sizes with a code for every indicator of the recordings."""
+    return ConditionalSizes(indicators=tuple(sorted({name for r in recordings for name in r.indicator_codes})))
+
+
+def _run_cascade(
+    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, progress: Progress | None
+) -> Bundle:
+    """Train a family of published networks: one ensemble per noise level."""
+    rate = float(plan.imaging_rate or 0)
+    kernel = smoothing_kernel(plan.kernel, plan.smoothing_s, rate)
+    rates = RateRange((rate, rate), (rate, rate), upsampling=np.inf)
+    bank = make_bank(
+        recordings, lambda name: 0, np.random.default_rng(plan.settings.seed), rates=rates, versions=plan.versions
+    )
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for level in plan.noise_levels:
+        quiet = quiet_enough(bank, level)
+        for member in range(plan.ensemble_size):
+            label = f"noise{level:g}-member{member}"
+            trained = _train_cascade(plan, level, member, quiet, kernel, folder / label, _labelled(progress, label))
+            for key, value in bundle_arrays(trained.weights).items():
+                arrays[f"{level:g}/{member}/{key}"] = value
+    return _cascade_config(plan, rate, recordings), arrays
+
+
+def _train_cascade(
+    plan: TrainingPlan,
+    level: float,
+    member: int,
+    bank: SegmentBank,
+    kernel: NDArray[np.float64],
+    folder: Path,
+    progress: Callable[[int, int, Mapping[str, float]], None] | None,
+) -> TrainedNetwork:
+    settings = replace(
+        plan.settings,
+        seed=plan.settings.seed + member,
+        augmentation=replace(plan.settings.augmentation, noise_levels=(level, level), high_noise_share=0.0),
+    )
+    return train_network(
+        lambda: cascade_trainee(CASCADE_NETWORK, CASCADE_WINDOW, CASCADE_BEFORE, kernel),
+        bank,
+        settings,
+        folder,
+        progress=progress,
+    )
+
+
+def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Recording]) -> ModelConfig:
+    return ModelConfig(
+        name=plan.name,
+        version="1",
+        architecture="cascade",
+        model_rates_hz=(rate, rate),
+        kernel=plan.kernel,
+        smoothing_s=plan.smoothing_s,
+        noise_levels=tuple(float(level) for level in plan.noise_levels),
+        ensemble_size=plan.ensemble_size,
+        window_size=CASCADE_WINDOW,
+        before_frames=CASCADE_BEFORE,
+        network=CASCADE_NETWORK,
+        training_datasets=tuple(sorted({r.dataset for r in recordings})),
+        indicators=tuple(sorted({r.indicator for r in recordings})),
+        licence=WEIGHTS_LICENCE,
+        citation=CITATION,
+        extra={
+            "dataset_sha256": dataset_hashes(recordings),
+            "settings": asdict(plan.settings),
+            "packages": package_versions(),
+        },
+    )
+
+
+def _bank(
+    recordings: Sequence[Recording], sizes: ConditionalSizes, versions: int, seed: tuple[int, int]
+) -> SegmentBank:
+    generator = np.random.default_rng(seed)
+    return make_bank(recordings, sizes.indicator_code, generator, versions=versions, emphasis=EMPHASIS)
+
+
+def _labelled(progress: Progress | None, label: str) -> Callable[[int, int, Mapping[str, float]], None] | None:
+    if progress is None:
+        return None
+    report = progress
+    return lambda step, n_steps, losses: report(label, step, n_steps, losses)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
