@@ -107,7 +107,7 @@ def _open_hdf5(source: NWBSource) -> Iterator[NWBHDF5IO]:
     with file:
         _require_nwb(file, name)
         with _handled_warnings():
-            io = _IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
+            io = IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
         try:
             yield io
         finally:
@@ -178,7 +178,7 @@ def _open_zarr(path: Path) -> Iterator[Any]:
         io.close()
 
 
-class _IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
+class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
     """NWBHDF5IO that finds the names of referenced objects in an index.
 
     HDF5 does not know the path of an object that was opened by reference; asking for its name searches the whole

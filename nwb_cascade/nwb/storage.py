@@ -16,7 +16,7 @@ from hdmf.data_utils import DataIO, GenericDataChunkIterator
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile
 
-from nwb_cascade.nwb.files import HANDLED_WARNINGS
+from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO
 from nwb_cascade.traces import TraceArray
 
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
@@ -115,7 +115,7 @@ def appending(
     else:
         with h5py.File(path, "r+") as file:
             _edit(file, remove, generator)
-            with NWBHDF5IO(file=file, mode="a") as io:
+            with IndexedHDF5IO(file=file, mode="a") as io:
                 yield _read(io), io
 
 
