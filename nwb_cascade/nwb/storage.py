@@ -14,7 +14,7 @@ from hdmf.backends.hdf5 import H5DataIO
 from hdmf.backends.io import HDMFIO
 from hdmf.data_utils import DataIO, GenericDataChunkIterator
 from numpy.typing import NDArray
-from pynwb import NWBHDF5IO, NWBFile
+from pynwb import NWBFile
 
 from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO
 from nwb_cascade.traces import TraceArray
