@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.scratch import ScratchArray, span
+from nwb_cascade.files.scratch import ScratchArray, span
 
 BLOCK_BYTES = 64 * 2**20
 BYTES = 4  # of a value as float32
+NOTHING = (slice(0, 0), np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class StoredTraces:
         """
         chunk_rois, chunk_frames = self.chunks
         n_frames = self.shape[1]
-        rows = chunk_rois * max(
-            1, min(-(-(rois.stop - rois.start) // chunk_rois), max_items // (chunk_rois * chunk_frames))
-        )
-        columns = chunk_frames * max(1, max_items // (rows * chunk_frames))
+        # One chunk wide along the second stored axis: HDF5 then copies chunks whole; wider, it copies them in rows of
+        # a few values, which has been measured to take 200 times as long (chunks of 80,000 frames by 4 ROIs).
+        grown = max(1, max_items // (chunk_rois * chunk_frames))
+        rows, columns = (chunk_rois * grown, chunk_frames) if self.transposed else (chunk_rois, chunk_frames * grown)
         for first_frame in range(0, n_frames, columns):
             frames = slice(first_frame, min(first_frame + columns, n_frames))
             for first_roi in range(rois.start, rois.stop, rows):
@@ -141,7 +142,7 @@ class TraceBlocks:
         chunk_rois, group_items = stored.chunks[0], stored.chunks[0] * max(1, self.shape[1])
         self.spools = group_items > self._max_items and chunk_rois > 1
         self._group_rois = chunk_rois * max(1, self._max_items // group_items)
-        self._group: tuple[slice, NDArray[np.float32]] = (slice(0, 0), np.empty((0, 0), np.float32))
+        self._group: tuple[slice, NDArray[np.float32]] = NOTHING
         self._scratch: ScratchArray | None = None
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
@@ -161,25 +162,30 @@ class TraceBlocks:
         rows = np.empty((len(rois), len(frames)), dtype=np.float32)
         start = rois.start
         while start < rois.stop:
-            group, values = self._group_of(start)
+            first = start - start % self._group_rois
+            group = slice(first, min(first + self._group_rois, self.shape[0]))
             stop = min(group.stop, rois.stop)
-            rows[start - rois.start : stop - rois.start] = values[
-                start - group.start : stop - group.start, frames.start : frames.stop
-            ]
+            part = rows[start - rois.start : stop - rois.start]
+            if (start, stop) == (group.start, group.stop) and rows.shape[1] == self.shape[1]:
+                self._fill(part, group)
+            else:
+                part[:] = self._kept(group)[start - group.start : stop - group.start, frames.start : frames.stop]
             start = stop
         return rows
 
-    def _group_of(self, roi: int) -> tuple[slice, NDArray[np.float32]]:
-        """Return the group of ROIs with a given one, read now or kept from the last time."""
-        if not self._group[0].start <= roi < self._group[0].stop:
-            start = roi - roi % self._group_rois
-            rois = slice(start, min(start + self._group_rois, self.shape[0]))
-            self._group = (slice(0, 0), np.empty((0, 0), np.float32))
-            values = np.empty((rois.stop - rois.start, self.shape[1]), dtype=np.float32)
-            for tile, frames in self.stored.tiles(rois, self._tile_items):
-                values[tile.start - start : tile.stop - start, frames] = self.stored.read(tile, frames)
-            self._group = (rois, values)
-        return self._group
+    def _kept(self, group: slice) -> NDArray[np.float32]:
+        """Return a group of ROIs, read now or kept from the last time."""
+        if self._group[0] != group:
+            self._group = NOTHING
+            values = np.empty((group.stop - group.start, self.shape[1]), dtype=np.float32)
+            self._fill(values, group)
+            self._group = (group, values)
+        return self._group[1]
+
+    def _fill(self, target: NDArray[np.float32], rois: slice) -> None:
+        """Read whole traces into an array."""
+        for tile, frames in self.stored.tiles(rois, self._tile_items):
+            target[tile.start - rois.start : tile.stop - rois.start, frames] = self.stored.read(tile, frames)
 
     def _spooled(self) -> ScratchArray:
         """Return the traces as a scratch file, writing it on first use in one pass over the dataset."""
@@ -201,7 +207,7 @@ class TraceBlocks:
 
     def close(self) -> None:
         """Drop what is kept and delete the scratch file, if any; a later access reads anew."""
-        self._group = (slice(0, 0), np.empty((0, 0), np.float32))
+        self._group = NOTHING
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None

@@ -81,7 +81,7 @@ def open_traces(
     return DffTraces(
         dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
         imaging_rate=rate,
-        roi_ids=_roi_ids(series, stored.shape[0]),
+        roi_ids=roi_ids_of(series, stored.shape[0]),
         source=MappingProxyType(source),
     )
 
@@ -97,7 +97,7 @@ def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:
     return series
 
 
-def _roi_ids(series: RoiResponseSeries, n_rois: int) -> NDArray[np.int64]:
+def roi_ids_of(series: RoiResponseSeries, n_rois: int) -> NDArray[np.int64]:
     """Return the ids of the ROIs in their table, or their positions where the table does not name each once."""
     rows = np.asarray(series.rois.data[:])
     ids = np.asarray(series.rois.table.id[:])
