@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotate import AnnotationResult, annotate
+    from nwb_cascade.annotation.annotate import AnnotationResult, annotate
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
     from nwb_cascade.nwb.discover import inspect
@@ -25,9 +25,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AnnotationResult": "nwb_cascade.annotate",
+    "AnnotationResult": "nwb_cascade.annotation.annotate",
     "InferenceResult": "nwb_cascade.inference",
-    "annotate": "nwb_cascade.annotate",
+    "annotate": "nwb_cascade.annotation.annotate",
     "infer": "nwb_cascade.inference",
     "inspect": "nwb_cascade.nwb.discover",
     "installed_models": "nwb_cascade.models.library",

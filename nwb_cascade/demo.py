@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground_truth_nwb.simulate import simulate_population
-from nwb_cascade.annotate import annotate
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.kernels import smooth, smoothing_kernel
 from nwb_cascade.resampling import bin_spikes
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotate import AnnotationResult
+    from nwb_cascade.annotation.annotate import AnnotationResult
 
 N_ROIS = 24
 DURATION_S = 120.0
@@ -69,7 +69,7 @@ def run_demo(folder: Path, *, seed: int = 0, progress: Callable[[int, int], None
     expected, kernel = _read_rates(Path(annotation.output), annotation.run_name)
     frames = np.arange(dff.shape[1]) / IMAGING_RATE
     truth = np.array([bin_spikes(times, frames, IMAGING_RATE) for times in spike_times], np.float64)
-    smoothed = smooth(truth, kernel)
+    smoothed = smooth(truth, kernel=kernel)
     valid = np.isfinite(expected)
     correlations = [np.corrcoef(e[v], t[v])[0, 1] for e, t, v in zip(expected, smoothed, valid, strict=True)]
     return DemoResult(

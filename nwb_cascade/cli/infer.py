@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotation_result import AnnotationResult
+    from nwb_cascade.annotation.result import AnnotationResult
 
 MATRIX_ONLY = ("variable",)
 NWB_ONLY = ("series", "run_name")
@@ -50,8 +50,8 @@ def command(ctx: click.Context, /, files: tuple[Path, ...], as_json: bool, **opt
     sub-1_desc-spikes_ophys.nwb, and mouse.nwb gives mouse_spikes.nwb. The exit status is 0 if all went well, 1 if a
     file failed (the others are done all the same), 2 if the options do not fit together.
     """
+    from nwb_cascade.annotation.targets import is_matrix, targets_of
     from nwb_cascade.errors import InputError
-    from nwb_cascade.targets import is_matrix, targets_of
 
     output, in_place = options.pop("output"), options.pop("in_place")
     _check_options(
@@ -97,17 +97,17 @@ def _check_options(matrices: list[Path], recordings: list[Path], options: dict[s
 
 def _infer(file: Path, target: Path | None, options: dict[str, Any]) -> AnnotationResult:
     """Annotate one file, into the target or in place."""
+    from nwb_cascade.annotation.targets import is_matrix
     from nwb_cascade.cli.progress import progress_bar
-    from nwb_cascade.targets import is_matrix
 
     foreign = NWB_ONLY if is_matrix(file) else MATRIX_ONLY
     wanted = {name: value for name, value in options.items() if name not in foreign}
     with progress_bar(file.name) as report:
         if is_matrix(file):
-            from nwb_cascade.annotate_matrix import annotate_matrix
+            from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 
             return annotate_matrix(file, wanted.pop("imaging_rate"), output=target, progress=report, **wanted)
-        from nwb_cascade.annotate import annotate
+        from nwb_cascade.annotation.annotate import annotate
 
         return annotate(file, output=target, in_place=target is None, progress=report, **wanted)
 

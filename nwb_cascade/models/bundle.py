@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
+from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.models.templates import check_weights
-from nwb_cascade.replace import install, stamp, workplace
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"

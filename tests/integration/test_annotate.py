@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pynwb import NWBHDF5IO
 
-import nwb_cascade.annotate
-from nwb_cascade.annotate import annotate
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import contents, hidden_files, run_python
@@ -21,7 +21,7 @@ from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simul
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nwb_cascade.annotate, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from pathlib import Path
 import h5py
 import pytest
 
-import nwb_cascade.annotate
-from nwb_cascade import replace
-from nwb_cascade.annotate import annotate
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.errors import InputError
+from nwb_cascade.files import replace
 from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import Sandbox, contents, hidden_files
 from tests.support.fake_runs import fake_run
@@ -27,15 +27,15 @@ KILLS = {
     "while inferring": "annotate(path, in_place=True, progress=die)",
     "while copying": "annotate(path, in_place=True, progress=lambda done, total: die() if calls.pop() == 2 else 0)",
     "while storing": "annotate(path, in_place=True, progress=lambda done, total: die() if calls.pop() == 1 else 0)",
-    "after appending": "nwb_cascade.annotate.check_run = die; annotate(path, in_place=True)",
+    "after appending": "nwb_cascade.annotation.annotate.check_run = die; annotate(path, in_place=True)",
     "before replacing": "os.replace = die; annotate(path, in_place=True)",
-    "after replacing": "import nwb_cascade.replace as r; r.flush_folder = die; annotate(path, in_place=True)",
+    "after replacing": "import nwb_cascade.files.replace as r; r.flush_folder = die; annotate(path, in_place=True)",
 }
 
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nwb_cascade.annotate, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_run_killed_at_any_time_leaves_a_whole_file(
 
 
 def test_a_killed_copy_leaves_no_output(recording: Path, sandbox: Sandbox, log: Path) -> None:
-    code = f"nwb_cascade.annotate.check_run = die; annotate({str(recording)!r})"
+    code = f"nwb_cascade.annotation.annotate.check_run = die; annotate({str(recording)!r})"
     assert sandbox.run(code, log)[0] == -signal.SIGKILL, log.read_text()
     assert [p.name for p in recording.parent.iterdir() if not p.name.startswith(".")] == [recording.name]
     annotate(recording)
@@ -105,7 +105,7 @@ def test_a_killed_copy_leaves_no_output(recording: Path, sandbox: Sandbox, log: 
 def test_a_zarr_store_killed_between_two_renames_is_repaired(tmp_path: Path, sandbox: Sandbox, log: Path) -> None:
     recording = dff_recording(tmp_path / "a.nwb.zarr")
     code = f"""
-        import nwb_cascade.replace as r
+        import nwb_cascade.files.replace as r
         rename = os.rename
         r._exchange = lambda first, second: False
         os.rename = lambda a, b: die() if str(b).endswith("a.nwb.zarr") else rename(a, b)
@@ -138,7 +138,7 @@ def test_a_failure_while_storing_leaves_the_file_and_nothing_beside_it(
         raise OSError("Rates/data: the values of ROIs 0 to 3 are not as computed.")
 
     whole = recording.read_bytes()
-    monkeypatch.setattr(nwb_cascade.annotate, "check_run", fail)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "check_run", fail)
     with pytest.raises(OSError, match="are not as computed"):
         annotate(recording, in_place=True)
     assert recording.read_bytes() == whole
@@ -260,7 +260,7 @@ def test_a_real_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         recording = dff_recording(disk / "a.nwb", simulated_dff(8, 4000))
         whole = recording.read_bytes()
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - len(whole) - spare))
-        monkeypatch.setattr(nwb_cascade.annotate, "require_space", lambda *_: None)
+        monkeypatch.setattr(nwb_cascade.annotation.annotate, "require_space", lambda *_: None)
         with pytest.raises(OSError, match=r"No space left for a\.nwb in .*small disk"):
             annotate(recording, in_place=True, scratch_dir=tmp_path)
         assert recording.read_bytes() == whole

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-import nwb_cascade.annotate_matrix
-from nwb_cascade.annotate_matrix import annotate_matrix
+import nwb_cascade.annotation.annotate_matrix
+from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.matrices import is_mat73, open_matrix, read_text, write_mat73
+from nwb_cascade.files.matrices import is_mat73, open_matrix, read_text, write_mat73
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import simulated_dff
@@ -21,7 +21,7 @@ from tests.support.recordings import simulated_dff
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nwb_cascade.annotate_matrix, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate_matrix, "prepare_run", fake_run)
 
 
 def matrix_file(path: Path, dff: Any = None) -> Path:
@@ -150,6 +150,6 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monke
     def full(folder: Path, n_bytes: int, what: str) -> None:
         raise OSError(f"No space left for {what}")
 
-    monkeypatch.setattr(nwb_cascade.annotate_matrix, "require_space", full)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate_matrix, "require_space", full)
     with pytest.raises(OSError, match=r"No space left for the result of a\.npy"):
         annotate_matrix(path, 30.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-import nwb_cascade.annotate
-import nwb_cascade.annotate_matrix
+import nwb_cascade.annotation.annotate
+import nwb_cascade.annotation.annotate_matrix
 from nwb_cascade.cli import main
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
@@ -18,8 +18,8 @@ from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simul
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nwb_cascade.annotate, "prepare_run", fake_run)
-    monkeypatch.setattr(nwb_cascade.annotate_matrix, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate_matrix, "prepare_run", fake_run)
 
 
 def run(*arguments: object) -> Result:
@@ -60,7 +60,7 @@ def test_an_error_that_is_ours_names_its_type(tmp_path: Path, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(nwb_cascade.annotate, "prepare_run", broken)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", broken)
     result = run(dff_recording(tmp_path / "a.nwb"))
     assert result.exit_code == 1
     assert result.stderr == f"{tmp_path / 'a.nwb'}: RuntimeError: two lines\n"

@@ -18,10 +18,10 @@ CHANGED_BY_APPENDING = ("nwb_version", ".specloc")  # attributes that pynwb rene
 SERVER = """
 import json, os, signal, sys
 from pathlib import Path
-import nwb_cascade.annotate
+import nwb_cascade.annotation.annotate
 from tests.support.fake_runs import fake_run
-nwb_cascade.annotate.prepare_run = fake_run
-annotate = nwb_cascade.annotate.annotate
+nwb_cascade.annotation.annotate.prepare_run = fake_run
+annotate = nwb_cascade.annotation.annotate.annotate
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

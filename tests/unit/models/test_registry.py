@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nwb_cascade.errors import InputError, ModelFileError, NoModelError
+from nwb_cascade.files.replace import workplace
 from nwb_cascade.models.library import load_model
 from nwb_cascade.models.registry import fetch_model, read_registry
-from nwb_cascade.replace import workplace
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder, zip_folder
 from tests.support.http_server import Resource, local_server
 from tests.support.shared import shared_path

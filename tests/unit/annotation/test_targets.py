@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nwb_cascade.annotation.targets import default_output, split_name, target_of, targets_of
 from nwb_cascade.errors import InputError
-from nwb_cascade.targets import default_output, split_name, target_of, targets_of
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.annotation_result import AnnotationResult
-from nwb_cascade.disk import Report, clear_disk_errors, require_space
+from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.annotation.targets import target_of
 from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
+from nwb_cascade.files.matrices import is_mat73, needs_mat73, open_matrix, read_text, write_mat5, write_mat73, write_npy
+from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.inference import InferenceRun, prepare_run
-from nwb_cascade.matrices import is_mat73, needs_mat73, open_matrix, read_text, write_mat5, write_mat73, write_npy
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.classify import Sample, judge_scale
 from nwb_cascade.nwb.provenance import canonical_json, run_key, software_versions
-from nwb_cascade.replace import install, stamp, workplace
-from nwb_cascade.stored_inference import StoredInference, infer_to_disk
-from nwb_cascade.targets import target_of
 from nwb_cascade.traces import DffTraces, TraceArray
 
 RATES = "expected_spikes"

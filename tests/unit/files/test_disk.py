@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nwb_cascade import disk
-from nwb_cascade.disk import clear_disk_errors, copy, flush, require_space, reserve
 from nwb_cascade.errors import InputError
+from nwb_cascade.files import disk
+from nwb_cascade.files.disk import clear_disk_errors, copy, flush, require_space, reserve
 
 
 @pytest.mark.parametrize("in_kernel", [True, False])

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nwb_cascade.disk import flush, flush_folder
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import flush, flush_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -164,9 +164,7 @@ def _acquire(path: Path, target: Path) -> tuple[int, bool]:
                 return descriptor, is_locked
         except BlockingIOError as error:
             os.close(descriptor)
-            raise InputError(
-                f"Another nwb-cascade run is writing {target}; wait until it has finished."
-            ) from error
+            raise InputError(f"Another nwb-cascade run is writing {target}; wait until it has finished.") from error
         os.close(descriptor)
 
 

@@ -10,9 +10,12 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from nwb_cascade.annotation_result import AnnotationResult
-from nwb_cascade.disk import Report, clear_disk_errors, copy, require_space, reserve, size
+from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.annotation.targets import split_name, target_of
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
+from nwb_cascade.files.replace import install, repair, stamp, workplace
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
@@ -20,9 +23,6 @@ from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
 from nwb_cascade.nwb.recording import Recording, open_recording
 from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, write_run
-from nwb_cascade.replace import install, repair, stamp, workplace
-from nwb_cascade.stored_inference import StoredInference, infer_to_disk
-from nwb_cascade.targets import split_name, target_of
 
 __all__ = ["AnnotationResult", "annotate"]
 
@@ -66,7 +66,7 @@ def annotate(
         NWB file, HDF5 or Zarr.
     output : path, optional
         File or folder of the annotated copy; by default a file beside the recording, see
-        `nwb_cascade.targets.default_output`.
+        `nwb_cascade.annotation.targets.default_output`.
     in_place : bool
         Replace the recording itself by its annotated copy.
     series : str, optional

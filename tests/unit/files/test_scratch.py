@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nwb_cascade.scratch import ScratchArray, span
+from nwb_cascade.files.scratch import ScratchArray, span
 
 
 def matrix(n_rois: int, n_frames: int) -> np.ndarray:

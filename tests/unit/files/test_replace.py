@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nwb_cascade import replace
 from nwb_cascade.errors import InputError
-from nwb_cascade.replace import install, repair, stamp, workplace
+from nwb_cascade.files import replace
+from nwb_cascade.files.replace import install, repair, stamp, workplace
 
 
 def folder_with(path: Path, **files: str) -> Path:
@@ -32,7 +32,7 @@ def killed_while_working(target: Path, body: str) -> None:
     code = f"""
         import os, signal
         from pathlib import Path
-        from nwb_cascade import replace
+        from nwb_cascade.files import replace
         target = Path({str(target)!r})
         with replace.workplace(target) as work:
             {body}
@@ -64,9 +64,7 @@ def test_a_new_file_appears_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
-def test_a_folder_is_replaced_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
-) -> None:
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool) -> None:
     if not can_exchange:
         monkeypatch.setattr(replace, "_exchange", lambda first, second: False)
     target = folder_with(tmp_path / "store.zarr", a="old", b="old")

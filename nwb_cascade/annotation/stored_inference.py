@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.inference import InferenceRun, infer_blocks
 from nwb_cascade.preparation import RoiWarning
-from nwb_cascade.scratch import ScratchArray
 from nwb_cascade.traces import DffTraces
 
 Progress = Callable[[int, int], None]

@@ -1,0 +1,1 @@
+"""A recording in, an annotated recording out."""
