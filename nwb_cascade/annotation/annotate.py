@@ -179,6 +179,7 @@ def _plan(
             "n_rois": traces.n_rois,
             "n_frames": traces.n_frames,
             "scale": traces.source["scale"],
+            "sample_sha256": recording.sample_sha256,
         },
         weights_sha256=run.model.sha256,
         parameters={**run.parameters, "ensemble_std": ensemble_std},
@@ -218,7 +219,11 @@ def _stored_bytes(n_rois: int, matrix_bytes: int) -> int:
 
 def _record(plan: AnnotationResult, recording: Recording, run: InferenceRun, stored: StoredInference) -> RunRecord:
     """Gather what is stored of the run."""
-    source = {**recording.traces.source, "session_id": str(recording.nwbfile.session_id or "")}
+    source = {
+        **recording.traces.source,
+        "session_id": str(recording.nwbfile.session_id or ""),
+        "sample_sha256": recording.sample_sha256,
+    }
     smoothing = f"smoothed by a {run.kernel} kernel of {run.smoothing_s:g} s" if run.smoothing_s else "not smoothed"
     return RunRecord(
         name=plan.run_name,

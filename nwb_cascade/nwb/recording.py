@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 from pynwb import NWBFile
 
 from nwb_cascade.nwb.candidate import Candidate
@@ -18,12 +20,15 @@ from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import rate_from_timestamps
 from nwb_cascade.traces import DffTraces
 
+SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
     """An open NWB file and one of its dF/F series.
 
-    ``series`` describes it, ``traces`` reads it, ``is_only_dff`` tells whether the file holds no other dF/F.
+    ``series`` describes it, ``traces`` reads it, ``is_only_dff`` tells whether the file holds no other dF/F,
+    ``sample_sha256`` is the hash of some of its values, by which traces that were computed anew are recognised.
     """
 
     path: Path
@@ -31,6 +36,7 @@ class Recording:
     series: Candidate
     traces: DffTraces
     is_only_dff: bool
+    sample_sha256: str
 
 
 @contextmanager
@@ -51,9 +57,18 @@ def open_recording(
         chosen = _with_all_timestamps(nwbfile, chosen)
         traces = open_traces(nwbfile, chosen, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)
         try:
-            yield Recording(path, nwbfile, chosen, traces, is_only_dff)
+            yield Recording(path, nwbfile, chosen, traces, is_only_dff, _sample_sha256(traces))
         finally:
             traces.dff.close()  # type: ignore[attr-defined]  # open_traces gives TraceBlocks
+
+
+def _sample_sha256(traces: DffTraces) -> str:
+    """Hash of the middle of the first traces as float32: cheap to read in any storage layout."""
+    start = max(0, (traces.n_frames - SAMPLE_FRAMES) // 2)
+    frames = slice(start, min(start + SAMPLE_FRAMES, traces.n_frames))
+    rois = slice(0, min(SAMPLE_ROIS, traces.n_rois))
+    sample = traces.dff.stored.read(rois, frames)  # type: ignore[attr-defined]
+    return hashlib.sha256(np.ascontiguousarray(sample, "<f4").tobytes()).hexdigest()
 
 
 def _with_all_timestamps(nwbfile: NWBFile, candidate: Candidate) -> Candidate:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO
@@ -177,6 +178,16 @@ def test_another_run_of_the_same_name_is_refused(recording: Path, change: dict[s
     with pytest.raises(NameTakenError, match=r"The name /processing/ophys/InferredSpikeRates is taken by a run"):
         annotate(recording, in_place=True, **change)
     assert recording.read_bytes() == before
+
+
+def test_dff_that_was_computed_anew_is_not_taken_for_the_old_one(recording: Path) -> None:
+    annotate(recording, in_place=True)
+    with h5py.File(recording, "r+") as file:
+        file["processing/ophys/DfOverF/RoiResponseSeries/data"][:] *= 2
+    with pytest.raises(NameTakenError, match="taken by a run made from other inputs"):
+        annotate(recording, in_place=True)
+    assert not annotate(recording, in_place=True, overwrite=True).skipped
+    np.testing.assert_allclose(stored_rates(recording).T, expected_rates(2 * simulated_dff()), rtol=1e-6)
 
 
 def test_overwriting_replaces_one_run_and_keeps_the_others(recording: Path) -> None:
