@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan, nan
+from typing import Any
 
 import numpy as np
 
+from ground_truth_nwb.alignment import response_lag_s
 from ground_truth_nwb.cells import Cell
 from ground_truth_nwb.noise import noise_level
 
@@ -22,6 +26,8 @@ class CellSummary:
         Imaged time.
     imaging_rate_hz, noise_level : float
         Medians over trials, weighted by duration: Hz and % Hz^-1/2 (frames without fluorescence left out).
+    response_lag_s : float
+        Delay of the fluorescence behind the spikes (:func:`ground_truth_nwb.alignment.response_lag_s`), s.
     """
 
     n_trials: int
@@ -30,6 +36,19 @@ class CellSummary:
     minutes: float
     imaging_rate_hz: float
     noise_level: float
+    response_lag_s: float
+
+    def to_record(self) -> dict[str, int | float | None]:
+        """Return the figures as JSON knows them: None for NaN."""
+        return {
+            name: None if isinstance(value, float) and isnan(value) else value for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> CellSummary:
+        """Build a summary from ``to_record``."""
+        figures: dict[str, Any] = {name: nan if value is None else value for name, value in record.items()}
+        return cls(**figures)
 
 
 def summarise_cell(cell: Cell) -> CellSummary:
@@ -44,6 +63,7 @@ def summarise_cell(cell: Cell) -> CellSummary:
         minutes=float(durations.sum() / 60.0),
         imaging_rate_hz=_weighted_median(rates, durations),
         noise_level=_weighted_median(levels, durations),
+        response_lag_s=response_lag_s(cell),
     )
 
 

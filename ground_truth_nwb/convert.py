@@ -172,7 +172,7 @@ def _outcome(source: str, status: str, path: str, record: dict[str, Any]) -> Out
         path=path,
         dataset=record["dataset"],
         cell_id=record["cell_id"],
-        summary=CellSummary(**record["summary"]),
+        summary=CellSummary.from_record(record["summary"]),
         dropped=tuple(Remark(**remark) for remark in record["dropped"]),
         notes=tuple(Remark(**remark) for remark in record["notes"]),
     )

@@ -26,7 +26,7 @@ from ground_truth_nwb.session_clock import Placement, place_trials, regular_rate
 
 # Changes whenever the same source gives other files; stands in every file and is dated by its release.
 CONVERTER_VERSION = "1"
-CONVERTER_DATE = datetime(2025, 11, 21, tzinfo=timezone.utc)
+CONVERTER_DATE = datetime(2026, 11, 21, tzinfo=timezone.utc)
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # An interval of age that is always true: DANDI asks for an age, most sources give none.
 UNKNOWN_AGE = "P0D/"
@@ -90,7 +90,7 @@ def source_record(cell: Cell) -> dict[str, Any]:
         "session_date": cell.session_date.isoformat() if cell.session_date else None,
         "dropped": [asdict(remark) for remark in cell.dropped],
         "notes": [asdict(remark) for remark in cell.notes],
-        "summary": asdict(summarise_cell(cell)),
+        "summary": summarise_cell(cell).to_record(),
     }
 
 
@@ -99,9 +99,14 @@ def _dataset_of(cell: Cell) -> Dataset | None:
     return next((dataset for dataset in load_catalogue().datasets if dataset.id == cell.dataset), None)
 
 
+def _is_simulated(cell: Cell) -> bool:
+    """Whether no animal, microscope or pipette was involved."""
+    return cell.animal_basis == "simulated"
+
+
 def _session_description(cell: Cell) -> str:
     """Say what the file holds and which of its times are not known."""
-    simulated = cell.animal_basis == "simulated"
+    simulated = _is_simulated(cell)
     what = "Simulated recording" if simulated else "Simultaneous cell-attached recording and calcium imaging"
     day = "Only its day is known" if cell.session_date else "Its day and time are not known"
     times = "" if simulated else f" {day}; trials are in order, the time between them is not known."
@@ -141,15 +146,18 @@ def _subject(cell: Cell, dataset: Dataset | None) -> Subject:
 def _add_plane(nwbfile: NWBFile, cell: Cell, dataset: Dataset | None) -> DynamicTableRegion:
     """Add device, electrode, plane and the one ROI; return a reference to it."""
     region = cell.region or (dataset.region if dataset else None) or UNKNOWN
-    microscope = nwbfile.create_device(name="microscope", description="Two-photon microscope of the source.")
-    amplifier = nwbfile.create_device(name="amplifier", description="Patch-clamp amplifier of the source.")
-    nwbfile.create_icephys_electrode(
-        name="electrode",
-        description="Pipette of the loose-seal (cell-attached) recording that the spikes were detected in.",
-        device=amplifier,
-        location=region,
-        cell_id=cell.name,
-    )
+    simulated = _is_simulated(cell)
+    what = "None: the recording is simulated." if simulated else "Two-photon microscope of the source."
+    microscope = nwbfile.create_device(name="microscope", description=what)
+    if not simulated:
+        amplifier = nwbfile.create_device(name="amplifier", description="Patch-clamp amplifier of the source.")
+        nwbfile.create_icephys_electrode(
+            name="electrode",
+            description="Pipette of the loose-seal (cell-attached) recording that the spikes were detected in.",
+            device=amplifier,
+            location=region,
+            cell_id=cell.name,
+        )
     plane = ImagingPlane(
         name="ImagingPlane",
         optical_channel=OpticalChannel(
@@ -206,7 +214,9 @@ def _add_spikes(nwbfile: NWBFile, cell: Cell, placements: tuple[Placement, ...],
     """Add all spikes as one unit that refers to the ROI."""
     units = Units(
         name="units",
-        description="Spikes of the recorded cell, from the cell-attached recording.",
+        description="Simulated spikes."
+        if _is_simulated(cell)
+        else "Spikes of the cell, from its cell-attached recording.",
         resolution=cell.spike_resolution_s,
     )
     units.add_column(name="roi", description="The cell's ROI.", index=False, table=rois.table, data=[])

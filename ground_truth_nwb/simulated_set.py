@@ -17,7 +17,7 @@ DESCRIPTION = (
     "Four simulated cells: spike trains with bursts and drifting rates, indicator kinetics, saturation, baseline "
     "drift, neuropil, photon and read noise, frame jitter. For tests and examples; no measurement."
 )
-SEED = 20251121
+SEED = 20261121
 
 
 def simulated_set_folder() -> Path:

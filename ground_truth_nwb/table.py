@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,8 @@ class DatasetRow:
         Counts; ``spikes_imaged`` are those within the imaged time.
     minutes : float
         Imaged time.
-    imaging_rate_hz, noise_level : float
-        Medians over cells, Hz and % Hz^-1/2.
+    imaging_rate_hz, noise_level, response_lag_s : float
+        Medians over cells, Hz, % Hz^-1/2 and s.
     dropped, unusual : str
         What was left out and what was kept although it is unusual, as ``code x count`` by kind.
     failed : int
@@ -43,6 +43,7 @@ class DatasetRow:
     spikes_imaged: int
     imaging_rate_hz: float
     noise_level: float
+    response_lag_s: float
     dropped: str
     unusual: str
     failed: int
@@ -67,6 +68,7 @@ def totals(rows: Sequence[DatasetRow]) -> DatasetRow:
         spikes_imaged=sum(row.spikes_imaged for row in rows),
         imaging_rate_hz=_median([row.imaging_rate_hz for row in rows]),
         noise_level=_median([row.noise_level for row in rows]),
+        response_lag_s=_median([row.response_lag_s for row in rows]),
         dropped="",
         unusual="",
         failed=sum(row.failed for row in rows),
@@ -82,11 +84,11 @@ def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*columns, *figures, "dropped", "unusual", "error"))
         for outcome in outcomes:
-            values = asdict(outcome.summary) if outcome.summary else {}
+            values = outcome.summary.to_record() if outcome.summary else {}
             writer.writerow(
                 (
                     *(getattr(outcome, column) or "" for column in columns),
-                    *(values.get(figure, "") for figure in figures),
+                    *("" if values.get(figure) is None else values[figure] for figure in figures),
                     " ".join(remark.text for remark in outcome.dropped),
                     " ".join(remark.text for remark in outcome.notes),
                     outcome.error or "",
@@ -107,6 +109,7 @@ def _row(name: str, outcomes: list[Outcome]) -> DatasetRow:
         spikes_imaged=sum(one.n_spikes_imaged for one in summaries),
         imaging_rate_hz=_median([one.imaging_rate_hz for one in summaries]),
         noise_level=_median([one.noise_level for one in summaries]),
+        response_lag_s=_median([one.response_lag_s for one in summaries]),
         dropped=_by_code(remark for outcome in outcomes for remark in outcome.dropped),
         unusual=_by_code(remark for outcome in outcomes for remark in outcome.notes),
         failed=sum(outcome.status == "failed" for outcome in outcomes),

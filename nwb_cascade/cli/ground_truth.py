@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ground_truth_nwb.table import DatasetRow
 
 COLUMNS = (
-    *("Data set", "Cells", "Trials", "Minutes", "Spikes", "Imaged", "Rate (Hz)", "Noise"),
+    *("Data set", "Cells", "Trials", "Minutes", "Spikes", "Imaged", "Rate (Hz)", "Noise", "Lag (ms)"),
     *("Dropped", "Unusual", "Failed"),
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -193,8 +194,6 @@ def summary(folder: Path, csv_path: Path | None, as_json: bool) -> None:
 
 def _print_outcomes(outcomes: Sequence[Outcome], csv_path: Path | None, as_json: bool) -> None:
     """Print a row per data set and write a CSV line per cell."""
-    from dataclasses import asdict
-
     from ground_truth_nwb.table import dataset_rows, totals, write_csv
     from nwb_cascade.cli.tables import print_table
 
@@ -202,9 +201,14 @@ def _print_outcomes(outcomes: Sequence[Outcome], csv_path: Path | None, as_json:
     if csv_path is not None:
         write_csv(outcomes, csv_path)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        click.echo(json.dumps([_facts(row) for row in rows], indent=1))
     else:
         print_table(COLUMNS, [_cells(row) for row in (*rows, totals(rows))])
+
+
+def _facts(row: DatasetRow) -> dict[str, str | int | float | None]:
+    """Return a row as JSON knows it: None for NaN."""
+    return {name: None if isinstance(value, float) and isnan(value) else value for name, value in vars(row).items()}
 
 
 def _cells(row: DatasetRow) -> tuple[str, ...]:
@@ -216,9 +220,15 @@ def _cells(row: DatasetRow) -> tuple[str, ...]:
         f"{row.minutes:.1f}",
         str(row.spikes),
         str(row.spikes_imaged),
-        f"{row.imaging_rate_hz:.1f}",
-        f"{row.noise_level:.2f}",
+        _spell(row.imaging_rate_hz, 1),
+        _spell(row.noise_level, 2),
+        _spell(1000 * row.response_lag_s, 0),
         row.dropped,
         row.unusual,
         str(row.failed or ""),
     )
+
+
+def _spell(number: float, decimals: int) -> str:
+    """Return a number with so many decimals, nothing for NaN."""
+    return "" if isnan(number) else f"{number:.{decimals}f}"
