@@ -7,15 +7,18 @@ from typing import Any
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of arrays, once per shape; torch runs it as it is, without gradients."""
+    """Compile a function of arrays; torch runs it as it is, without gradients.
+
+    Measured on TensorFlow: its graph is as fast here as XLA, which would compile for half a minute per shape.
+    """
     import keras
 
     name = keras.backend.backend()
     if name == "tensorflow":
         import tensorflow as tf
 
-        jitted: Callable[..., Any] = tf.function(function, jit_compile=True, autograph=False)
-        return jitted
+        graph: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
+        return graph
     if name == "jax":
         import jax  # type: ignore[import-not-found,unused-ignore]
 

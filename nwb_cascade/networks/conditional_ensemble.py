@@ -45,7 +45,7 @@ class ConditionalEnsemble:
 
 
 class ConditionalNetworks:
-    """All members of an ensemble with their weights, compiled together, once per shape of their input."""
+    """All members of an ensemble with their weights, compiled together."""
 
     def __init__(self, sizes: ConditionalSizes, members: Sequence[Weights], noise_range: tuple[float, float]) -> None:
         from keras import ops

@@ -63,8 +63,10 @@ class TrainingPlan:
         Member k is trained without fold k, so that every recording has a network that never saw it.
     versions : int
         Random versions (rate, phase, exposure) of each trial.
+    seeds : tuple of int
+        Of the networks; empty: ``settings.seed`` and the numbers after it.
     settings : TrainingSettings
-        Of each network; member k adds k to the seed.
+        Of each network.
     """
 
     name: str
@@ -77,6 +79,7 @@ class TrainingPlan:
     ensemble_size: int = 5
     folds: bool = False
     versions: int = 8
+    seeds: tuple[int, ...] = ()
     settings: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
@@ -87,8 +90,15 @@ class TrainingPlan:
             )
         if self.architecture == "cascade" and not (self.imaging_rate or 0) > 0:
             raise InputError("Expected an imaging rate for a cascade model: pass --imaging-rate, in Hz.")
+        if self.seeds and len(self.seeds) != self.ensemble_size:
+            raise InputError(f"Expected one seed per network ({self.ensemble_size}), received {len(self.seeds)}.")
         if self.folds and self.ensemble_size != N_FOLDS:
             raise InputError(f"Expected {N_FOLDS} networks, one per fold, received {self.ensemble_size}.")
+
+    def member_settings(self, member: int) -> TrainingSettings:
+        """Settings of one network, with its seed."""
+        seed = self.seeds[member] if self.seeds else self.settings.seed + member
+        return replace(self.settings, seed=seed)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingPlan:
@@ -150,7 +160,7 @@ def train_member(
     sizes = conditional_sizes(recordings)
     fold = member if plan.folds else None
     training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
-    settings = replace(plan.settings, seed=plan.settings.seed + member)
+    settings = plan.member_settings(member)
     label = f"member{member}"
     trained = train_network(
         lambda: conditional_trainee(sizes),
@@ -217,8 +227,7 @@ def _train_cascade(
     progress: Callable[[int, int, Mapping[str, float]], None] | None,
 ) -> TrainedNetwork:
     settings = replace(
-        plan.settings,
-        seed=plan.settings.seed + member,
+        plan.member_settings(member),
         augmentation=replace(plan.settings.augmentation, noise_levels=(level, level), high_noise_share=0.0),
     )
     return train_network(

@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.indicators import indicator_code_name
+
+if TYPE_CHECKING:
+    from ground_truth_nwb.cells import Cell
 
 Progress = Callable[[int, int], None]
 
@@ -77,12 +81,12 @@ class Recording:
 
 
 def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None) -> list[Recording]:
-    """Read all cells below a folder of Cascade's ground truth (MATLAB) or of converted NWB files.
+    """Read all cells with known spikes below a folder, whatever layout ``ground_truth_nwb`` reads.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Holds ``.mat`` files, or ``.nwb`` files written by ``nwb-cascade ground-truth convert``.
+        Holds NWB files made by ``nwb-cascade ground-truth convert``, Cascade's MATLAB files or other sources.
     datasets : sequence of str
         Read only these (``"DS30"``); empty: all.
     progress : callable, optional
@@ -95,35 +99,38 @@ def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Pro
     ValueError
         If a file is no ground truth; the message names it.
     """
-    from ground_truth_nwb.cascade_mat import list_cells, read_cell
-    from ground_truth_nwb.catalogue import load_catalogue
+    from ground_truth_nwb.sources import find_sources
 
-    facts = {dataset.id: dataset for dataset in load_catalogue().datasets}
-    paths = [p for p in list_cells(Path(folder)) if not datasets or p.parent.name.split("-")[0] in datasets]
-    recordings = []
-    for done, path in enumerate(paths, start=1):
-        cell = read_cell(path)
-        trials = tuple(
-            Trial(trial.time_s, trial.dff, trial.spike_times_s) for trial in (whole.valid() for whole in cell.trials)
-        )
-        known = facts.get(cell.dataset)
-        recordings.append(
-            Recording(
-                cell.dataset,
-                cell.cell_id,
-                cell.animal_id,
-                cell.indicator,
-                trials,
-                cell.source_sha256,
-                species=(known.species if known else None) or "",
-                cell_type=(known.cell_type if known else None) or "",
-            )
-        )
+    sources = find_sources(Path(folder))
+    recordings: list[Recording] = []
+    for done, source in enumerate(sources, start=1):
+        # A MATLAB file's dataset is its folder's name, which spares reading those that are not wanted.
+        if not datasets or source.layout != "cascade-mat" or source.path.parent.name.split("-")[0] in datasets:
+            cells = [cell for cell in source.read() if not datasets or cell.dataset in datasets]
+            recordings += [recording_from_cell(cell) for cell in cells]
         if progress is not None:
-            progress(done, len(paths))
+            progress(done, len(sources))
     if lacking := sorted(set(datasets) - {recording.dataset for recording in recordings}):
         raise LookupError(f"Expected the datasets {', '.join(lacking)} below {folder}, found no file of them.")
     return recordings
+
+
+def recording_from_cell(cell: Cell) -> Recording:
+    """Take over a cell; species and cell type come from the catalogue where it knows the dataset."""
+    from ground_truth_nwb.catalogue import load_catalogue
+
+    known = next((dataset for dataset in load_catalogue().datasets if dataset.id == cell.dataset), None)
+    whole = [trial.valid() for trial in cell.trials]
+    return Recording(
+        dataset=cell.dataset,
+        cell=cell.cell_id,
+        animal=cell.animal_id,
+        indicator=cell.indicator,
+        trials=tuple(Trial(trial.time_s, trial.dff, trial.spike_times_s) for trial in whole),
+        sha256=cell.source_sha256,
+        species=(known.species if known else None) or "",
+        cell_type=cell.cell_type or (known.cell_type if known else None) or "",
+    )
 
 
 def dataset_hashes(recordings: Iterable[Recording]) -> dict[str, str]:

@@ -1,0 +1,66 @@
+"""Train the models that ship with the package, in pieces if need be.
+
+    python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere conditional
+    python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere cascade
+
+Run it again after an interruption: it goes on from the last checkpoint of each network. ``--member 2`` trains one
+network only, so that several processes or machines can share the work; without it the missing networks are trained
+and the bundle is written. The plans below are the whole difference between these models and a user's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from nwb_cascade.models.bundle import save_bundle
+from nwb_cascade.networks.plans import TrainingPlan, run_plan, train_member
+from nwb_cascade.networks.recordings import load_recordings
+from nwb_cascade.networks.training import TrainingSettings
+
+BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
+PLANS = {
+    "conditional": TrainingPlan(
+        name="conditional-1-120Hz",
+        folds=True,
+        # The network of fold 2 diverged from seed 2 under the first version of the loss; seed 7 replaced it.
+        seeds=(0, 1, 7, 3, 4),
+        settings=TrainingSettings(n_steps=13_000, learning_rate=2e-3, checkpoint_steps=250, precision="mixed_bfloat16"),
+    ),
+    "cascade": TrainingPlan(
+        name="cascade-30Hz-25ms",
+        architecture="cascade",
+        imaging_rate=30.0,
+        smoothing_s=0.025,
+        settings=TrainingSettings(n_steps=3_000, n_frames=1024, decay_steps=1_000),
+    ),
+}
+
+
+def show(network: str, step: int, n_steps: int, losses: Mapping[str, float]) -> None:
+    """One line per checkpoint."""
+    print(f"{network}: step {step} of {n_steps}", {key: round(value, 4) for key, value in losses.items()}, flush=True)
+
+
+def main() -> None:
+    """Train a bundled model, or one network of the conditional one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=sorted(PLANS))
+    parser.add_argument("--ground-truth", type=Path, required=True)
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--member", type=int, help="Train this network of the conditional model and stop.")
+    arguments = parser.parse_args()
+    plan = PLANS[arguments.model]
+    recordings = load_recordings(arguments.ground_truth)
+    folder = arguments.checkpoints / plan.name
+    if arguments.member is not None:
+        train_member(plan, recordings, arguments.member, folder, show)
+        return
+    config, weights = run_plan(plan, recordings, folder, progress=show)
+    model = save_bundle(BUNDLED / plan.name, config, weights, overwrite=True)
+    print(model.path, model.sha256)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""``nwb-cascade train`` and ``evaluate`` from files to bundle to table."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from nwb_cascade.cli import main
+from nwb_cascade.models.bundle import load_bundle
+from tests.support.ground_truth_files import write_cascade_mat
+from tests.support.simulated_recordings import simulated_trial
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+FOLDERS = {0: "DS10-GCaMP6f-m-V1-neuropil-corrected", 1: "DS11-GCaMP6f-m-V1-neuropil-corrected"}
+
+
+@pytest.fixture(scope="module")
+def ground_truth(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ground_truth")
+    for number, folder in FOLDERS.items():
+        trial = simulated_trial(number, seconds=20.0)
+        fields = {
+            "events_AP": trial.spike_times[:, None] * 1e4,
+            "fluo_time": trial.times[None],
+            "fluo_mean": trial.dff[None],
+        }
+        write_cascade_mat(root, [fields], folder=folder, name=f"CAttached_Allen_X_10{number}000_mini.mat")
+    return root
+
+
+@pytest.fixture(scope="module")
+def bundle(ground_truth, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    plan = {
+        "architecture": "conditional",
+        "ensemble_size": 2,
+        "versions": 1,
+        "settings": {"batch_size": 2, "n_frames": 64, "warmup_steps": 1, "decay_steps": 1, "checkpoint_steps": 1},
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+    arguments = [
+        "train",
+        str(folder / "plan.yaml"),
+        "--ground-truth",
+        str(ground_truth),
+        "--output",
+        str(folder / "mine"),
+    ]
+    result = CliRunner().invoke(main, [*arguments, "--steps", "2", "--seed", "5"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder / "mine"
+
+
+def test_training_writes_a_bundle_that_records_how_it_was_made(bundle):
+    config = load_bundle(bundle).config
+    assert config.name == "mine"
+    assert config.ensemble_size == 2
+    assert config.training_datasets == ("DS10", "DS11")
+    assert [member["seed"] for member in config.extra["members"]] == [5, 6]
+    assert config.extra["settings"]["n_steps"] == 2
+
+
+def test_an_existing_bundle_is_not_overwritten_unasked(bundle, ground_truth):
+    result = CliRunner().invoke(main, ["train", "--ground-truth", str(ground_truth), "--output", str(bundle)])
+    assert result.exit_code != 0
+    assert "--overwrite" in result.output
+
+
+def test_a_plan_with_an_unknown_key_is_refused(tmp_path, ground_truth):
+    (tmp_path / "plan.yaml").write_text("learning_speed: 3\n")
+    arguments = [
+        "train",
+        str(tmp_path / "plan.yaml"),
+        "--ground-truth",
+        str(ground_truth),
+        "--output",
+        str(tmp_path / "x"),
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "learning_speed" in result.output
+
+
+def test_evaluation_writes_one_row_per_cell_and_the_medians(bundle, ground_truth, tmp_path):
+    arguments = ["evaluate", str(bundle), "--ground-truth", str(ground_truth), "--noise", "4", "--noise", "0.1"]
+    files = ["--csv", str(tmp_path / "cells.csv"), "--json", str(tmp_path / "medians.json")]
+    result = CliRunner().invoke(main, [*arguments, *files], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "left out, noise level" in result.output
+    rows = list(csv.DictReader((tmp_path / "cells.csv").read_text().splitlines()))
+    scored = [row for row in rows if not row["skipped"]]
+    assert {(row["dataset"], row["noise_level"]) for row in scored} == {("DS10", "4.0"), ("DS11", "4.0")}
+    assert all(np.isfinite(float(row["correlation"])) for row in scored)
+    medians = json.loads((tmp_path / "medians.json").read_text())
+    assert {entry["dataset"] for entry in medians} == {"DS10", "DS11"}
+
+
+def test_held_out_evaluation_of_networks_that_saw_everything_gives_no_scores(bundle, ground_truth):
+    arguments = ["evaluate", str(bundle), "--ground-truth", str(ground_truth), "--noise", "4", "--by-animal"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "nan" in result.output
