@@ -14,7 +14,6 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.provenance import SOFTWARE, software_version
 from nwb_cascade.nwb.storage import Report, appending, compressed
 from nwb_cascade.traces import TraceArray
@@ -176,20 +175,29 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
     InputError
         If the source series is not in the file.
     """
-    with open_nwb(path) as (nwbfile, _):
+    program = (SOFTWARE, software_version())
+    with appending(path, generator=program) as (nwbfile, io):
         place = place_of(nwbfile, record.source_object_id, record.name)
-    require_free(place, overwrite=overwrite)
-    remove = [place.object_path] if place.taken_by else []
-    with appending(path, remove=remove, generator=(SOFTWARE, software_version())) as (nwbfile, io):
-        source = source_series(nwbfile, record.source_object_id)
-        module = _module(nwbfile, _module_of(source))
-        model = _stored_model(module, record) or _add_model(module, record)
-        module.add(_rates(record, source, model, path, progress))
-        if nwbfile.was_generated_by is None:
-            nwbfile.was_generated_by = [[SOFTWARE, software_version()]]
-            nwbfile.set_modified()
+        require_free(place, overwrite=overwrite)
+        if place.taken_by is None:
+            _add_run(nwbfile, record, path, progress)
+            io.write(nwbfile)
+            return place.object_path
+    with appending(path, remove=[place.object_path], generator=program) as (nwbfile, io):
+        _add_run(nwbfile, record, path, progress)
         io.write(nwbfile)
     return place.object_path
+
+
+def _add_run(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Report | None) -> None:
+    """Add model, series and program to an open file."""
+    source = source_series(nwbfile, record.source_object_id)
+    module = _module(nwbfile, _module_of(source))
+    model = _stored_model(module, record) or _add_model(module, record)
+    module.add(_rates(record, source, model, path, progress))
+    if nwbfile.was_generated_by is None:
+        nwbfile.was_generated_by = [[SOFTWARE, software_version()]]
+        nwbfile.set_modified()
 
 
 def _module_of(source: RoiResponseSeries) -> str:
