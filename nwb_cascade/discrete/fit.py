@@ -17,8 +17,10 @@ from nwb_cascade.discrete.shape import SpikeShape
 # itself: that takes about 0.35 of the peak.
 EVENT_FLOOR = 0.05
 N_SHARPENINGS = 4
-MOST_SIMPLE_SWEEPS = 48
-MOST_REARRANGING_SWEEPS = 16
+# Bounds on the work, reached by dense trains under wide kernels only, where what is left to gain is small.
+MOST_SIMPLE_SWEEPS = 24
+MOST_REARRANGING_SWEEPS = 12
+MOST_FINAL_SWEEPS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class Fitter:
         Whether events and quiet stretches hold their rounded sums; else only the spikes that bring the smoothed
         train closer to the rates.
     simple, thorough : tuple of Move
-        Moves that are tried first, and then.
+        Moves that are tried first and last, and between.
     """
 
     shape: SpikeShape
@@ -100,8 +102,13 @@ class Fitter:
         """Best counts of the events: of small isolated ones by trial, of the others by search."""
         drive = self.shape.match(rates)
         self._try_all(counts, drive, groups, spikes)
-        counts = search(counts, drive, may_hold, groups.start, self.shape, self.simple, MOST_SIMPLE_SWEEPS)
-        return search(counts, drive, may_hold, groups.start, self.shape, self.thorough, MOST_REARRANGING_SWEEPS)
+        for moves, most_sweeps in (
+            (self.simple, MOST_SIMPLE_SWEEPS),
+            (self.thorough, MOST_REARRANGING_SWEEPS),
+            (self.simple, MOST_FINAL_SWEEPS),
+        ):
+            counts = search(counts, drive, may_hold, self.shape, moves, most_sweeps)
+        return counts
 
     def _try_all(
         self,
