@@ -172,11 +172,12 @@ def _factor(source: Path, matrix: TraceArray, imaging_rate: float, scale: str | 
         return FACTORS[scale]
     rows = np.asarray(matrix[:SAMPLE_ROIS], np.float32)
     start = max(0, (rows.shape[1] - SAMPLE_FRAMES) // 2)
-    looks, why = judge_scale(Sample.of(rows[:, start : start + SAMPLE_FRAMES], imaging_rate), unit="")
-    if looks != "fraction":
+    judged = judge_scale(Sample.of(rows[:, start : start + SAMPLE_FRAMES], imaging_rate), unit="")
+    if judged.scale != "fraction":
         raise InputError(
-            f"Expected dF/F as a fraction (0.5 means 50 %) in {source}, but the values look like {looks}: {why}. Say "
-            "what they are with scale='percent' or 'fraction' (--scale); raw fluorescence must become dF/F first."
+            f"Expected dF/F as a fraction (0.5 means 50 %) in {source}, but the values look like {judged.scale}: "
+            f"{judged.why}. Say what they are with scale='percent' or 'fraction' (--scale); raw fluorescence must "
+            "become dF/F first."
         )
     return 1.0
 

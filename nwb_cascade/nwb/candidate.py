@@ -47,6 +47,8 @@ class Candidate:
         One of `SCALES`: whether 0.5 or 50 means a change of 50 %, or whether the values are no dF/F at all.
     scale_why : str
         The evidence for the scale, in words.
+    scale_stated : bool
+        Whether the file itself states the scale (its unit says percent).
     conversion, offset : float
         A value is ``stored * conversion + offset``.
     transposed : bool or None
@@ -78,6 +80,7 @@ class Candidate:
     unit: str
     scale: str
     scale_why: str
+    scale_stated: bool
     conversion: float
     offset: float
     transposed: bool | None

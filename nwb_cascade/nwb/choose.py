@@ -104,7 +104,7 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
     """
     if scale not in (None, "fraction", "percent"):
         raise InputError(f"Expected scale 'fraction' or 'percent', received {scale!r}.")
-    path, stated = candidate.object_path, candidate.scale_why.startswith("the unit is")
+    path = candidate.object_path
     if candidate.scale == "counts":
         raise InputError(
             f"Expected dF/F, but {path} looks like raw fluorescence: {candidate.scale_why}. Compute dF/F first and "
@@ -114,7 +114,7 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
         return 0.01 if scale == "percent" else 1.0
     if candidate.scale == "fraction":
         return 1.0
-    if candidate.scale == "percent" and stated:
+    if candidate.scale == "percent" and candidate.scale_stated:
         return 0.01
     raise InputError(
         f"Expected dF/F as a fraction (0.5 means 50 %), but {path} may be in percent: {candidate.scale_why}. Say which "

@@ -83,6 +83,15 @@ def _kinds_of_words(text: str) -> list[str]:
     return kinds or (["raw_fluorescence"] if n_subtracted else [])
 
 
+@dataclass(frozen=True)
+class ScaleJudgement:
+    """A scale (see `candidate.SCALES`), the evidence in words, and whether the file states it."""
+
+    scale: str
+    why: str
+    stated: bool = False
+
+
 def classify(evidence: Evidence) -> Judgement:
     """Judge what a series holds without a look at its values.
 
@@ -129,12 +138,12 @@ def _by_surroundings(evidence: Evidence) -> Judgement:
     return Judgement("unknown", "no name, container or description says what it holds", certain=False)
 
 
-def reconcile(judgement: Judgement, scale: str, scale_why: str) -> Judgement:
+def reconcile(judgement: Judgement, values: ScaleJudgement) -> Judgement:
     """Let the values object to the words: where they contradict each other, the kind becomes unknown."""
-    if judgement.kind == "dff" and scale == "counts":
-        return Judgement("unknown", f"{judgement.why}, but {scale_why}", certain=False)
-    if judgement.kind == "raw_fluorescence" and not judgement.certain and scale == "fraction":
-        return Judgement("unknown", f"{judgement.why}, but {scale_why}, as dF/F does", certain=False)
+    if judgement.kind == "dff" and values.scale == "counts":
+        return Judgement("unknown", f"{judgement.why}, but {values.why}", certain=False)
+    if judgement.kind == "raw_fluorescence" and not judgement.certain and values.scale == "fraction":
+        return Judgement("unknown", f"{judgement.why}, but {values.why}, as dF/F does", certain=False)
     return judgement
 
 
@@ -175,8 +184,8 @@ class Sample:
         return cls(*(float(v) for v in values))
 
 
-def judge_scale(sample: Sample | None, unit: str) -> tuple[str, str]:
-    """Return the scale of dF/F values (see `candidate.SCALES`) and the evidence for it.
+def judge_scale(sample: Sample | None, unit: str) -> ScaleJudgement:
+    """Judge the scale of dF/F values.
 
     Parameters
     ----------
@@ -188,10 +197,10 @@ def judge_scale(sample: Sample | None, unit: str) -> tuple[str, str]:
     says_percent = PERCENT_UNIT.search(unit) is not None
     looks, seen = _looks_like(sample) if sample else ("fraction", "no sampled trace has values that differ")
     if not says_percent:
-        return looks, seen
+        return ScaleJudgement(looks, seen)
     if sample is None or looks == "percent" or (looks == "fraction" and sample.noise > PERCENT_NOISE_LEAST):
-        return "percent", f"the unit is {unit!r}"
-    return "unknown", f"the unit is {unit!r}, but {seen}"
+        return ScaleJudgement("percent", f"the unit is {unit!r}", stated=True)
+    return ScaleJudgement("unknown", f"the unit is {unit!r}, but {seen}")
 
 
 def _looks_like(sample: Sample) -> tuple[str, str]:

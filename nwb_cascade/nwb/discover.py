@@ -12,7 +12,16 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.classify import Evidence, Sample, classify, judge_scale, looks_like_ratio, reconcile
+from nwb_cascade.nwb.classify import (
+    Evidence,
+    Judgement,
+    Sample,
+    ScaleJudgement,
+    classify,
+    judge_scale,
+    looks_like_ratio,
+    reconcile,
+)
 from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
@@ -79,29 +88,36 @@ def describe(
 ) -> Candidate:
     """Describe one series of an open file, see `inspect`."""
     facts = _Facts.of(series, complete=statistics)
-    path = object_path(series)
-    problems = [text for text in (facts.layout.problem, facts.plane_problem) if text]
-    sample, numbers = None, Statistics()
+    stored = sample = None
     if facts.readable:
-        stored = stored_traces(series, transposed=bool(facts.layout.transposed), where=f"{name}:{path}")
+        where = f"{name}:{object_path(series)}"
+        stored = stored_traces(series, transposed=bool(facts.layout.transposed), where=where)
         sample = _sample(stored, facts.timing.imaging_rate)
-    scale, scale_why = judge_scale(sample, facts.unit)
-    judgement = reconcile(classify(_evidence(series, facts.unit)), scale, scale_why)
-    if judgement.kind in SCALELESS_KINDS or not facts.readable:
-        scale, scale_why = "unknown", "it holds no fluorescence traces"
-    if facts.readable and statistics:
-        numbers = trace_statistics(
-            replace(stored, factor=0.01 if scale == "percent" else 1.0),
-            kind=judgement.kind,
-            imaging_rate=facts.timing.imaging_rate,
-            scratch_dir=scratch_dir,
-        )
-    if judgement.kind == "dff" and looks_like_ratio(sample):
-        problems.append("The traces rest near 1: they may be F/F0, from which 1 has to be taken.")
-    if facts.readable and facts.timing.imaging_rate is None:
-        problems.append(f"It has no usable imaging rate: {facts.timing.why}.")
+    scale = judge_scale(sample, facts.unit)
+    judgement = reconcile(classify(_evidence(series, facts.unit)), scale)
+    if stored is None or judgement.kind in SCALELESS_KINDS:
+        scale = ScaleJudgement("unknown", "it holds no fluorescence traces")
+    numbers = Statistics()
+    if stored is not None and statistics:
+        stored = replace(stored, factor=0.01 if scale.scale == "percent" else 1.0)
+        rate = facts.timing.imaging_rate
+        numbers = trace_statistics(stored, kind=judgement.kind, imaging_rate=rate, scratch_dir=scratch_dir)
+    problems = (*facts.problems(judgement.kind, sample), *numbers.problems)
+    return _candidate(series, nwbfile, facts, judgement, scale, numbers, problems)
+
+
+def _candidate(
+    series: RoiResponseSeries,
+    nwbfile: NWBFile,
+    facts: _Facts,
+    judgement: Judgement,
+    scale: ScaleJudgement,
+    numbers: Statistics,
+    problems: tuple[str, ...],
+) -> Candidate:
+    """Put together what was found."""
     return Candidate(
-        object_path=path,
+        object_path=object_path(series),
         object_id=series.object_id,
         name=series.name,
         neurodata_type=series.neurodata_type,
@@ -112,15 +128,16 @@ def describe(
         imaging_rate=facts.timing.imaging_rate,
         imaging_rate_why=facts.timing.why,
         unit=facts.unit,
-        scale=scale,
-        scale_why=scale_why,
+        scale=scale.scale,
+        scale_why=scale.why,
+        scale_stated=scale.stated,
         conversion=float(series.conversion),
         offset=float(series.offset),
         transposed=facts.layout.transposed,
         nan_fraction=numbers.nan_fraction,
         noise_levels=numbers.noise_levels,
         roi_table=facts.roi_table,
-        problems=(*problems, *numbers.problems),
+        problems=problems,
         **_imaging(facts.plane, nwbfile),
     )
 
@@ -156,13 +173,24 @@ class _Facts:
         """Whether there are traces to look at."""
         return self.layout.transposed is not None and self.layout.n_rois > 0 and self.layout.n_frames > 0
 
-    @property
-    def plane_problem(self) -> str:
-        """A sentence on a plane whose rate is another than that of the series; empty if they agree."""
+    def problems(self, kind: str, sample: Sample | None) -> tuple[str, ...]:
+        """Say what is wrong or doubtful, one sentence each."""
         stated, rate = getattr(self.plane, "imaging_rate", None), self.timing.imaging_rate
-        if not stated or not rate or abs(stated - rate) <= PLANE_RATE_TOLERANCE * rate:
-            return ""
-        return f"Its rate is {rate:g} Hz, but its imaging plane {self.plane.name!r} states {stated:g} Hz."
+        other_rate = bool(stated and rate and abs(stated - rate) > PLANE_RATE_TOLERANCE * rate)
+        found = (
+            (bool(self.layout.problem), self.layout.problem),
+            (
+                other_rate,
+                f"Its rate is {rate or 0:g} Hz, but its imaging plane {getattr(self.plane, 'name', '')!r} states "
+                f"{stated or 0:g} Hz.",
+            ),
+            (
+                kind == "dff" and looks_like_ratio(sample),
+                "The traces rest near 1: they may be F/F0, from which 1 has to be taken.",
+            ),
+            (self.readable and rate is None, f"It has no usable imaging rate: {self.timing.why}."),
+        )
+        return tuple(text for is_so, text in found if is_so)
 
 
 def object_path(container: Any) -> str:
@@ -175,9 +203,13 @@ def object_path(container: Any) -> str:
 
 
 def stored_traces(series: RoiResponseSeries, *, transposed: bool, where: str, factor: float = 1.0) -> StoredTraces:
-    """Wrap the data of a series with its conversion and offset."""
+    """Wrap the data of a series with its conversion and offset.
+
+    A file object that has ``prefetched`` (a remote file) fetches the chunks of the data ahead of the reading.
+    """
+    prefetched = getattr(series.get_read_io(), "prefetched", None)
     return StoredTraces(
-        as_array(series.data),
+        as_array(prefetched(series.data) if prefetched else series.data),
         transposed=transposed,
         conversion=float(series.conversion),
         offset=float(series.offset),

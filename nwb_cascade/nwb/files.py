@@ -108,6 +108,7 @@ def _open_hdf5(source: NWBSource) -> Iterator[NWBHDF5IO]:
         _require_nwb(file, name)
         with _handled_warnings():
             io = IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
+        io.prefetched = getattr(source, "prefetched", None)
         try:
             yield io
         finally:
@@ -193,9 +194,10 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
         """Return an object that was opened by reference as opened by path."""
         if not hasattr(self, "_paths"):
             self._paths: dict[int, str] = {}
-            h5py.h5o.visit(self._file.id, self._index, info=True)
+            self._file.id.links.visit(self._index, info=True)  # not h5o.visit, which reads the index of all chunks
         path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
         return h5obj if path is None or h5obj.file.filename != self._file.filename else h5obj.file[path]
 
     def _index(self, path: bytes, info: Any) -> None:
-        self._paths[info.addr] = path.decode()
+        if info.type == h5py.h5l.TYPE_HARD:
+            self._paths[info.u] = path.decode()

@@ -20,6 +20,7 @@ DFF = Candidate(
     unit="n.a.",
     scale="fraction",
     scale_why="traces rest near 0.1 and rise by 1.2",
+    scale_stated=False,
     conversion=1.0,
     offset=0.0,
     transposed=False,
@@ -155,7 +156,7 @@ def test_percent_is_refused_unless_somebody_says_so():
         choose([seen])
     assert resolve_factor(seen, "percent") == 0.01
     assert resolve_factor(seen, "fraction") == 1.0
-    assert resolve_factor(variant(scale="percent", scale_why="the unit is '%'")) == 0.01
+    assert resolve_factor(variant(scale="percent", scale_stated=True)) == 0.01
     assert resolve_factor(DFF) == 1.0
 
 

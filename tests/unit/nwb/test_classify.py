@@ -7,6 +7,7 @@ from nwb_cascade.nwb.classify import (
     Evidence,
     Judgement,
     Sample,
+    ScaleJudgement,
     classify,
     judge_scale,
     kind_of_words,
@@ -147,50 +148,56 @@ def sample_of(traces, rate=30.0):
 def test_dff_is_told_from_percent_and_counts_at_any_noise_and_rate(noise_level, rate, seed):
     noise = noise_level * np.sqrt(rate) / 95.4
     dff = simulated_dff(4, 400, noise=noise, seed=seed)
-    assert judge_scale(sample_of(dff, rate), "n.a.")[0] == "fraction"
-    assert judge_scale(sample_of(100 * dff, rate), "n.a.")[0] == "percent"
-    assert judge_scale(sample_of(400 * (1 + 0.5 * dff), rate), "n.a.")[0] != "fraction"
+    assert judge_scale(sample_of(dff, rate), "n.a.").scale == "fraction"
+    assert judge_scale(sample_of(100 * dff, rate), "n.a.").scale == "percent"
+    assert judge_scale(sample_of(400 * (1 + 0.5 * dff), rate), "n.a.").scale != "fraction"
 
 
 def test_raw_fluorescence_counts():
-    scale, why = judge_scale(sample_of(raw_fluorescence(4, 400)), "lumens")
-    assert scale == "counts"
-    assert "as raw fluorescence does" in why
+    judged = judge_scale(sample_of(raw_fluorescence(4, 400)), "lumens")
+    assert judged.scale == "counts"
+    assert "as raw fluorescence does" in judged.why
 
 
 @pytest.mark.parametrize("unit", ["percent", "%", "per cent", "dF/F (%)", "Percent dF/F"])
 def test_a_stated_percent_is_believed(unit):
     quiet = 100 * simulated_dff(4, 400, noise=0.05)
-    assert judge_scale(sample_of(quiet), unit) == ("percent", f"the unit is {unit!r}")
-    assert judge_scale(None, unit) == ("percent", f"the unit is {unit!r}")
+    stated = ScaleJudgement("percent", f"the unit is {unit!r}", stated=True)
+    assert judge_scale(sample_of(quiet), unit) == stated
+    assert judge_scale(None, unit) == stated
 
 
 def test_a_stated_percent_that_the_values_contradict_is_unknown():
-    scale, why = judge_scale(sample_of(simulated_dff(4, 400)), "percent")
-    assert scale == "unknown"
-    assert why.startswith("the unit is 'percent', but traces rest near")
+    judged = judge_scale(sample_of(simulated_dff(4, 400)), "percent")
+    assert (judged.scale, judged.stated) == ("unknown", False)
+    assert judged.why.startswith("the unit is 'percent', but traces rest near")
 
 
 @pytest.mark.parametrize("values", [np.zeros((3, 50)), np.full((3, 50), np.nan), np.full((3, 50), 7.0)])
 def test_traces_without_variation_are_taken_as_fraction(values):
     assert sample_of(values) is None
-    assert judge_scale(None, "n.a.") == ("fraction", "no sampled trace has values that differ")
+    assert judge_scale(None, "n.a.") == ScaleJudgement("fraction", "no sampled trace has values that differ")
 
 
 def test_a_few_odd_traces_do_not_decide():
     dff = simulated_dff(9, 400)
     dff[:3] *= 1e4
     dff[3] = np.nan
-    assert judge_scale(sample_of(dff), "n.a.")[0] == "fraction"
+    assert judge_scale(sample_of(dff), "n.a.").scale == "fraction"
 
 
 def test_values_object_to_words():
     raw = "traces rest near 500"
-    assert reconcile(Judgement("dff", "its container is named 'DfOverF'"), "counts", raw).kind == "unknown"
+    assert (
+        reconcile(Judgement("dff", "its container is named 'DfOverF'"), ScaleJudgement("counts", raw)).kind == "unknown"
+    )
     weak = Judgement("raw_fluorescence", "it lies in a Fluorescence container", certain=False)
-    assert reconcile(weak, "fraction", "traces rest near 0").kind == "unknown"
-    assert reconcile(Judgement("raw_fluorescence", "it is named 'raw'"), "fraction", "").kind == "raw_fluorescence"
-    assert reconcile(Judgement("dff", "it is named 'dff'"), "percent", "").kind == "dff"
+    assert reconcile(weak, ScaleJudgement("fraction", "traces rest near 0")).kind == "unknown"
+    assert (
+        reconcile(Judgement("raw_fluorescence", "it is named 'raw'"), ScaleJudgement("fraction", "")).kind
+        == "raw_fluorescence"
+    )
+    assert reconcile(Judgement("dff", "it is named 'dff'"), ScaleJudgement("percent", "")).kind == "dff"
 
 
 def test_f_over_f0_is_noticed():
