@@ -10,11 +10,14 @@ import pytest
 
 from nwb_cascade.noise import noise_level
 from nwb_cascade.nwb.candidate import KINDS, SCALES
+from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.write import write_run
 from tests.support import nwb_files, nwb_published
 from tests.support.nwb_oddities import irregular_timestamps, one_series, set_rate
-from tests.support.recordings import simulated_dff
+from tests.support.recordings import bare_nwbfile, simulated_dff, write_recording
+from tests.support.run_records import run_record
 
 SERIES = "/processing/ophys/DfOverF/RoiResponseSeries"
 RAW, DFF, EVENTS, NEUROPIL = "raw_fluorescence", "dff", "events", "neuropil"
@@ -215,6 +218,14 @@ def test_nothing_says_what_it_is(tmp_path):
     assert (candidate.kind, candidate.why) == ("unknown", "no name, container or description says what it holds")
 
 
+def test_our_own_results_are_told_from_dff(tmp_path):
+    path = one_series(tmp_path / "a.nwb", simulated_dff().T)
+    write_run(path, run_record(path))
+    kinds = {c.object_path: c.kind for c in inspect(path)}
+    assert kinds == {SERIES: "dff", "/processing/ophys/Rates": "inferred"}
+    assert choose(inspect(path)).object_path == SERIES
+
+
 def test_raw_fluorescence_in_a_dff_container_is_not_believed(tmp_path):
     candidate = only(one_series(tmp_path / "a.nwb", nwb_files.raw_fluorescence(4, 300).T))
     assert (candidate.kind, candidate.scale) == ("unknown", "counts")
@@ -305,8 +316,6 @@ def test_a_series_without_frames_is_described(tmp_path):
 
 
 def test_a_file_without_series_has_no_candidates(tmp_path):
-    from tests.support.recordings import bare_nwbfile, write_recording
-
     assert inspect(write_recording(tmp_path / "a.nwb", bare_nwbfile())) == ()
 
 
