@@ -17,13 +17,14 @@ from queue import Empty, SimpleQueue
 from fsspec.caching import BaseCache
 
 from nwb_cascade.dandi.ranges import ByteRange, Extents, bridge, split, subtract, total
-from nwb_cascade.dandi.readahead import NEAR_BYTES, ReadAhead
+from nwb_cascade.dandi.readahead import NEAR_BYTES, ReadAhead, lone_range
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.transport import RangeReader
 
 PIECE_BYTES = 8 * 2**20  # most that one piece holds and one request in the background asks for
 N_CONNECTIONS = 4
 OVERHEAD = 0.05  # bytes between wanted ones that may be fetched to save requests, as a fraction of the wanted ones
+NEIGHBOURS_BYTES = 512  # that HDF5 will ask for with a byte of a description
 PATIENCE_S = 5.0
 
 
@@ -75,31 +76,33 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
                 self._obtain(position, stop)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def prefetch(self, ranges: Iterable[ByteRange], *, spare_bytes: int | None = None) -> int:
-        """Begin to fetch what is missing of some ranges, in the background; returns the bytes fetched in between."""
+    def prefetch(self, ranges: Iterable[ByteRange]) -> None:
+        """Begin to fetch what is missing of some ranges, in the background, with small gaps to save requests."""
         self._collect()
         self._look_at_store()
-        missing = subtract(
-            self._known.missing([(start, min(stop, self.size)) for start, stop in ranges]), self._pending
-        )
-        spare_bytes = int(OVERHEAD * total(missing)) if spare_bytes is None else spare_bytes
-        bridged = bridge(missing, spare_bytes=spare_bytes, max_gap=NEAR_BYTES)
-        for piece in split(bridged, PIECE_BYTES):
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(N_CONNECTIONS, thread_name_prefix="nwb-cascade-prefetch")
-            self._pending.add(piece)
-            self._pool.submit(self._fetch_in_background, piece)
-        return total(bridged) - total(missing)
+        missing = self._known.missing((start, min(stop, self.size)) for start, stop in ranges)
+        spare_bytes = int(OVERHEAD * total(missing))
+        self._begin(bridge(missing, spare_bytes=spare_bytes, max_gap=NEAR_BYTES))
+
+    def prefetch_around(self, positions: Iterable[int]) -> None:
+        """Fetch what lies around some bytes, with gaps between that and known bytes to save requests later."""
+        self._collect()
+        windows = [lone_range(at) for at in positions if not self._holds((at, at + NEIGHBOURS_BYTES))]
+        missing = self._known.missing((start, min(stop, self.size)) for start, stop in windows)
+        if not missing:
+            return
+        known = self._known.covered
+        bridged = bridge([*missing, *known], spare_bytes=self.readahead.spare_bytes, max_gap=NEAR_BYTES)
+        wanted = subtract(bridged, known)
+        self.readahead.spare_bytes -= total(wanted) - total(missing)
+        self._begin(wanted)
+        self.wait(wanted)
 
     def wait(self, ranges: Iterable[ByteRange]) -> None:
         """Wait for what `prefetch` began to fetch of some ranges; raises what went wrong on the way."""
         wanted = list(ranges)
         while self._coming(wanted):
             self._take(*self._arrived.get(), raising=True)
-
-    def holds(self, extent: ByteRange) -> bool:
-        """Tell whether all bytes of a range are in memory or on disk."""
-        return not self._known.missing([(extent[0], min(extent[1], self.size))])
 
     def can_hold(self, n_bytes: int) -> bool:
         """Tell whether so many bytes stay here until they are read, beside as many that come ahead of time."""
@@ -112,6 +115,18 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
             self._pool = None
         self._memory.clear()
         self._n_memory = 0
+
+    def _holds(self, extent: ByteRange) -> bool:
+        """Tell whether all bytes of a range are in memory or on disk."""
+        return not self._known.missing([(extent[0], min(extent[1], self.size))])
+
+    def _begin(self, ranges: Iterable[ByteRange]) -> None:
+        """Let the background fetch some ranges, but for what is on its way already."""
+        for piece in split(subtract(ranges, self._pending), PIECE_BYTES):
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(N_CONNECTIONS, thread_name_prefix="nwb-cascade-prefetch")
+            self._pending.add(piece)
+            self._pool.submit(self._fetch_in_background, piece)
 
     def _held(self, position: int, stop: int) -> bytes | None:
         """Return the bytes of one piece from a position on; None if no piece holds it."""

@@ -68,8 +68,8 @@ class PrefetchedDataset:
 
     Before a part is read, the chunks that it needs are fetched together, in as few requests as their places allow;
     and while the caller works on it, those of the part that comes next are on their way. What comes next is guessed
-    from the last step: the same block, moved on by as much. Parts are read by slices of step 1; anything else works,
-    but is fetched as it is met.
+    from the last step: the same block, moved on by as much; from a first read nothing is guessed. Parts are read by
+    slices of step 1; anything else works, but is fetched as it is met.
 
     Parameters
     ----------
@@ -118,7 +118,11 @@ class PrefetchedDataset:
             self._last = selection
         if following is not None:
             self._begin(following)
-        values: NDArray[Any] = self._dataset[key]
+        values: NDArray[Any]
+        if selection is not None and self._is_across(key, selection):
+            values = self._dataset[selection[0]][(slice(None), *selection[1:])]
+            return values
+        values = self._dataset[key]
         return values
 
     def ranges(self, selection: Selection) -> list[ByteRange]:
@@ -127,6 +131,12 @@ class PrefetchedDataset:
             with self._file.exact_reads():
                 self._stored = StoredChunks(self._dataset)
         return self._stored.ranges(selection)
+
+    def _is_across(self, key: Any, selection: Selection) -> bool:
+        """Whether slices take parts of the rows of a contiguous dataset, which HDF5 would read one by one."""
+        only_slices = isinstance(key, tuple) and all(isinstance(part, slice) for part in key)
+        is_part = any(part.stop - part.start < size for part, size in zip(selection[1:], self.shape[1:], strict=True))
+        return only_slices and is_part and self.chunks is None
 
     def _fetch(self, selection: Selection) -> bool:
         """Fetch what a selection needs; False if it is too much to be kept until it is read."""
@@ -164,26 +174,20 @@ def as_slices(key: Any, shape: tuple[int, ...]) -> Selection | None:
 
 
 def next_selection(last: Selection | None, current: Selection, shape: tuple[int, ...]) -> Selection | None:
-    """Guess what is read next: the block moved on as from the last to this; None if that is past the end.
-
-    Without a last one, or after a jump back, it moves along the first axis of which the block is a part only.
+    """Guess what is read next: the block moved on by the step from the last to this; None if nothing can be said.
 
     Examples
     --------
-    >>> next_selection(None, (slice(0, 5), slice(0, 3)), (12, 3))
-    (slice(5, 10, None), slice(0, 3, None))
     >>> next_selection((slice(0, 5), slice(0, 3)), (slice(5, 10), slice(0, 3)), (12, 3))
     (slice(10, 12, None), slice(0, 3, None))
+    >>> next_selection(None, (slice(0, 5), slice(0, 3)), (12, 3)) is None
+    True
     """
-    steps = [0] * len(shape)
-    if last is not None:
-        steps = [now.start - before.start for before, now in zip(last, current, strict=True)]
+    if last is None:
+        return None
+    steps = [now.start - before.start for before, now in zip(last, current, strict=True)]
     if sum(step != 0 for step in steps) != 1 or min(steps) < 0:
-        parts = [part.stop - part.start for part in current]
-        partial = [axis for axis, length in enumerate(shape) if parts[axis] < length]
-        if not partial:
-            return None
-        steps = [parts[axis] if axis == partial[0] else 0 for axis in range(len(shape))]
+        return None
     moved = [
         slice(part.start + step, min(part.stop + step, length))
         for part, step, length in zip(current, steps, shape, strict=True)

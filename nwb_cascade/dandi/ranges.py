@@ -134,6 +134,11 @@ class Extents:
         start = self._covered[index - 1][1] if index else 0
         return start, self._covered[index][0] if index < len(self._covered) else size
 
+    @property
+    def covered(self) -> list[ByteRange]:
+        """All bytes that pieces hold, as sorted ranges."""
+        return list(self._covered)
+
     def missing(self, ranges: Iterable[ByteRange]) -> list[ByteRange]:
         """Return the bytes that no piece holds."""
         return subtract(ranges, self._covered)

@@ -13,7 +13,7 @@ LONE_BYTES = 64 * KIB  # around a lone read: the description of one object and i
 LEAD = 4  # a quarter of that before the byte asked for, since HDF5 also goes back to what was written just before
 FIRST_WINDOW = 512 * KIB
 GROWTH = 4  # of the window with each step of reading on
-REST_BYTES = 256 * KIB  # a gap that is fetched with a lone read, such as the end of the file
+REST_BYTES = 512 * KIB  # a gap that is fetched with a lone read, such as the end of the file
 NEAR_BYTES = 1280 * KIB  # what a connection of 200 Mbit/s delivers while a request of 50 ms is waited for
 SPARE_BYTES = 20 * MIB  # most that may be fetched of one file only because it lay in between
 

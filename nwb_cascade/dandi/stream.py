@@ -18,7 +18,6 @@ from nwb_cascade.dandi.chunks import PrefetchedDataset
 from nwb_cascade.dandi.headers import prefetch_headers
 from nwb_cascade.dandi.link import Link, RetryPolicy
 from nwb_cascade.dandi.ranges import ByteRange
-from nwb_cascade.dandi.readahead import lone_range
 from nwb_cascade.dandi.store import ExtentStore, default_folder
 from nwb_cascade.dandi.transport import RangeReader
 from nwb_cascade.errors import InputError
@@ -26,7 +25,6 @@ from nwb_cascade.errors import InputError
 CACHE_LIMIT_BYTES = 10 * 2**30
 BLOCK_BYTES = 8 * 2**20
 MEMORY_BYTES = 64 * 2**20
-NEIGHBOURS_BYTES = 512  # that HDF5 will ask for with a byte of a description
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, 512, 1024, 2048)  # where it may stand: at the start, or after a user block
 
@@ -68,11 +66,8 @@ class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
         self.cache.prefetch(ranges)
 
     def prefetch_around(self, positions: Iterable[int]) -> None:
-        """Fetch what lies around some bytes, and what lies between them as far as that saves requests."""
-        readahead = self.cache.readahead
-        windows = [lone_range(at) for at in positions if not self.cache.holds((at, at + NEIGHBOURS_BYTES))]
-        readahead.spare_bytes -= self.cache.prefetch(windows, spare_bytes=readahead.spare_bytes)
-        self.cache.wait(windows)
+        """Fetch what lies around some bytes, and what lies between as far as that saves requests."""
+        self.cache.prefetch_around(positions)
 
     def wait(self, ranges: Iterable[ByteRange]) -> None:
         """Wait until ranges that `prefetch` was called for are here; raises what went wrong with them."""
@@ -167,6 +162,7 @@ def open_remote(
     try:
         _require_hdf5(file)
         prefetch_headers(file)
+        file.seek(0)
     except BaseException:
         file.close()
         raise
@@ -178,7 +174,6 @@ def _require_hdf5(file: RemoteFile) -> None:
     for offset in HDF5_OFFSETS:
         file.seek(offset)
         if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
-            file.seek(0)
             return
     file.seek(0)
     start = file.read(len(HDF5_SIGNATURE))
