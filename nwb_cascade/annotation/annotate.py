@@ -15,13 +15,14 @@ from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_di
 from nwb_cascade.annotation.targets import split_name, target_of
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
-from nwb_cascade.files.replace import install, repair, stamp, workplace
+from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
 from nwb_cascade.nwb.recording import Recording, open_recording
+from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, write_run
 
 __all__ = ["AnnotationResult", "annotate"]
@@ -130,6 +131,7 @@ def annotate(
             kernel=kernel,
             smoothing_s=smoothing_s,
         )
+        require_links(source, target.parent)
         plan = _plan(recording, run, target, run_name, ensemble_std)
         holder = _holder(plan, recording, target, in_place=in_place, overwrite=overwrite)
         if holder is not None or dry_run:
@@ -139,14 +141,14 @@ def annotate(
             folder = work if scratch_dir is None else Path(scratch_dir)
             started = time.perf_counter()
             inference = infer_to_disk(recording.traces, run, folder, ensemble_std=ensemble_std, progress=progress)
-            with inference as stored, clear_disk_errors(target):
+            with inference as stored, clear_disk_errors(target), kept_from_writers(source):
                 inferred = time.perf_counter()
-                prepared = work / f"prepared{split_name(target.name)[1]}"
+                prepared = beside(work, split_name(target.name)[1])
                 record = _record(plan, recording, run, stored)
+                opened.close()  # files that it links to are opened for writing with the copy
                 notes = _prepare(source, prepared, record, overwrite=overwrite, progress=progress)
                 if stamp(source) != stamps[0]:
                     raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
-                opened.close()
                 install(prepared, target, expected=stamps[1])
     seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
     notes = (*plan.warnings, *notes)

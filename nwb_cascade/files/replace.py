@@ -16,7 +16,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from nwb_cascade.files.disk import flush, flush_folder
 if sys.platform != "win32":
     import fcntl
 
-PREVIOUS = "previous"
+PREVIOUS = ".previous"
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -48,8 +48,8 @@ def stamp(path: Path) -> Stamp:
 def workplace(target: Path) -> Iterator[Path]:
     """Lend a folder beside the target, on the same file system, for one process at a time.
 
-    Folders that dead runs left behind for this target are removed first (see `repair`); the folder itself is
-    removed at the end, whatever happens. Where the file system knows no locks, left-over folders stay.
+    What dead runs left behind for this target is removed first (see `repair`); the folder itself is removed at
+    the end, whatever happens. Where the file system knows no locks, left-overs stay.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def workplace(target: Path) -> Iterator[Path]:
             try:
                 yield work
             finally:
-                shutil.rmtree(work, ignore_errors=True)
+                _remove(target.parent.glob(f"{work.name}*"))
     except OSError as error:
         here = error.filename is not None and Path(error.filename).parent == target.parent
         if not here or error.errno not in READ_ONLY:
@@ -82,9 +82,17 @@ def workplace(target: Path) -> Iterator[Path]:
         raise PermissionError(message) from error
 
 
+def beside(work: Path, suffix: str) -> Path:
+    """Return a hidden name beside a `workplace`, in the target's own folder, that is cleared away with it.
+
+    For files that name others relative to their folder.
+    """
+    return work.with_name(work.name + suffix)
+
+
 def repair(target: Path) -> None:
     """Bring back a target that a run killed between its two renames left aside; does nothing otherwise."""
-    if target.exists() or not any(_leftovers(target)):
+    if target.exists() or not _leftovers(target):
         return
     with _locked(target):
         _sweep(target)
@@ -96,7 +104,7 @@ def install(prepared: Path, target: Path, *, expected: Stamp) -> None:
     Parameters
     ----------
     prepared : pathlib.Path
-        Complete file or folder inside the `workplace` of the target.
+        Complete file or folder inside the `workplace` of the target, or `beside` it.
     target : pathlib.Path
         Takes over permissions and owner of what it replaces.
     expected : str or None
@@ -119,6 +127,20 @@ def install(prepared: Path, target: Path, *, expected: Stamp) -> None:
     flush_folder(target.parent)
 
 
+@contextmanager
+def kept_from_writers(path: Path) -> Iterator[None]:
+    """Hold the lock by which HDF5 knows readers, so that no program opens a file for writing meanwhile.
+
+    For a file that is read by other means than HDF5; folders, and systems without locks, are not protected.
+    """
+    if not path.is_file():
+        yield
+        return
+    with open(path, "rb") as file:
+        _try_lock(file.fileno(), shared=True)
+        yield
+
+
 def _prefix(target: Path) -> str:
     """Start of the hidden names that belong to one target; a hash keeps them short."""
     return f".nwb-cascade-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
@@ -128,17 +150,29 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:40]
 
 
-def _leftovers(target: Path) -> Iterator[Path]:
-    return (p for p in target.parent.glob(f"{_prefix(target)}*") if p.is_dir())
+def _leftovers(target: Path) -> list[Path]:
+    """All that runs on this target keep beside it, but the lock."""
+    return [p for p in target.parent.glob(f"{_prefix(target)}*") if p.name != f"{_prefix(target)}lock"]
 
 
 def _sweep(target: Path) -> None:
-    """Remove the folders of dead runs, after moving back what one of them took away. Needs the lock."""
-    for folder in _leftovers(target):
-        previous = folder / PREVIOUS
-        if previous.exists() and not target.exists():
-            os.rename(previous, target)
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove what dead runs left, after moving back what one of them took away. Needs the lock."""
+    leftovers = _leftovers(target)
+    for path in leftovers:
+        for previous in [path] if path.name.endswith(PREVIOUS) else path.glob(f"*{PREVIOUS}"):
+            if not target.exists():
+                os.rename(previous, target)
+    _remove(leftovers)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders; one that cannot be removed now is left to the next run."""
+    for path in list(paths):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -168,12 +202,12 @@ def _acquire(path: Path, target: Path) -> tuple[int, bool]:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
     """Take the lock, or return False where the file system has none."""
     if sys.platform == "win32":
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -202,7 +236,7 @@ def _take_over(target: Path, prepared: Path) -> None:
 def _swap(prepared: Path, target: Path) -> None:
     """Exchange two folders in one step, or in two renames between which a killed run can be repaired."""
     if not _exchange(prepared, target):
-        os.rename(target, prepared.parent / PREVIOUS)
+        os.rename(target, prepared.with_name(prepared.name + PREVIOUS))
         os.rename(prepared, target)
 
 

@@ -16,6 +16,7 @@ from hdmf.data_utils import DataIO, GenericDataChunkIterator
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO
 from nwb_cascade.traces import TraceArray
 
@@ -64,6 +65,38 @@ def chunk_shape(n_frames: int, n_rois: int) -> tuple[int, int]:
     """Frames and ROIs of one chunk: as many frames as fit, then as many ROIs as fit beside each other."""
     frames = min(n_frames, CHUNK_FRAMES)
     return frames, min(n_rois, max(1, CHUNK_BYTES // (4 * frames)))
+
+
+def require_links(source: Path, folder: Path) -> None:
+    """Raise if a copy of an HDF5 file in another folder would lose parts that lie in files it names relatively.
+
+    Raises
+    ------
+    InputError
+        With the first such link.
+    """
+    if is_zarr(source) or folder.resolve() == source.resolve().parent:
+        return
+    with h5py.File(source, "r") as file:
+        for path in _external_links(file):
+            other = file.get(path, getlink=True).filename
+            if not Path(other).is_absolute():
+                raise InputError(
+                    f"Expected a file that is complete in itself, but {source} has {path} in {other}, which a copy in "
+                    f"{folder} would not find. Write the copy beside it, or annotate it in place."
+                )
+
+
+def _external_links(file: h5py.File) -> list[str]:
+    """Paths of the links of a file that lead to other files."""
+    found: list[str] = []
+
+    def visit(name: bytes, info: Any) -> None:
+        if info.type == h5py.h5l.TYPE_EXTERNAL:
+            found.append(name.decode())
+
+    file.id.links.visit(visit, info=True)
+    return found
 
 
 def is_zarr(path: Path) -> bool:

@@ -190,6 +190,35 @@ def test_dff_that_was_computed_anew_is_not_taken_for_the_old_one(recording: Path
     np.testing.assert_allclose(stored_rates(recording).T, expected_rates(2 * simulated_dff()), rtol=1e-6)
 
 
+def linked_recording(folder: Path) -> Path:
+    """A recording whose dF/F values lie in a second file, named relatively."""
+    path = dff_recording(folder / "a.nwb")
+    with h5py.File(path, "r+") as file, h5py.File(folder / "values.h5", "w") as values:
+        series = file["processing/ophys/DfOverF/RoiResponseSeries"]
+        file.copy(series["data"], values, "data")
+        del series["data"]
+        series["data"] = h5py.ExternalLink("values.h5", "/data")
+    return path
+
+
+def test_values_in_another_file_are_found_from_the_copy(tmp_path: Path) -> None:
+    path = linked_recording(tmp_path)
+    output = Path(annotate(path).output)
+    np.testing.assert_allclose(stored_rates(output).T, expected_rates(simulated_dff()), rtol=1e-6)
+    annotate(path, in_place=True)
+    with h5py.File(path) as file:
+        link = file["processing/ophys/DfOverF/RoiResponseSeries"].get("data", getlink=True)
+        assert (link.filename, link.path) == ("values.h5", "/data")
+
+
+def test_a_copy_elsewhere_that_would_lose_parts_is_refused(tmp_path: Path) -> None:
+    path = linked_recording(tmp_path)
+    match = r"a\.nwb has processing/ophys/DfOverF/RoiResponseSeries/data in values\.h5, which a copy in .* not find"
+    with pytest.raises(InputError, match=match):
+        annotate(path, output=tmp_path / "elsewhere" / "a.nwb")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_overwriting_replaces_one_run_and_keeps_the_others(recording: Path) -> None:
     annotate(recording, in_place=True)
     annotate(recording, in_place=True, run_name="Raw rates", threshold="raw")

@@ -156,6 +156,21 @@ def test_a_recording_that_others_change_meanwhile_is_left_alone(recording: Path)
     assert hidden_files(recording.parent) == []
 
 
+def test_nobody_writes_to_the_recording_while_it_is_annotated(recording: Path) -> None:
+    refused = []
+
+    def write(done: int, total: int) -> None:
+        try:
+            h5py.File(recording, "r+").close()
+        except OSError as error:
+            refused.append(str(error))
+
+    annotate(recording, in_place=True, progress=write)
+    assert len(refused) == 4
+    assert "unable to lock file" in refused[-1]
+    h5py.File(recording, "r+").close()
+
+
 def test_an_output_that_appears_meanwhile_is_left_alone(recording: Path) -> None:
     output = recording.with_name("out.nwb")
     with pytest.raises(InputError, match=r"Another program changed .*out\.nwb meanwhile"):

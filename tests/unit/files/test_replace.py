@@ -117,7 +117,7 @@ def test_what_a_killed_run_left_behind_is_removed(tmp_path: Path) -> None:
 
 def test_a_folder_lost_between_two_renames_comes_back(tmp_path: Path) -> None:
     target = folder_with(tmp_path / "store.zarr", a="old")
-    killed_while_working(target, "os.rename(target, work / replace.PREVIOUS)")
+    killed_while_working(target, "os.rename(target, work / (target.name + replace.PREVIOUS))")
     assert not target.exists()
     repair(target)
     assert (target / "a").read_text() == "old"
