@@ -18,6 +18,7 @@ COMMANDS = {
     "infer": "nwb_cascade.cli.infer",
     "inspect": "nwb_cascade.cli.inspect",
     "models": "nwb_cascade.cli.models",
+    "report": "nwb_cascade.cli.report",
     "train": "nwb_cascade.cli.train",
 }
 USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError, RemoteError)

@@ -1,0 +1,234 @@
+"""Put a page together from its parts: one HTML file that needs nothing else, and stays below a size."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.provenance import SOFTWARE, software_version
+from nwb_cascade.report.detail import PackedRoi
+
+MOST_BYTES = 15_000_000
+BYTES_BESIDE = 700_000  # of styles, scripts, tables, raster and examples
+BYTES_BESIDE_PER_ROW = 200
+SCRIPTS = ("codec.js", "traces.js", "charts.js", "table.js", "main.js")
+SUFFIXES = (".html", ".htm")
+
+
+class Packer:
+    """Collects binary parts of a page as one base64 text, each from a whole character on."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._length = 0
+
+    def add(self, packed: bytes) -> tuple[int, int]:
+        """Append bytes; returns where their characters begin and end."""
+        text = base64.b64encode(packed).decode("ascii")
+        self._texts.append(text)
+        self._length += len(text)
+        return self._length - len(text), self._length
+
+    def text(self) -> str:
+        """All parts, one after the other."""
+        return "".join(self._texts)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of rows: a key, a heading, and one number or text per row (None: unknown).
+
+    ``digits`` after the point are shown of a number; None shows it as it is.
+    """
+
+    key: str
+    label: str
+    values: Sequence[Any]
+    digits: int | None = None
+    is_number: bool = True
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        kind = "number" if self.is_number else "words"
+        digits = {} if self.digits is None else {"digits": self.digits}
+        return {"key": self.key, "label": self.label, "kind": kind, "values": list(self.values), **digits}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that the page browses: ROIs of a recording, or cells.
+
+    Parameters
+    ----------
+    name : str
+        What one row is called ("ROI").
+    ids : sequence
+        What each is called.
+    imaging_rates, starts_s : sequence of float
+        Hz, and the time of the first frame, s.
+    activity : sequence of float
+        Sum of expected spikes.
+    packed : sequence of PackedRoi
+        Traces.
+    one_clock : bool
+        Whether all rows share their frames.
+    columns : sequence of Column
+        Of the table.
+    """
+
+    name: str
+    ids: Sequence[Any]
+    imaging_rates: Sequence[float]
+    starts_s: Sequence[float]
+    activity: Sequence[float]
+    packed: Sequence[PackedRoi]
+    one_clock: bool
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page without its traces.
+
+    Parameters
+    ----------
+    title, lead : str
+        Plain text.
+    about, overview : str
+        HTML sections, before and after.
+    browser_title, browser_text : str
+        Plain text above the traces.
+    facts : mapping
+        What the charts need, JSON-able; ``packer`` holds what of it is binary.
+    packer : Packer
+        Receives the traces too.
+    """
+
+    title: str
+    lead: str
+    about: str
+    overview: str
+    browser_title: str
+    browser_text: str
+    facts: Mapping[str, Any]
+    packer: Packer = field(default_factory=Packer)
+
+
+def room_for_traces(n_rows: int) -> int:
+    """Bytes that the traces of some rows may take before they are written as text."""
+    left = MOST_BYTES - len(_as_text(_library())) - BYTES_BESIDE - BYTES_BESIDE_PER_ROW * n_rows
+    return max(0, left // 4 * 3 - 2 * n_rows)
+
+
+def render(page: Page, rows: Rows) -> str:
+    """Return the HTML of a page."""
+    values = {
+        "generator": escape(f"{SOFTWARE} {software_version()}"),
+        "title": escape(page.title),
+        "lead": escape(page.lead),
+        "about": page.about,
+        "overview": page.overview,
+        "browser_title": escape(page.browser_title),
+        "browser_text": escape(page.browser_text),
+        "row_name": escape(rows.name),
+        "footer": escape(
+            f"Made by {SOFTWARE} {software_version()}. This file works without a network; it contains plotly.js (MIT "
+            "licence, Plotly, Inc.)."
+        ),
+        "style": _part("page.css"),
+        "library": _as_text(_library()),
+        "script": "\n".join(_part(name) for name in SCRIPTS),
+    }
+    facts = {**page.facts, "rows": _rows_facts(rows, page.packer), "one_clock": rows.one_clock}
+    facts["columns"] = [column.to_facts() for column in rows.columns]
+    facts["first_row"] = max(range(len(rows.ids)), key=lambda row: rows.activity[row])
+    text = json.dumps(facts, allow_nan=False, separators=(",", ":"))
+    return Template(_part("page.html")).substitute(
+        values, facts=_as_text(zlib.compress(text.encode(), 9)), packed=page.packer.text()
+    )
+
+
+def target_page(output: str | os.PathLike[str]) -> Path:
+    """Return the path of a page to write.
+
+    Raises
+    ------
+    InputError
+        If it is a folder or does not end in ``.html``.
+    """
+    path = Path(output)
+    if path.is_dir():
+        raise InputError(
+            f"Expected the path of an HTML file, received the folder {path}. Name a file in it: {path / 'report.html'}."
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"Expected the path of an HTML file, received {path}: its name should end in .html.")
+    return path
+
+
+def write_page(html: str, path: Path) -> Path:
+    """Write a page; the file is there in full or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(html, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def require_library() -> None:
+    """Raise ImportError, naming the extra, unless plotly is installed."""
+    _library()
+
+
+def table_html(rows: Sequence[tuple[str, str]]) -> str:
+    """Return a table of (what, value)."""
+    cells = "".join(f'<tr><th scope="row">{escape(what)}</th><td>{escape(value)}</td></tr>' for what, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
+    """What the page needs to know to unpack and place each row."""
+    return {
+        "name": rows.name,
+        "ids": list(rows.ids),
+        "rate": list(rows.imaging_rates),
+        "start": list(rows.starts_s),
+        "activity": [round(float(value), 3) for value in rows.activity],
+        "n_frames": [one.n_frames for one in rows.packed],
+        "frames_per_step": [one.frames_per_step for one in rows.packed],
+        "dff_unit": [float(f"{one.dff_unit:.9g}") for one in rows.packed],
+        "rate_unit": [float(f"{one.rate_unit:.9g}") for one in rows.packed],
+        "at": [packer.add(one.packed) for one in rows.packed],
+    }
+
+
+@cache
+def _library() -> bytes:
+    """The compressed plotly.js of the installed plotly."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("Reports need plotly: pip install 'nwb-cascade[report]'.") from error
+    return zlib.compress(get_plotlyjs().encode(), 9)
+
+
+def _as_text(packed: bytes) -> str:
+    return base64.b64encode(packed).decode("ascii")
+
+
+def _part(name: str) -> str:
+    return files("nwb_cascade.report").joinpath("page", name).read_text(encoding="utf-8")

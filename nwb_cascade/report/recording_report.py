@@ -1,0 +1,253 @@
+"""The report of one recording: what was run, how good the data are, and every trace."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.report.coverage import noise_coverage
+from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
+from nwb_cascade.report.examples import Examples, spike_examples, typical_noise_levels
+from nwb_cascade.report.page import (
+    Column,
+    Packer,
+    Page,
+    Rows,
+    render,
+    require_library,
+    room_for_traces,
+    target_page,
+    write_page,
+)
+from nwb_cascade.report.provenance import indicator_of, warning_kinds
+from nwb_cascade.report.raster import Raster, RasterMaker
+from nwb_cascade.report.recording_sections import (
+    NOISE_PER_STD,
+    about_section,
+    browser_text,
+    example_facts,
+    example_section,
+    noise_section,
+    raster_section,
+    warning_section,
+)
+from nwb_cascade.report.stored_run import StoredRun, open_run
+
+Report = Callable[[int, int], None]
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    run_name: str | None = None,
+    ground_truth: str | os.PathLike[str] | None = None,
+    detail: Sequence[int] = (),
+    progress: Report | None = None,
+) -> Path:
+    """Write one HTML page about a run of spike inference in an NWB file.
+
+    The page opens without a network: provenance, noise levels against those of the model, warnings, population
+    raster, ground truth at the quality of the recording, and all ROIs with dF/F, expected spikes and discrete spikes.
+    It stays below 15 MB: where not every frame of every ROI fits, all ROIs are stored as the smallest and largest
+    value of every few frames, and those with most expected spikes, after those in ``detail``, in full.
+
+    Memory holds some blocks of traces and what the page holds, however long the recording is.
+
+    Parameters
+    ----------
+    path : path
+        NWB file with inferred rates, HDF5 or Zarr.
+    output : path
+        The page to write, ``.html``; a file that is there is replaced.
+    run_name : str, optional
+        Name or path of the run; may be left out where the file holds one.
+    ground_truth : path, optional
+        Folder of ground truth as NWB for the examples; without it they are simulated, and labelled so.
+    detail : sequence of int
+        Ids of ROIs to store in full before all others.
+    progress : callable, optional
+        Called with the ROIs done and their total.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        If the file holds no inferred rates, no such run or no ROI, if the output is no HTML file, or an id in
+        ``detail`` is unknown.
+    AmbiguousSeriesError
+        If the file holds several runs and none is named.
+    OSError
+        If a file cannot be read or written.
+    ImportError
+        If plotly is not installed.
+    """
+    target = target_page(output)
+    require_library()
+    with open_run(Path(path), run_name) as run:
+        preferred = _positions(run, detail)
+        examples = _examples(run, ground_truth)
+        n_rois, n_frames = run.shape
+        raster, activity = RasterMaker(n_rois, n_frames, run.imaging_rate), np.zeros(n_rois)
+        counts = np.zeros(n_rois, np.int64)
+
+        def observe(roi: int, one: RoiTraces) -> None:
+            raster.add(roi, one.rates)
+            activity[roi] = np.nansum(one.rates, dtype=np.float64)
+            counts[roi] = one.spike_frames.size
+
+        packed = pack_rois(
+            _reader(run),
+            [n_frames] * n_rois,
+            room_for_traces(n_rois),
+            preferred=preferred,
+            observe=observe,
+            progress=progress,
+        )
+        rows = _rows(run, packed, activity, counts)
+        page = _page(run, rows, raster.make(), examples)
+        html = render(page, rows)
+    return write_page(html, target)
+
+
+def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
+    """How to read one ROI of a run."""
+    noise_std = run.noise_levels * np.sqrt(run.imaging_rate) / (100 * NOISE_PER_STD)
+
+    def read(roi: int) -> RoiTraces:
+        times = np.empty(0) if run.spikes is None else run.spikes.times(roi)
+        return RoiTraces(
+            rates=run.rates[roi],
+            dff=None if run.dff is None else run.dff[roi],
+            deviation=None if run.ensemble_std is None else run.ensemble_std[roi],
+            spike_frames=(times - run.start_s) * run.imaging_rate,
+            noise_std=float(noise_std[roi]),
+        )
+
+    return read
+
+
+def _positions(run: StoredRun, ids: Sequence[int]) -> list[int]:
+    """Positions of the ROIs with these ids."""
+    position_of = {int(roi_id): position for position, roi_id in enumerate(run.roi_ids)}
+    if unknown := [roi for roi in ids if roi not in position_of]:
+        raise InputError(
+            f"Expected ids of ROIs in {run.path}:{run.object_path}, which has {len(position_of)} from "
+            f"{min(position_of)} to {max(position_of)}; received {unknown}."
+        )
+    return [position_of[roi] for roi in ids]
+
+
+def _examples(run: StoredRun, ground_truth: str | os.PathLike[str] | None) -> Examples | None:
+    """Ground truth at the quality of this recording; None where no noise level is known."""
+    levels = typical_noise_levels(run.noise_levels)
+    if not levels:
+        return None
+    folder = None if ground_truth is None else Path(ground_truth)
+    return spike_examples(levels, run.imaging_rate, indicator_of(run), folder=folder)
+
+
+def _rows(run: StoredRun, packed: list[PackedRoi], activity: NDArray[np.float64], counts: NDArray[np.int64]) -> Rows:
+    """The ROIs as rows of the page."""
+    n_rois, _ = run.shape
+    bounds = np.asarray(run.series.valid_frames[:], np.int64)
+    seconds = np.maximum(bounds[:, 1] - bounds[:, 0], 1) / run.imaging_rate
+    columns = [
+        Column("id", "ROI", run.roi_ids.tolist()),
+        Column("noise", "Noise level ν", _known(run.noise_levels), 2),
+        Column("model_noise", "Model's ν", _known(run.model_noise_levels), 2),
+        Column("expected", "Expected spikes", _known(activity), 1),
+        Column("rate", "Mean rate (Hz)", _known(activity / seconds), 3),
+    ]
+    if run.spikes is not None:
+        columns.append(Column("spikes", "Discrete spikes", counts.tolist(), 0))
+    columns.append(Column("held", "Held here", [_held(one) for one in packed], is_number=False))
+    if any(run.roi_warnings):
+        columns.append(Column("warnings", "Warnings", list(run.roi_warnings), is_number=False))
+    return Rows(
+        name="ROI",
+        ids=run.roi_ids.tolist(),
+        imaging_rates=[run.imaging_rate] * n_rois,
+        starts_s=[run.start_s] * n_rois,
+        activity=activity.tolist(),
+        packed=packed,
+        one_clock=True,
+        columns=columns,
+    )
+
+
+def _held(one: PackedRoi) -> str:
+    return "every frame" if one.frames_per_step == 1 else f"{one.frames_per_step} frames per step"
+
+
+def _known(values: NDArray[Any]) -> list[float | None]:
+    """Numbers for JSON, None for NaN."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def _page(run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None) -> Page:
+    """Everything of the page but its traces."""
+    packer = Packer()
+    model = run.series.model
+    coverage = noise_coverage(
+        run.noise_levels,
+        [float(level) for level in model.noise_levels[:]],
+        quieter_is_covered=model.architecture == "cascade",
+    )
+    kinds = warning_kinds(run.roi_warnings)
+    n_rois, _ = run.shape
+    facts = {
+        "has": {
+            "dff": run.dff is not None,
+            "rate": True,
+            "deviation": run.ensemble_std is not None,
+            "spikes": run.spikes is not None,
+        },
+        "names": {
+            "rate": "expected spikes per frame",
+            "rate_axis": "expected spikes<br>per frame",
+            "spikes": "discrete spikes",
+        },
+        "noise": {
+            "edges": coverage.edges.tolist(),
+            "covered": coverage.covered.tolist(),
+            "uncovered": coverage.uncovered.tolist(),
+            "levels": list(coverage.model_levels),
+        },
+        "raster": {
+            "n_rows": raster.shades.shape[0],
+            "n_columns": raster.shades.shape[1],
+            "top_hz": raster.top_hz,
+            "rois_per_row": raster.rois_per_row,
+            "frames_per_column": raster.frames_per_column,
+            "at": packer.add(zlib.compress(raster.shades.tobytes(), 9)),
+        },
+        "examples": None if examples is None else example_facts(examples),
+    }
+    sections = [
+        noise_section(coverage, n_rois),
+        warning_section(kinds, n_rois),
+        raster_section(raster, run),
+        "" if examples is None else example_section(examples),
+    ]
+    return Page(
+        title=f"Inferred spikes of {run.path.name}",
+        lead=f"{n_rois} ROIs at {run.imaging_rate:.5g} Hz, {run.series.model.name}, run {run.series.name}.",
+        about=about_section(run),
+        overview="\n".join(sections),
+        browser_title="Every ROI",
+        browser_text=browser_text(run, rows.packed),
+        facts=facts,
+        packer=packer,
+    )

@@ -1,0 +1,249 @@
+"""StoredRun: a run of spike inference read back from an NWB file, its matrices lazily."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ndx_spike_inference as ndx
+import numpy as np
+from numpy.typing import NDArray
+from pynwb import NWBFile
+
+from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
+from nwb_cascade.nwb.discover import describe, object_path
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.read import open_traces, roi_ids_of
+from nwb_cascade.traces import TraceArray
+
+BLOCK_BYTES = 16 * 2**20  # of each of three matrices
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """One run in an open NWB file; valid as long as the file is open.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    nwbfile : pynwb.NWBFile
+        The open file.
+    series : InferredSpikeRateSeries
+        The run as pynwb reads it.
+    object_path : str
+        Where it lies in the file.
+    rates : TraceArray
+        (n_rois, n_frames) expected spikes per frame, NaN where there is no value.
+    ensemble_std, dff : TraceArray or None
+        Of the same shape; None if they are not in the file.
+    dff_absent : str
+        Why there is no dF/F, in words; empty if there is.
+    imaging_rate, start_s : float
+        Hz, and the time of the first frame, s.
+    roi_ids : numpy.ndarray
+        (n_rois,) int64, identifiers in the table of ROIs.
+    noise_levels, model_noise_levels : numpy.ndarray
+        (n_rois,) float32, % Hz^-1/2; NaN if unknown, or no network was used.
+    roi_warnings : tuple of str
+        One text per ROI, empty if there is nothing to say.
+    spikes : Spikes or None
+        Discrete spikes of this run; None if the file has none.
+    """
+
+    path: Path
+    nwbfile: NWBFile
+    series: Any
+    object_path: str
+    rates: TraceArray
+    ensemble_std: TraceArray | None
+    dff: TraceArray | None
+    dff_absent: str
+    imaging_rate: float
+    start_s: float
+    roi_ids: NDArray[np.int64]
+    noise_levels: NDArray[np.float32]
+    model_noise_levels: NDArray[np.float32]
+    roi_warnings: tuple[str, ...]
+    spikes: Spikes | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_rois, n_frames)."""
+        n_rois, n_frames = self.rates.shape
+        return n_rois, n_frames
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Parameters of the run as they were stored."""
+        return json_object(self.series.run_parameters)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the dF/F came from, as it was stored."""
+        return json_object(self.series.source_provenance)
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Discrete spikes of a run: the table as pynwb reads it, and the row of each ROI (-1: none)."""
+
+    table: Any
+    rows: NDArray[np.int64]
+
+    def times(self, roi: int) -> NDArray[np.float64]:
+        """Spike times of one ROI, (n_spikes,), s on the file's clock."""
+        row = int(self.rows[roi])
+        if row < 0:
+            return np.empty(0)
+        return np.asarray(self.table["spike_times"][row], dtype=np.float64)
+
+
+@contextmanager
+def open_run(path: Path, run_name: str | None = None) -> Iterator[StoredRun]:
+    """Open a file and one run of spike inference in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        NWB file, HDF5 or Zarr.
+    run_name : str, optional
+        Name or object path of the run; may be left out where the file holds one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds no inferred rates, no such run, or a run of no ROIs or frames.
+    AmbiguousSeriesError
+        If it holds several runs and none is named.
+    OSError
+        As for `nwb_cascade.nwb.files.open_nwb`.
+    """
+    with open_nwb(path) as (nwbfile, _):
+        series = _choose(nwbfile, run_name, path)
+        run = _read(path, nwbfile, series)
+        try:
+            yield run
+        finally:
+            for matrix in (run.rates, run.ensemble_std, run.dff):
+                if isinstance(matrix, TraceBlocks):
+                    matrix.close()
+
+
+def json_object(text: str | None) -> Mapping[str, Any]:
+    """Parse the text of a JSON object; an empty mapping for any other text, as another program may have written."""
+    try:
+        values = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
+    """The run of this name or path, or the only one."""
+    runs = {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries)}
+    if not runs:
+        raise InputError(
+            f"Expected inferred spike rates in {path}, found none. Infer them first: nwb-cascade infer '{path}', then "
+            "make the report of the file that it writes."
+        )
+    listed = ", ".join(f"{one.name} ({place})" for place, one in sorted(runs.items()))
+    if run_name is None and len(runs) > 1:
+        raise AmbiguousSeriesError(
+            f"Expected one run in {path}, found {len(runs)}: {listed}; pick one with run_name= (--run-name NAME)."
+        )
+    found = [one for place, one in runs.items() if run_name in (None, one.name, place)]
+    if not found:
+        raise InputError(f"Expected a run named {run_name!r} in {path}, found {listed}.")
+    if len(found) > 1:
+        raise AmbiguousSeriesError(
+            f"Expected one run named {run_name!r} in {path}, found {len(found)}: {listed}; give its path with "
+            "run_name= (--run-name PATH)."
+        )
+    return found[0]
+
+
+def _read(path: Path, nwbfile: NWBFile, series: Any) -> StoredRun:
+    """Gather what is known of a run; reads no matrix."""
+    place = object_path(series)
+    where = f"{path}:{place}"
+    n_rois, n_frames = StoredTraces(series.data, where=where).shape
+    if n_rois == 0 or n_frames == 0:
+        raise InputError(f"Expected traces in {where}, received {n_rois} ROIs, {n_frames} frames: nothing to report.")
+    rates = _blocks(series.data, where)
+    dff, why_not = _source_traces(nwbfile, series, rates.shape)
+    imaging_rate, start_s = _time_base(series, n_frames, where)
+    warnings = series.roi_warnings
+    return StoredRun(
+        path=path,
+        nwbfile=nwbfile,
+        series=series,
+        object_path=place,
+        rates=rates,
+        ensemble_std=None if series.ensemble_std is None else _blocks(series.ensemble_std, f"{where}/ensemble_std"),
+        dff=dff,
+        dff_absent=why_not,
+        imaging_rate=imaging_rate,
+        start_s=start_s,
+        roi_ids=roi_ids_of(series, n_rois),
+        noise_levels=np.asarray(series.noise_level[:], np.float32),
+        model_noise_levels=np.asarray(series.model_noise_level[:], np.float32),
+        roi_warnings=("",) * n_rois if warnings is None else tuple(str(text) for text in warnings[:]),
+        spikes=_spikes_of(nwbfile, series, n_rois),
+    )
+
+
+def _blocks(data: Any, where: str) -> TraceBlocks:
+    return TraceBlocks(StoredTraces(data, where=where), block_bytes=BLOCK_BYTES)
+
+
+def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tuple[TraceArray | None, str]:
+    """The dF/F that the run was made from, or why it cannot be shown."""
+    source = series.source_series
+    if source is None:
+        return None, "The file holds the inferred rates without the dF/F that they were made from."
+    stored = json_object(series.source_provenance)
+    scale = stored.get("scale")
+    candidate = describe(source, nwbfile)
+    rate = None if candidate.imaging_rate is not None else stored.get("imaging_rate_hz")
+    try:
+        traces = open_traces(
+            nwbfile,
+            candidate,
+            scale=scale if scale in ("fraction", "percent") else None,
+            imaging_rate=rate,
+            block_bytes=BLOCK_BYTES,
+        )
+    except InputError as error:
+        return None, f"The dF/F cannot be shown: {error}"
+    if traces.dff.shape != shape:
+        return None, f"The dF/F cannot be shown: it has the shape {traces.dff.shape}, the rates {shape}."
+    return traces.dff, ""
+
+
+def _time_base(series: Any, n_frames: int, where: str) -> tuple[float, float]:
+    """Imaging rate, Hz, and time of the first frame, s."""
+    if series.timestamps is not None and len(series.timestamps) > 1:
+        times = series.timestamps
+        return (n_frames - 1) / float(times[-1] - times[0]), float(times[0])
+    start = 0.0 if series.starting_time is None else float(series.starting_time)
+    rate = series.rate or json_object(series.run_parameters).get("imaging_rate_hz")
+    if not rate:
+        raise InputError(f"Expected a rate or timestamps in {where}, found neither: its frames have no time.")
+    return float(rate), start
+
+
+def _spikes_of(nwbfile: NWBFile, series: Any, n_rois: int) -> Spikes | None:
+    """The table of discrete spikes that explains this run; the first by name where there are several."""
+    tables = [one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable)]
+    mine = sorted((one for one in tables if one.rates is series), key=lambda one: str(one.name))
+    if not mine:
+        return None
+    table = mine[0]
+    row_of = {int(roi): row for row, roi in enumerate(table["roi"].data[:])}
+    return Spikes(table, np.array([row_of.get(int(roi), -1) for roi in series.rois.data[:]][:n_rois], np.int64))

@@ -1,0 +1,284 @@
+"""Reports of annotated recordings: what they hold, what they refuse, and how they behave in a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ndx_spike_inference as ndx
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.cli.report import command
+from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.storage import appending
+from nwb_cascade.nwb.write import write_run
+from nwb_cascade.report import write_report
+from nwb_cascade.report.page import MOST_BYTES
+from tests.support.browser import chromium, console_problems, open_page, wait_for
+from tests.support.fake_runs import fake_run
+from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.run_records import run_record
+
+pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+
+N_ROIS, N_FRAMES = 5, 4000
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of 5 ROIs with rates, a warning and discrete spikes."""
+    folder = tmp_path_factory.mktemp("annotated")
+    dff = simulated_dff(N_ROIS, N_FRAMES)
+    dff[1, 900:1000] = np.nan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+        result = annotate(dff_recording(folder / "mouse <7> ü.nwb", dff), output=folder / "spikes <7> ü.nwb")
+    add_spikes(Path(result.output))
+    return Path(result.output)
+
+
+def add_spikes(path: Path) -> None:
+    """Three spikes per ROI, the first in the middle of the recording."""
+    with appending(path) as (nwbfile, io):
+        rates = nwbfile.processing["ophys"]["InferredSpikeRates"]
+        table = ndx.InferredSpikesTable(
+            name="InferredSpikes",
+            method="made up",
+            parameters="{}",
+            rates=rates,
+            target_tables={"roi": rates.rois.table},
+        )
+        for roi in range(N_ROIS):
+            table.add_row(roi=roi, spike_times=[1.25 + 2000 / 30, 80.0 + roi, 100.0], fit_error=0.1)
+        nwbfile.processing["ophys"].add(table)
+        io.write(nwbfile)
+
+
+@pytest.fixture(scope="module")
+def report(annotated: Path) -> Path:
+    """The report of the annotated recording."""
+    return write_report(annotated, annotated.with_name("report ü.html"))
+
+
+@pytest.fixture(scope="module")
+def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with chromium(tmp_path_factory.mktemp("profile") / "profile") as started:
+        open_page(started, report)
+        yield started
+
+
+def facts_of(page: Path) -> dict[str, Any]:
+    """What the charts of a page are drawn from."""
+    text = re.search(r'id="facts">([^<]*)<', page.read_text(encoding="utf-8"))
+    assert text
+    return json.loads(zlib.decompress(base64.b64decode(text[1])))
+
+
+def words_of(page: Path) -> str:
+    """The text of a page without its scripts, styles and tags."""
+    html = re.sub(r"(?s)<(script|style).*?</\1>", " ", page.read_text(encoding="utf-8"))
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)))
+
+
+def test_the_page_says_what_was_run_on_what(report: Path) -> None:
+    words = words_of(report)
+    for told in (
+        "spikes <7> ü.nwb",
+        "fake_30Hz, version 1.0",
+        "ab" * 32,
+        "DS09, DS10",
+        "gaussian, 0.05 s",
+        "/processing/ophys/DfOverF/RoiResponseSeries",
+        "5 ROIs × 4000 frames at 30 Hz",
+        "InferredSpikes: made up",
+        "nonnegative: negative values set to 0",
+        "Simulated cells, not recordings",
+        "This page holds every frame of every ROI.",
+        "100 frames are NaN and get no value",
+    ):
+        assert told in words
+
+
+def test_the_page_asks_nothing_of_a_network(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
+    assert "@import" not in html
+    assert report.stat().st_size < MOST_BYTES
+
+
+def test_the_facts_are_those_of_the_file(report: Path) -> None:
+    facts = facts_of(report)
+    assert facts["has"] == {"dff": True, "rate": True, "deviation": True, "spikes": True}
+    columns = {column["key"]: column["values"] for column in facts["columns"]}
+    rates = np.maximum(0.75 * simulated_dff(N_ROIS, N_FRAMES), 0)
+    assert columns["expected"][0] == pytest.approx(rates[0, 4:-3].sum(), rel=1e-4)
+    assert columns["spikes"] == [3] * N_ROIS
+    assert "100 frames are NaN" in columns["warnings"][1]
+    assert facts["rows"]["start"] == [1.25] * N_ROIS
+
+
+def test_two_runs_make_the_same_page(annotated: Path, report: Path, tmp_path: Path) -> None:
+    assert write_report(annotated, tmp_path / "again.html").read_bytes() == report.read_bytes()
+
+
+def test_ground_truth_of_a_folder_is_shown(annotated: Path, tmp_path: Path) -> None:
+    from ground_truth_nwb.simulated_set import simulated_set_folder
+
+    page = write_report(annotated, tmp_path / "r.html", ground_truth=simulated_set_folder())
+    assert "Recorded cells (GCaMP6f) of simulated" in words_of(page)
+    with pytest.raises(InputError, match="recorded at 30 Hz or faster"):
+        write_report(annotated, tmp_path / "r.html", ground_truth=annotated.parent)
+
+
+def test_a_run_without_its_source_is_shown_without_dff(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff())
+    write_run(path, run_record(path, ensemble_std=None))
+    with h5py.File(path, "r+") as file:
+        del file["processing/ophys/Rates/source_series"]
+    page = write_report(path, tmp_path / "r.html")
+    assert facts_of(page)["has"] == {"dff": False, "rate": True, "deviation": False, "spikes": False}
+    assert "without the dF/F that they were made from" in words_of(page)
+
+
+def test_a_recording_of_one_frame_is_shown(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff(2, 1))
+    one = np.ones((2, 1), np.float32)
+    first = np.array([[0, 1], [0, 1]], np.int64)
+    record = run_record(path, 2, 1, expected_spikes=one, ensemble_std=0 * one, valid_frames=first)
+    write_run(path, record)
+    assert "2 ROIs × 1 frames" in words_of(write_report(path, tmp_path / "r.html"))
+
+
+def test_a_file_without_rates_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Expected inferred spike rates in .*r.nwb, found none.*nwb-cascade infer"):
+        write_report(dff_recording(tmp_path / "r.nwb"), tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(annotated: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'Other'.*found InferredSpikeRates \(/processing/ophys/InferredSpikeRates\)"):
+        write_report(annotated, tmp_path / "r.html", run_name="Other")
+
+
+def test_one_of_several_runs_has_to_be_named(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff())
+    for name in ("First", "Second"):
+        write_run(path, run_record(path, name=name))
+    with pytest.raises(AmbiguousSeriesError, match=r"found 2: First .*, Second .*--run-name"):
+        write_report(path, tmp_path / "r.html")
+    page = write_report(path, tmp_path / "r.html", run_name="Second")
+    assert "Second (/processing/ophys/Second)" in words_of(page)
+
+
+def test_no_rois_are_refused(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff(3, 20))
+    write_run(path, run_record(path, 3, 20))
+    with h5py.File(path, "r+") as file:
+        group = file["processing/ophys/Rates"]
+        attributes = dict(group["data"].attrs)
+        del group["data"]
+        group.create_dataset("data", shape=(20, 0), dtype="f4").attrs.update(attributes)
+    with pytest.raises(InputError, match="received 0 ROIs, 20 frames: nothing to report"):
+        write_report(path, tmp_path / "r.html")
+
+
+def test_an_output_that_is_no_page_is_refused(annotated: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"received the folder .* Name a file in it: .*report.html"):
+        write_report(annotated, tmp_path)
+    with pytest.raises(InputError, match=r"should end in .html"):
+        write_report(annotated, annotated)
+
+
+def test_an_unknown_roi_is_refused(annotated: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has 5 from 0 to 4; received \[9\]"):
+        write_report(annotated, tmp_path / "r.html", detail=[1, 9])
+
+
+def test_the_command_writes_a_page_and_says_so(annotated: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, [str(annotated), "-o", str(tmp_path / "new" / "r.html"), "--detail", "2"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"Wrote .*r.html \(2\.\d MB\)", result.output)
+    assert (tmp_path / "new" / "r.html").exists()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["r.html"]
+
+
+def test_a_browser_draws_the_page_without_a_word_on_its_console(browser: Any) -> None:
+    assert console_problems(browser) == []
+    drawn = browser.execute_script(
+        "return ['noise-chart', 'raster-chart', 'example-chart', 'traces'].map("
+        "(id) => document.getElementById(id).querySelectorAll('.main-svg').length > 0)"
+    )
+    assert drawn == [True] * 4
+    assert browser.execute_script("return document.getElementById('failure').hidden")
+
+
+def test_a_click_in_the_table_or_the_raster_selects_an_roi(browser: Any) -> None:
+    browser.execute_script("document.querySelector('#rows tr[data-row=\"3\"] button').click()")
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '3'")
+    assert browser.execute_script("return document.getElementById('selected').textContent").startswith("ROI 3:")
+    assert browser.execute_script("return document.querySelector('#rows tr[aria-selected=true]').dataset.row") == "3"
+    from selenium.webdriver import ActionChains
+
+    raster = browser.find_element("css selector", "#raster-chart .nsewdrag")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", raster)
+    ActionChains(browser).move_to_element_with_offset(raster, 0, -raster.size["height"] // 2 + 20).click().perform()
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '0'")
+
+
+def test_zooming_shows_every_frame_as_it_was(browser: Any) -> None:
+    browser.execute_script("document.querySelector('#rows tr[data-row=\"2\"] button').click()")
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '2'")
+    assert int(browser.execute_script("return document.getElementById('traces').dataset.framesPerColumn")) > 1
+    browser.execute_script("Plotly.relayout('traces', {'xaxis.range': [40, 45]})")
+    wait_for(browser, "return document.getElementById('traces').dataset.framesPerColumn === '1'")
+    assert browser.execute_script("return document.getElementById('shown').textContent") == "Shown: every frame."
+    x, y = browser.execute_script("const t = document.getElementById('traces').data[0]; return [t.x, t.y]")
+    frames = np.rint((np.array(x) - 1.25) * 30).astype(int)
+    wanted = simulated_dff(N_ROIS, N_FRAMES)[2]
+    assert len(frames) > 150
+    np.testing.assert_array_equal(np.diff(frames), 1)
+    np.testing.assert_allclose(np.array(y, float), wanted[frames], atol=0.02)
+
+
+def test_the_keyboard_moves_between_rois_and_in_time(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    traces = browser.find_element("id", "traces")
+    browser.execute_script("document.querySelector('#rows tr[data-row=\"2\"] button').click()")
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '2'")
+    traces.send_keys(Keys.ARROW_DOWN)
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '3'")
+    traces.send_keys("0")
+    span = "const [from, to] = document.getElementById('traces').layout.xaxis.range; return to - from"
+    wait_for(browser, f"{span} > 130")
+    traces.send_keys("+")
+    wait_for(browser, f"{span} < 70")
+    assert browser.execute_script("return document.activeElement.id") == "traces"
+
+
+def test_discrete_spikes_stand_where_they_are_in_the_file(browser: Any) -> None:
+    browser.execute_script("document.querySelector('#rows tr[data-row=\"4\"] button').click()")
+    wait_for(browser, "return document.getElementById('traces').dataset.row === '4'")
+    browser.execute_script("Plotly.relayout('traces', {'xaxis.range': [60, 110]})")
+    spikes = "const [spikes] = document.getElementById('traces').data.filter((t) => t.name === 'discrete spikes');"
+    found = wait_for(browser, f"{spikes} return spikes.text[0].startsWith('spike at') && spikes.x")
+    np.testing.assert_allclose(found, [1.25 + 2000 / 30, 84.0, 100.0], atol=1 / 30 / 16)
+
+
+def test_only_rois_with_a_kind_of_warning_are_listed_on_request(browser: Any) -> None:
+    browser.execute_script("document.querySelector('.warnings button').click()")
+    assert browser.execute_script("return document.getElementById('matches').textContent").endswith("of 5 shown")
+    listed = browser.execute_script("return [...document.querySelectorAll('#rows tbody tr')].map((r) => r.dataset.row)")
+    assert 0 < len(listed) <= 5
+    browser.execute_script("document.getElementById('clear').click()")
+    assert browser.execute_script("return document.querySelectorAll('#rows tbody tr').length") == 5
