@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,7 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
         self._storage_url = asset.storage_url
         self._listed: dict[str, dict[str, Entry]] = {}
         self._is_small = False
+        self._listing = threading.Lock()
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Return the content of an object."""
@@ -164,14 +166,15 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
 
     def _entries(self, prefix: str) -> dict[str, Entry]:
         """List the objects whose key starts with a prefix; asks the archive once, for a small Zarr once for all."""
-        if WHOLE not in self._listed:
-            self._listed[WHOLE] = self._list("", first_page_only=True)
-            self._is_small = len(self._listed[WHOLE]) < PAGE_SIZE
-        if self._is_small:
-            return {key: entry for key, entry in self._listed[WHOLE].items() if key.startswith(prefix)}
-        if prefix not in self._listed:
-            self._listed[prefix] = self._list(prefix)
-        return self._listed[prefix]
+        with self._listing:
+            if WHOLE not in self._listed:
+                self._listed[WHOLE] = self._list("", first_page_only=True)
+                self._is_small = len(self._listed[WHOLE]) < PAGE_SIZE
+            if self._is_small:
+                return {key: entry for key, entry in self._listed[WHOLE].items() if key.startswith(prefix)}
+            if prefix not in self._listed:
+                self._listed[prefix] = self._list(prefix)
+            return self._listed[prefix]
 
     def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, Entry]:
         """Ask the archive for the objects whose key starts with a prefix."""
