@@ -104,7 +104,7 @@ def _estimators(
     """What is compared, by name."""
     from nwb_cascade.models.import_cascade import read_cascade_folder
     from nwb_cascade.models.library import load_model
-    from nwb_cascade.networks.estimators import deconvolution_estimator
+    from nwb_cascade.networks.estimators import deconvolution_estimator, remembering, shifted
     from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
 
     estimators: dict[str, Estimator] = {}
@@ -117,8 +117,9 @@ def _estimators(
         estimators[model.config.name] = estimator
     for folder in published:
         model = read_cascade_folder(folder)
-        estimators[f"{model.config.name}, frame-corrected"] = bundle_estimator(model.config, model.weights)
-        estimators[f"{model.config.name}, as published"] = bundle_estimator(model.config, model.weights, frames_late=-1)
+        corrected = remembering(bundle_estimator(model.config, model.weights))
+        estimators[f"{model.config.name}, frame-corrected"] = corrected
+        estimators[f"{model.config.name}, as published"] = shifted(corrected, -1)
     if deconvolution:
         estimators["OASIS"] = deconvolution_estimator()
     return estimators

@@ -89,6 +89,7 @@ def conditional_bundle(
     noise_levels: tuple[float, float],
     smoothing_s: float,
     settings: Mapping[str, Any],
+    remark: str = "",
 ) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
     """Configuration and arrays of a bundle, ready for ``nwb_cascade.models.bundle.save_bundle``.
 
@@ -108,6 +109,8 @@ def conditional_bundle(
         Default smoothing of the result, s.
     settings : mapping
         Of the training, JSON-able.
+    remark : str
+        What else a reader of the record should know.
     """
     arrays = {
         f"{index}/{key}": np.asarray(value, np.float32)
@@ -136,6 +139,7 @@ def conditional_bundle(
             "members": [_record(member) for member in members],
             "settings": dict(settings),
             "packages": package_versions(),
+            **({"remark": remark} if remark else {}),
         },
     )
     return config, arrays

@@ -19,15 +19,13 @@ HeldOut = Literal["dataset", "animal"]
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def bundle_estimator(
-    config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, frames_late: int = 0
-) -> Estimator:
+def bundle_estimator(config: ModelConfig, weights: Weights, *, tell_indicator: bool = True) -> Estimator:
     """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
 
     def networks(rate: float, indicator: str | None) -> NetworkSet:
         return build_networks(config, weights, imaging_rate=rate, indicator=indicator)
 
-    return model_estimator(config, networks, indicator_of=_told if tell_indicator else None, frames_late=frames_late)
+    return model_estimator(config, networks, indicator_of=_told if tell_indicator else None)
 
 
 def held_out_estimator(

@@ -27,7 +27,13 @@ from nwb_cascade.networks.conditional_bundle import (
 from nwb_cascade.networks.conditional_training import conditional_trainee
 from nwb_cascade.networks.folds import N_FOLDS, split
 from nwb_cascade.networks.recordings import Recording, dataset_hashes
-from nwb_cascade.networks.training import TrainedNetwork, TrainingSettings, train_network
+from nwb_cascade.networks.training import (
+    TrainedNetwork,
+    Trainee,
+    TrainingSettings,
+    finished_network,
+    train_network,
+)
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
@@ -61,6 +67,8 @@ class TrainingPlan:
         Networks (per noise level).
     folds : bool
         Member k is trained without fold k, so that every recording has a network that never saw it.
+    remark : str
+        What else a reader of the bundle's record should know.
     versions : int
         Random versions (rate, phase, exposure) of each trial.
     seeds : tuple of int
@@ -78,6 +86,7 @@ class TrainingPlan:
     smoothing_s: float = 0.05
     ensemble_size: int = 5
     folds: bool = False
+    remark: str = ""
     versions: int = 8
     seeds: tuple[int, ...] = ()
     settings: TrainingSettings = field(default_factory=TrainingSettings)
@@ -162,8 +171,12 @@ def train_member(
     training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
     settings = plan.member_settings(member)
     label = f"member{member}"
-    trained = train_network(
-        lambda: conditional_trainee(sizes),
+
+    def make() -> Trainee:
+        return conditional_trainee(sizes)
+
+    trained = finished_network(make, settings, folder / label) or train_network(
+        make,
         _bank(training, sizes, plan.versions, (settings.seed, 1)),
         settings,
         folder / label,
@@ -188,6 +201,7 @@ def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members:
         noise_levels=noise,
         smoothing_s=plan.smoothing_s,
         settings=asdict(plan.settings),
+        remark=plan.remark,
     )
 
 

@@ -110,14 +110,8 @@ def train_network(
     """
     import keras
 
-    keras.utils.set_random_seed(settings.seed)
-    with _precision(settings.precision):
-        trainee = make()
+    trainee, record, first, history = _start(make, settings, folder)
     model = trainee.model
-    model.compile(optimizer=_optimizer(settings), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    record = {"settings": asdict(settings), "sizes": dict(trainee.sizes)}
-    first, history = _resume(folder, model, record)
     tests = [trainee.arrays(batch) for batch in _test_batches(held_out, settings)]
     total, count = 0.0, 0
     for step, batch in _batches(bank, settings, first):
@@ -137,6 +131,16 @@ def train_network(
     return TrainedNetwork(network_weights(model), history)
 
 
+def finished_network(make: Callable[[], Trainee], settings: TrainingSettings, folder: Path) -> TrainedNetwork | None:
+    """The network of a training that has taken all its steps; None if steps are left. Raises as ``train_network``."""
+    found = load_checkpoint(folder)
+    if found is None or found[0] < settings.n_steps:
+        return None
+    trainee, _, _, history = _start(make, settings, folder)
+    trainee.model.optimizer.finalize_variable_values(trainee.model.trainable_variables)
+    return TrainedNetwork(network_weights(trainee.model), history)
+
+
 def network_weights(network: Any) -> dict[str, NDArray[np.float32]]:
     """Weights of a network by ``"{layer}/{kernel|bias|embeddings}"``."""
     import keras
@@ -147,6 +151,23 @@ def network_weights(network: Any) -> dict[str, NDArray[np.float32]]:
 def training_state(model: Any) -> list[Any]:
     """All variables of a compiled model and its optimiser, in their order: what a checkpoint holds."""
     return [*model.weights, *model.optimizer.variables]
+
+
+def _start(
+    make: Callable[[], Trainee], settings: TrainingSettings, folder: Path
+) -> tuple[Trainee, dict[str, Any], int, list[dict[str, float]]]:
+    """Build and compile the network and take up its checkpoint: (trainee, record, next step, losses so far)."""
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    with _precision(settings.precision):
+        trainee = make()
+    model = trainee.model
+    model.compile(optimizer=_optimizer(settings), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    record = {"settings": asdict(settings), "sizes": dict(trainee.sizes)}
+    first, history = _resume(folder, model, record)
+    return trainee, record, first, history
 
 
 @contextmanager
