@@ -1,5 +1,6 @@
 """Names of results: beside the input, in a folder, never the input itself by accident."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ from nwb_cascade.errors import InputError
 )
 def test_the_copy_is_named_after_its_source(name: str, expected: str) -> None:
     assert default_output(Path("folder") / name) == Path("folder") / expected
+
+
+@pytest.mark.parametrize("name", ["sub-1_ses-a_ophys.nwb", "sub-1.nwb", "sub-1_obj-x_desc-raw_behavior+ophys.nwb"])
+def test_names_for_dandi_pass_its_own_rules(name: str) -> None:
+    rules = pytest.importorskip("dandi.organize").ORGANIZED_FILENAME_REGEX
+    assert re.fullmatch(rules, name)
+    assert re.fullmatch(rules, default_output(Path(name)).name)
 
 
 def test_a_name_is_split_at_its_format() -> None:
