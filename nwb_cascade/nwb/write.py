@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,11 +226,12 @@ def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInfer
 
 
 def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel:
-    """Store the model; a name that another model has gets the start of the weights' hash behind it."""
+    """Store the model under its name; one that is taken gets the start of the weights' hash behind it."""
     config = record.config
-    name = re.sub(r"[/:]", "_", config.name)
-    if name in module.data_interfaces:
-        name = f"{name}_{record.weights_sha256[:8]}"
+    plain, taken = re.sub(r"[/:]", "_", config.name), {record.name, *module.data_interfaces}
+    marked = f"{plain}_{record.weights_sha256[:8]}"
+    names = itertools.chain((plain, marked), (f"{marked}_{number}" for number in itertools.count(2)))
+    name = next(name for name in names if name not in taken)
     low, high = config.model_rates_hz
     model = ndx.SpikeInferenceModel(
         name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ from nwb_cascade.nwb.check import check_run, validation_errors
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import TimeFirst, appending, chunk_shape
 from nwb_cascade.nwb.write import check_run_name, place_of, write_run
+from tests.support.fake_runs import FAKE_CONFIG
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 from tests.support.run_records import object_id_of, run_record
 
@@ -124,6 +126,16 @@ def test_another_model_of_the_same_name_gets_a_name_of_its_own(recording: Path) 
         module = nwbfile.processing["ophys"]
         assert module["Rates"].model.name == "fake_30Hz"
         assert module["Other rates"].model.name == "fake_30Hz_cdcdcdcd"
+
+
+def test_a_run_may_be_named_after_its_model(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "a.nwb")
+    write_run(path, run_record(path, name="fake_30Hz"))
+    write_run(path, run_record(path, name="Other", config=replace(FAKE_CONFIG, version="2")))
+    with open_nwb(path) as (nwbfile, _):
+        module = nwbfile.processing["ophys"]
+        assert module["fake_30Hz"].model.name == "fake_30Hz_abababab"
+        assert module["Other"].model.name == "fake_30Hz_abababab_2"
 
 
 def test_a_taken_name_is_refused_and_the_run_stays(recording: Path) -> None:
