@@ -18,12 +18,13 @@ import time
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support.dandi_content import Archive
 from tests.support.dandi_faults import Fault, Faults
 from tests.support.dandi_routes import Request, Response, Routes, as_json, as_xml
 
+SLICE_BYTES = 64 * 1024
 TOKEN = "0123456789abcdef-test-token"
 
 
@@ -57,6 +58,8 @@ class DandiServer:
         What it holds; may be changed while it runs.
     delay_s : float
         Time that every request waits before it is answered.
+    bytes_per_s : float, optional
+        Most that a connection delivers; by default as much as it can.
     faults : Faults, optional
         Which requests fail; by default none.
     stall_s : float
@@ -70,6 +73,7 @@ class DandiServer:
         archive: Archive,
         *,
         delay_s: float = 0.0,
+        bytes_per_s: float | None = None,
         faults: Faults | None = None,
         stall_s: float = 60.0,
         token: str = TOKEN,
@@ -78,6 +82,7 @@ class DandiServer:
     ) -> None:
         self.archive = archive
         self.delay_s = delay_s
+        self.bytes_per_s = bytes_per_s
         self.faults = faults or Faults()
         self.stall_s = stall_s
         self.token = token
@@ -171,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         fault = owner.faults.choose(self.path, is_storage=is_storage(self.path))
-        request = Request(self.command, split.path, query, self.headers.get("Authorization"), body)
+        request = Request(self.command, unquote(split.path), query, self.headers.get("Authorization"), body)
         response = faulty(fault) or ranged(owner.routes.answer(request), self.headers.get("Range"))
         self._send(response, fault)
 
@@ -191,11 +196,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         promised = len(part) if fault is Fault.TRUNCATE else len(response.body)
         self._send_head(response, promised, fault)
-        self.wfile.write(part)
+        self._write_slowly(part)
         if fault is Fault.STALL:
             self.server.owner.closing.wait(self.server.owner.stall_s)
         if fault in (Fault.DROP, Fault.STALL):
             self.close_connection = True
+
+    def _write_slowly(self, body: bytes) -> None:
+        rate = self.server.owner.bytes_per_s
+        if rate is None:
+            self.wfile.write(body)
+            return
+        for start in range(0, len(body), SLICE_BYTES):
+            self.wfile.write(body[start : start + SLICE_BYTES])
+            time.sleep(SLICE_BYTES / rate)
 
     def _send_head(self, response: Response, length: int, fault: Fault | None) -> None:
         self.send_response(response.status)

@@ -5,10 +5,10 @@ import pytest
 import zarr
 from hdmf_zarr import NWBZarrIO
 
-from nwb_cascade.dandi import zarr_store
+from nwb_cascade.dandi import zarr_objects
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import open_remote
-from nwb_cascade.dandi.zarr_store import open_zarr
+from nwb_cascade.dandi.zarr_store import RemoteZarrFileSystem, open_zarr
 from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
 from tests.support.dandi_server import TOKEN
@@ -66,7 +66,7 @@ def test_a_small_zarr_is_listed_once_and_every_object_travels_once(address, serv
 
 
 def test_a_large_zarr_is_listed_array_by_array(address, server, monkeypatch):
-    monkeypatch.setattr(zarr_store, "PAGE_SIZE", 3)
+    monkeypatch.setattr(zarr_objects, "PAGE_SIZE", 3)
     group = open_group(open_zarr(address))
     np.testing.assert_array_equal(group["group/flat"][:], DATA)
     np.testing.assert_array_equal(group["group/nested"][:], DATA)
@@ -141,8 +141,8 @@ def test_files_and_zarrs_are_told_apart(archive, server, address):
 
 
 def test_the_filesystem_describes_what_is_there(address):
-    filesystem = open_zarr(address).filesystem
-    root = filesystem.asset.content_id
+    remote = open_zarr(address)
+    filesystem, root = RemoteZarrFileSystem(remote.objects), remote.asset.content_id
     assert filesystem.info(f"{root}/group")["type"] == "directory"
     assert filesystem.isdir(root)
     assert filesystem.isfile(f"{root}/group/flat/0.0")

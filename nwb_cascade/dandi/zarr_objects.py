@@ -1,0 +1,128 @@
+"""The objects of a remote Zarr asset: listed by the archive, fetched once, kept on disk."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from dandi.consts import DandiInstance
+
+from nwb_cascade.dandi.assets import Asset, clear_errors
+from nwb_cascade.dandi.client import PAGE_SIZE, connect
+from nwb_cascade.dandi.link import Link, RetryPolicy, Sessions, token_of
+from nwb_cascade.dandi.store import ExtentStore
+from nwb_cascade.dandi.transport import RangeReader
+
+WHOLE = "/"  # no key starts with it: stands for the first page of the listing of all objects
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object as the archive lists it."""
+
+    size: int
+    etag: str
+
+
+class ZarrObjects:
+    """The objects of one Zarr asset, for any number of threads.
+
+    Parameters
+    ----------
+    asset : Asset
+        With digest and storage URL.
+    store : ExtentStore
+        Objects on disk.
+    policy : RetryPolicy, optional
+        How long to insist.
+    """
+
+    def __init__(self, asset: Asset, store: ExtentStore, policy: RetryPolicy | None = None) -> None:
+        self.asset = asset
+        self._store = store
+        self._policy = policy
+        self._sessions = Sessions()
+        self._storage_url = asset.storage_url
+        self._listed: dict[str, dict[str, Entry]] = {}
+        self._is_small = False
+        self._listing = threading.Lock()
+        self._received: deque[int] = deque()
+
+    @property
+    def n_requests(self) -> int:
+        """Objects fetched so far."""
+        return len(self._received)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of objects fetched so far."""
+        return sum(self._received)
+
+    def find(self, key: str) -> Entry | None:
+        """Return what the archive says of an object; None if there is none of that key."""
+        return self.entries(listing_prefix(key)).get(key)
+
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """List the objects whose key starts with a prefix; asks the archive once, for a small Zarr once for all."""
+        with self._listing:
+            if WHOLE not in self._listed:
+                self._listed[WHOLE] = self._list("", first_page_only=True)
+                self._is_small = len(self._listed[WHOLE]) < PAGE_SIZE
+            if self._is_small:
+                return {key: entry for key, entry in self._listed[WHOLE].items() if key.startswith(prefix)}
+            if prefix not in self._listed:
+                self._listed[prefix] = self._list(prefix)
+            return self._listed[prefix]
+
+    def content(self, key: str, entry: Entry) -> bytes:
+        """Return an object from the disk or from the server."""
+        if entry.size == 0:
+            return b""
+        stored_as, extent = f"{self.asset.content_id}/{key} {entry.etag}", (0, entry.size)
+        content = self._store.load(stored_as, extent)
+        if content is None:
+            content = self._fetch(key, entry)
+            self._store.save(stored_as, 0, content)
+        return content
+
+    def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, Entry]:
+        """Ask the archive for the objects whose key starts with a prefix."""
+        instance = DandiInstance(self.asset.instance, None, self.asset.api_url)
+        with connect(instance) as client, clear_errors(instance, self.asset.address):
+            listed = client.paginate(f"/zarr/{self.asset.content_id}/files", params={"prefix": prefix})
+            pages = itertools.islice(listed, PAGE_SIZE) if first_page_only else listed
+            return {page["Key"]: Entry(page["Size"], page["ETag"].strip('"')) for page in pages}
+
+    def _fetch(self, key: str, entry: Entry) -> bytes:
+        """Fetch an object from the storage, or by a link of the API if the storage refuses it."""
+        direct = f"{self._storage_url}{quote(key)}" if self._storage_url else ""
+        query = urlencode({"prefix": key, "download": "true"})
+        by_api = f"{self.asset.api_url}/zarr/{self.asset.content_id}/files/?{query}"
+        link = Link(f"{self.asset.address}/{key}", direct, by_api, token_of(self.asset))
+        reader = RangeReader(link, size=entry.size, etag=entry.etag, policy=self._policy, sessions=self._sessions)
+        content = reader.read(0, entry.size)
+        if link.is_replaced:  # the storage refuses what the API lets read: embargoed
+            self._storage_url = ""
+        self._received.append(len(content))
+        return content
+
+
+def listing_prefix(key: str) -> str:
+    """Return the prefix to list for finding an object: its array, or the descriptions of its group.
+
+    Examples
+    --------
+    >>> listing_prefix("acquisition/dff/data/0.3"), listing_prefix("a/data/0/3"), listing_prefix("a/.zarray")
+    ('acquisition/dff/data/', 'a/data/', 'a/.')
+    >>> listing_prefix(".zmetadata")
+    '.'
+    """
+    parent, slash, name = key.rpartition("/")
+    if name.startswith("."):
+        return f"{parent}{slash}."
+    chunk = re.fullmatch(r"(.*?/)\d+(?:[./]\d+)*", key)
+    return chunk[1] if chunk else key
