@@ -85,6 +85,8 @@ class Rows:
         Whether all rows share their frames.
     columns : sequence of Column
         Of the table.
+    first : int
+        Position of the row to show first.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Rows:
     packed: Sequence[PackedRoi]
     one_clock: bool
     columns: Sequence[Column]
+    first: int
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def render(page: Page, rows: Rows) -> str:
     }
     facts = {**page.facts, "rows": _rows_facts(rows, page.packer), "one_clock": rows.one_clock}
     facts["columns"] = [column.to_facts() for column in rows.columns]
-    facts["first_row"] = max(range(len(rows.ids)), key=lambda row: rows.activity[row])
+    facts["first_row"] = rows.first
     text = json.dumps(facts, allow_nan=False, separators=(",", ":"))
     return Template(_part("page.html")).substitute(
         values, facts=_as_text(zlib.compress(text.encode(), 9)), packed=page.packer.text()

@@ -184,6 +184,7 @@ def _rows(run: StoredRun, packed: list[PackedRoi], activity: NDArray[np.float64]
         packed=packed,
         one_clock=True,
         columns=columns,
+        first=max(range(n_rois), key=lambda roi: (not run.roi_warnings[roi], activity[roi])),
     )
 
 

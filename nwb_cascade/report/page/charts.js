@@ -24,10 +24,10 @@ function drawNoise(noise) {
     bars("the model was trained for this", BLUE, "", covered),
     bars("it was not", VERMILLION, "/", uncovered),
   ], baseLayout({
-    height: 320, shapes, barmode: "stack", legend: { orientation: "h", y: 1.15 },
+    height: 320, shapes, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
     xaxis: { ...AXIS, rangemode: "tozero",
       title: { text: "noise level ν (% Hz<sup>−1/2</sup>); dotted: levels of the model" } },
-    yaxis: { ...AXIS, title: { text: "ROIs" } },
+    yaxis: { ...AXIS, title: { text: "ROIs" }, ...(Math.max(...plus(covered, uncovered)) < 6 ? { dtick: 1 } : {}) },
   }), CONFIG);
 }
 

@@ -1,0 +1,206 @@
+"""Figures for papers by matplotlib: one ROI, the population, noise levels, ground truth at the same quality.
+
+Every function returns a `matplotlib.figure.Figure`: ``figure.savefig("roi.pdf")``. Colours are those of Okabe and Ito
+and cividis, which people with any colour vision tell apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.report.coverage import noise_coverage
+from nwb_cascade.report.examples import Examples
+from nwb_cascade.report.raster import NO_VALUE, RasterMaker
+from nwb_cascade.report.stored_run import StoredRun, open_run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DARK, BLUE, LIGHT_BLUE, VERMILLION = "#333333", "#0072B2", "#56B4E9", "#D55E00"
+WIDTH_INCHES = 7.0
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+PathLike = str | os.PathLike[str]
+
+
+def roi_figure(
+    path: PathLike,
+    roi_id: int,
+    *,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    run_name: str | None = None,
+) -> Figure:
+    """Draw dF/F, expected spikes ± the ensemble's deviation and discrete spikes of one ROI.
+
+    Parameters
+    ----------
+    path : path
+        NWB file with inferred rates.
+    roi_id : int
+        Id of the ROI in its table.
+    start_s, stop_s : float, optional
+        Part of the recording to draw, s on the file's clock; left out: to its ends.
+    run_name : str, optional
+        Name or path of the run, where the file holds several.
+
+    Raises
+    ------
+    InputError
+        If there is no such ROI or run, or no frame between the times.
+    ImportError
+        If matplotlib is not installed.
+    """
+    _require_matplotlib()
+    with open_run(Path(path), run_name) as run:
+        found = np.flatnonzero(run.roi_ids == roi_id)
+        if not found.size:
+            raise InputError(f"Expected the id of an ROI in {path}:{run.object_path}, received {roi_id}.")
+        times = run.start_s + np.arange(run.shape[1]) / run.imaging_rate
+        first = 0 if start_s is None else int(np.searchsorted(times, start_s))
+        stop = times.size if stop_s is None else int(np.searchsorted(times, stop_s, side="right"))
+        if stop <= first:
+            raise InputError(f"Expected frames between {start_s} and {stop_s} s; {path} has {_span(times)}.")
+        return _draw_roi(run, int(found[0]), times, slice(first, stop))
+
+
+def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
+    """Draw the inferred rates of all ROIs over time, averaged to at most 400 rows and 800 columns.
+
+    Parameters and errors as for `roi_figure`.
+    """
+    figure_class = _require_matplotlib()
+    with open_run(Path(path), run_name) as run:
+        n_rois, n_frames = run.shape
+        maker = RasterMaker(n_rois, n_frames, run.imaging_rate)
+        for roi in range(n_rois):
+            maker.add(roi, run.rates[roi])
+        raster = maker.make()
+        extent = (run.start_s, run.start_s + n_frames / run.imaging_rate, n_rois + 0.5, 0.5)
+    with _style():
+        figure = figure_class(figsize=(WIDTH_INCHES, 3.0), layout="constrained")
+        axes = figure.subplots()
+        rates_hz = np.ma.masked_equal(raster.shades, NO_VALUE) / (NO_VALUE - 1) * raster.top_hz
+        image = axes.imshow(
+            rates_hz, aspect="auto", extent=extent, cmap="cividis", vmin=0, vmax=raster.top_hz, interpolation="nearest"
+        )
+        figure.colorbar(image, ax=axes, label="Spikes/s", extend="max")
+        axes.set(xlabel="Time (s)", ylabel="ROI")
+    return figure
+
+
+def noise_figure(
+    noise_levels: NDArray[np.floating[Any]], model_levels: Sequence[float] = (), *, quieter_is_covered: bool = False
+) -> Figure:
+    """Draw the distribution of noise levels (n_rois,), % Hz^-1/2, and which of them a model was trained for.
+
+    Parameters as for `nwb_cascade.report.coverage.noise_coverage`.
+    """
+    figure_class = _require_matplotlib()
+    coverage = noise_coverage(noise_levels, model_levels, quieter_is_covered=quieter_is_covered)
+    widths = np.diff(coverage.edges)
+    with _style():
+        figure = figure_class(figsize=(WIDTH_INCHES / 2, 2.4), layout="constrained")
+        axes = figure.subplots()
+        bars: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.5}
+        axes.bar(coverage.edges[:-1], coverage.covered, widths, color=BLUE, label="trained for", **bars)
+        if coverage.uncovered.any():
+            bars |= {"bottom": coverage.covered, "hatch": "///"}
+            axes.bar(coverage.edges[:-1], coverage.uncovered, widths, color=VERMILLION, label="not trained for", **bars)
+        for level in coverage.model_levels:
+            axes.axvline(level, color="#666666", linewidth=0.6, linestyle=":")
+        axes.set(xlabel="Noise level (% Hz$^{-1/2}$)", ylabel="ROIs")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    return figure
+
+
+def examples_figure(examples: Examples) -> Figure:
+    """Draw ground truth at several noise levels, from `nwb_cascade.report.examples.spike_examples`."""
+    figure_class = _require_matplotlib()
+    n_rows, n_columns = len(examples.cells), len(examples.noise_levels)
+    with _style():
+        figure = figure_class(figsize=(WIDTH_INCHES, 1.1 * n_rows + 0.5), layout="constrained")
+        grid = figure.subplots(n_rows, n_columns, sharex=True, sharey="row", squeeze=False)
+        for axes, level in zip(grid[0], examples.noise_levels, strict=True):
+            axes.set_title(f"ν = {level:g}", fontsize=8)
+        for row, cell in zip(grid, examples.cells, strict=True):
+            row[0].set_ylabel(f"{cell.name.split(' ')[0]}\ndF/F")
+            for axes, panel in zip(row, cell.panels, strict=True):
+                if panel is None:
+                    axes.text(0.5, 0.5, "noisier itself", transform=axes.transAxes, ha="center")
+                    continue
+                axes.plot(np.arange(panel.dff.size) / examples.imaging_rate, panel.dff, color=DARK, linewidth=0.6)
+                _spike_marks(axes, panel.spike_times_s)
+        for axes in grid[-1]:
+            axes.set_xlabel("Time (s)")
+    return figure
+
+
+def _draw_roi(run: StoredRun, roi: int, times: NDArray[np.float64], frames: slice) -> Figure:
+    """dF/F above, rates below, spikes as marks."""
+    figure_class = _require_matplotlib()
+    shown, rates = times[frames], np.asarray(run.rates[roi])[frames]
+    with _style():
+        n_panels = 1 if run.dff is None else 2
+        figure = figure_class(figsize=(WIDTH_INCHES, 1.6 * n_panels), layout="constrained")
+        panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
+        if run.dff is not None:
+            panels[0].plot(shown, np.asarray(run.dff[roi])[frames], color=DARK, linewidth=0.6)
+            panels[0].set_ylabel("dF/F")
+        axes = panels[-1]
+        if run.ensemble_std is not None:
+            spread = np.asarray(run.ensemble_std[roi])[frames]
+            axes.fill_between(shown, rates - spread, rates + spread, color=LIGHT_BLUE, alpha=0.5, linewidth=0)
+        axes.plot(shown, rates, color=BLUE, linewidth=0.8)
+        axes.set(xlabel="Time (s)", ylabel="Expected spikes\nper frame", xlim=(shown[0], shown[-1]))
+        if run.spikes is not None:
+            spikes = run.spikes.times(roi)
+            _spike_marks(axes, spikes[(spikes >= shown[0]) & (spikes <= shown[-1])])
+        figure.suptitle(f"ROI {run.roi_ids[roi]}, ν = {run.noise_levels[roi]:.2g}", fontsize=8)
+    return figure
+
+
+def _spike_marks(axes: Axes, times_s: NDArray[np.float64]) -> None:
+    """Marks of spikes, just above the time axis whatever the values are."""
+    axes.eventplot(
+        [times_s],
+        lineoffsets=0.05,
+        linelengths=0.08,
+        linewidths=0.8,
+        colors=VERMILLION,
+        transform=axes.get_xaxis_transform(),
+    )
+
+
+def _span(times: NDArray[np.float64]) -> str:
+    return f"frames from {times[0]:.6g} to {times[-1]:.6g} s"
+
+
+def _require_matplotlib() -> type[Figure]:
+    """The class of figures, which needs no screen and no global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("Figures need matplotlib: pip install 'nwb-cascade[report]'.") from error
+    return Figure
+
+
+def _style() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rc_context(STYLE)
