@@ -295,8 +295,8 @@ def _with_noise(
     # White noise of standard deviation s has the level 0.954 * 100 s / sqrt(rate).
     spread = np.sqrt(np.maximum(target**2 - own_level**2, 0)) * np.sqrt(rate) / 95.4
     shape = np.sqrt(np.abs(trace + 1.0))
-    with np.errstate(invalid="ignore"):
-        middle = np.sqrt(np.abs(1.0 + np.nanmean(trace, axis=1, keepdims=True)))
+    mean, _ = _mean_and_spread(trace)
+    middle = np.sqrt(np.abs(1.0 + mean))
     noise = generator.standard_normal(trace.shape, dtype=np.float32)
     noisy = trace + noise * shape / np.maximum(middle, 0.3) * spread[:, None].astype(np.float32)
     return noisy.astype(np.float32), np.maximum(np.maximum(target, own_level), LOWEST_NOISE)
@@ -306,13 +306,22 @@ def _slow_changes(
     trace: NDArray[np.float32], vary: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """A constant and, for some, a slow wave, both in units of the trace's own spread; (batch, n)."""
-    n, length = trace.shape
-    spread = np.asarray(np.nanstd(trace, axis=1))
-    offset = vary.baseline_spread * generator.standard_normal(n)
-    waves = generator.uniform(0.2, 1.5, n)[:, None] * np.linspace(0, 2 * np.pi, length)
-    height = np.where(generator.random(n) < vary.drift_share, generator.uniform(0, 0.5, n), 0.0)
-    wave = height[:, None] * np.sin(waves + generator.uniform(0, 2 * np.pi, n)[:, None])
-    return np.asarray((offset[:, None] + wave) * spread[:, None], dtype=np.float32)
+    n, length = int(trace.shape[0]), int(trace.shape[1])
+    _, spread = _mean_and_spread(trace)
+    offset = vary.baseline_spread * generator.standard_normal((n, 1))
+    waves = generator.uniform(0.2, 1.5, (n, 1)) * np.linspace(0, 2 * np.pi, length)
+    height = np.where(generator.random((n, 1)) < vary.drift_share, generator.uniform(0, 0.5, (n, 1)), 0.0)
+    wave = height * np.sin(waves + generator.uniform(0, 2 * np.pi, (n, 1)))
+    return np.asarray((offset + wave) * spread, dtype=np.float32)
+
+
+def _mean_and_spread(trace: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each row's finite frames, (batch, 1); 0 for a row without any."""
+    there = np.isfinite(trace)
+    count = np.maximum(there.sum(axis=1, keepdims=True), 1)
+    mean = np.where(there, trace, 0.0).sum(axis=1, keepdims=True) / count
+    square = np.where(there, trace - mean, 0.0) ** 2
+    return mean, np.sqrt(square.sum(axis=1, keepdims=True) / count)
 
 
 def _cut_gaps(trace: NDArray[np.float32], share: float, generator: np.random.Generator) -> None:
