@@ -88,7 +88,7 @@ def annotate(
     dry_run : bool
         Tell what would be done, with which model and why; write nothing.
     scratch_dir : path, optional
-        Folder for temporary matrices, by default beside the target.
+        Folder for temporary matrices, by default that of the target. They have no names and vanish with the process.
     progress : callable, optional
         Called with (done, total) of three stages in turn: ROIs inferred, MiB copied, ROIs stored.
 
@@ -117,9 +117,10 @@ def annotate(
     if not dry_run:
         repair(target)
     stamps = stamp(source), stamp(target)
+    scratch = target.parent if scratch_dir is None else Path(scratch_dir)
     with ExitStack() as opened:
         recording = opened.enter_context(
-            open_recording(source, series=series, imaging_rate=imaging_rate, scale=scale, scratch_dir=scratch_dir)
+            open_recording(source, series=series, imaging_rate=imaging_rate, scale=scale, scratch_dir=scratch)
         )
         run = prepare_run(
             recording.traces.imaging_rate,
@@ -136,11 +137,10 @@ def annotate(
         holder = _holder(plan, recording, target, in_place=in_place, overwrite=overwrite)
         if holder is not None or dry_run:
             return replace(plan, skipped=holder is not None, dry_run=dry_run, output=str(holder or target))
-        _require_writable(source, target, plan, ensemble_std=ensemble_std)
+        _require_writable(source, target, plan, scratch, ensemble_std=ensemble_std)
         with workplace(target) as work:
-            folder = work if scratch_dir is None else Path(scratch_dir)
             started = time.perf_counter()
-            inference = infer_to_disk(recording.traces, run, folder, ensemble_std=ensemble_std, progress=progress)
+            inference = infer_to_disk(recording.traces, run, scratch, ensemble_std=ensemble_std, progress=progress)
             with inference as stored, clear_disk_errors(target), kept_from_writers(source):
                 inferred = time.perf_counter()
                 prepared = beside(work, split_name(target.name)[1])
@@ -204,13 +204,15 @@ def _plan(
     )
 
 
-def _require_writable(source: Path, target: Path, plan: AnnotationResult, *, ensemble_std: bool) -> None:
+def _require_writable(source: Path, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
     """Raise before long work if the target may not be written, or the disk has no room for copy and results."""
     if target.exists() and not (target.stat().st_mode & WRITE_BITS and os.access(target, os.W_OK)):
         raise PermissionError(f"{target} is read-only and was left as it is. Write a copy instead (-o).")
     target.parent.mkdir(parents=True, exist_ok=True)
     matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-    needed = size(source) + matrices + _stored_bytes(plan.n_rois, matrices)
+    needed = size(source) + _stored_bytes(plan.n_rois, matrices)
+    if scratch == target.parent:
+        needed += matrices + 4 * plan.n_rois * plan.n_frames
     require_space(target.parent, needed, f"the annotated copy of {source.name}")
 
 

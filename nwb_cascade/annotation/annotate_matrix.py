@@ -130,7 +130,7 @@ def annotate_matrix(
         matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
         require_space(target.parent, 2 * matrices + SMALL_BYTES, f"the result of {source.name}")
         with workplace(target) as work:
-            folder = work if scratch_dir is None else Path(scratch_dir)
+            folder = target.parent if scratch_dir is None else Path(scratch_dir)
             started = time.perf_counter()
             inference = infer_to_disk(traces, run, folder, ensemble_std=ensemble_std, progress=progress)
             with inference as stored, clear_disk_errors(target):
