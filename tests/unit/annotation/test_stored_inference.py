@@ -1,0 +1,58 @@
+"""Results on disk equal results in memory, whatever the blocks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nwb_cascade import inference
+from nwb_cascade.annotation.stored_inference import infer_to_disk
+from nwb_cascade.errors import InputError
+from nwb_cascade.inference import infer_blocks
+from nwb_cascade.traces import DffTraces
+from tests.support.fake_runs import fake_run
+from tests.support.recordings import simulated_dff
+
+
+@pytest.fixture
+def traces() -> DffTraces:
+    dff = simulated_dff(5, 200)
+    dff[3] = np.nan
+    return DffTraces.from_array(dff, 30.0)
+
+
+@pytest.mark.parametrize("block_rois", [1, 2, 5])
+def test_blocks_reassemble_to_the_whole(
+    traces: DffTraces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rois: int
+) -> None:
+    run, done = fake_run(30.0), []
+    (whole,) = infer_blocks(traces, run)
+    monkeypatch.setattr(inference.infer_blocks, "__kwdefaults__", {"progress": None, "block_bytes": 800 * block_rois})
+    with infer_to_disk(traces, run, tmp_path, progress=lambda n, total: done.append((n, total))) as stored:
+        np.testing.assert_array_equal(stored.expected_spikes[:], whole.expected_spikes)
+        assert stored.ensemble_std is not None
+        np.testing.assert_array_equal(stored.ensemble_std[:], whole.ensemble_std)
+    np.testing.assert_array_equal(stored.noise_levels, whole.noise_levels)
+    np.testing.assert_array_equal(stored.model_noise_levels, whole.model_noise_levels)
+    np.testing.assert_array_equal(stored.valid_frames, whole.valid_frames)
+    assert stored.warnings == whole.warnings
+    assert len(done) == -(-5 // block_rois)
+    assert done[-1] == (5, 5)
+
+
+def test_what_is_known_per_roi_is_counted_and_told(traces: DffTraces, tmp_path: Path) -> None:
+    with infer_to_disk(traces, fake_run(30.0), tmp_path, ensemble_std=False) as stored:
+        assert stored.ensemble_std is None
+    assert stored.n_inferred == 4
+    assert [bool(text) for text in stored.roi_texts()] == [False, False, False, True, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_to_infer_from_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
+    traces = DffTraces.from_array(np.full((3, 50), np.nan), 30.0, source={"object_path": "/acquisition/dff"})
+    match = r"infer from in /acquisition/dff \(3 ROIs, 50 frames\); nothing was written\. 3 of 3 ROIs: no finite frame"
+    with pytest.raises(InputError, match=match), infer_to_disk(traces, fake_run(30.0), tmp_path):
+        pass
+    empty = DffTraces.from_array(np.zeros((0, 50)), 30.0)
+    with pytest.raises(InputError, match="It has no ROI"), infer_to_disk(empty, fake_run(30.0), tmp_path):
+        pass
