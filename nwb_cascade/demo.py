@@ -24,6 +24,7 @@ DURATION_S = 120.0
 IMAGING_RATE = 8.46  # a rate for which nobody publishes a model
 INDICATOR = "GCaMP6f"
 FIRING_RATE_HZ = 0.6
+SMOOTHING_S = 0.2  # about two frames
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def run_demo(folder: Path, *, seed: int = 0, progress: Callable[[int, int], None
         noise_level=np.linspace(1, 6, N_ROIS),
     )
     write_recording(recording, dff)
-    annotation = annotate(recording, overwrite=True, progress=progress)
+    annotation = annotate(recording, smoothing_s=SMOOTHING_S, overwrite=True, progress=progress)
     expected, kernel = _read_rates(Path(annotation.output), annotation.run_name)
     frames = np.arange(dff.shape[1]) / IMAGING_RATE
     truth = np.array([bin_spikes(times, frames, IMAGING_RATE) for times in spike_times], np.float64)

@@ -23,7 +23,7 @@ TILE_FRAMES = (
     2048,
     4096,
 )  # output frames of a row: few shapes, so that compiled code is reused
-BATCH_FRAMES = 32_768  # output frames of a call: enough work for all cores, small enough for their caches
+BATCH_FRAMES = 65_536  # output frames of a call: enough work for all cores, small enough for their caches
 
 Smooth = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
 

@@ -23,6 +23,7 @@ from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import NetworkSet
 
 FOLDS = (8, 2)  # frames computed at once by the first and second convolution; measured, docs/benchmarks.md
+JOINED_FRAMES = 9_000  # longest row that short rows are joined to
 Shapes = tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]
 LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
 
@@ -66,11 +67,17 @@ class CascadeEnsemble:
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, frames); returns (members, rows, frames - window_size + 1) float32."""
-        n_out = traces.shape[1] - self._window_size + 1
-        # Two windows more than asked for cover what the folds and the even-length poolings leave over at the end.
-        padding = 2 * FOLDS[0] + (-traces.shape[1]) % FOLDS[0]
-        rows = np.pad(traces, ((0, 0), (0, padding)))
-        return np.asarray(self._evaluate(tf.constant(rows), self._weights)[:, :, :n_out])
+        n_rows, n_frames = traces.shape
+        n_out = n_frames - self._window_size + 1
+        # Short rows run end to end as one: the windows across a joint are computed and dropped, still at less cost.
+        n_joined = next(n for n in (16, 8, 4, 2, 1) if n_rows % n == 0 and (n == 1 or n * n_frames <= JOINED_FRAMES))
+        length = n_joined * n_frames
+        # A window more than asked for, and what the folds and the even-length poolings leave over at the end.
+        padding = self._window_size + 2 * FOLDS[0]
+        padding += -(length + padding) % FOLDS[0]
+        rows = np.pad(traces.reshape(-1, length), ((0, 0), (0, padding)))
+        values = np.asarray(self._evaluate(tf.constant(rows), self._weights)[:, :, :length])
+        return values.reshape(-1, n_rows, n_frames)[:, :, :n_out]
 
     @property
     def n_compilations(self) -> int:
@@ -133,11 +140,11 @@ def _network(rows: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
     hidden = tf.reshape(hidden, (n_rows, -1, n_channels))
     hidden = _convolve(hidden, weights, "conv2")
     hidden = tf.reshape(hidden, (n_rows, -1, weights["conv3/kernel"].shape[1]))
-    hidden = tf.nn.max_pool1d(hidden, 2, 1, "VALID")
+    # "SAME" keeps the number of frames even, for the pairs below, without a copy; the frame it adds is never used.
+    hidden = tf.nn.max_pool1d(hidden, 2, 1, "SAME")
     hidden = _convolve(hidden, weights, "conv3", dilation=2)
     # Frames t and t + 2 become neighbours when pairs of frames form one step: a running maximum dilated by two.
     n_channels = weights["conv3/kernel"].shape[2]
-    hidden = hidden[:, : tf.shape(hidden)[1] // 2 * 2]
     hidden = tf.reshape(hidden, (n_rows, -1, 2 * n_channels))
     hidden = tf.nn.max_pool1d(hidden, 2, 1, "VALID")
     hidden = tf.reshape(hidden, (n_rows, -1, n_channels))
