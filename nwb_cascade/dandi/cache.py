@@ -25,7 +25,7 @@ PIECE_BYTES = 8 * 2**20  # most that one piece holds and one request in the back
 N_CONNECTIONS = 4
 OVERHEAD = 0.05  # bytes between wanted ones that may be fetched to save requests, as a fraction of the wanted ones
 NEIGHBOURS_BYTES = 512  # that HDF5 will ask for with a byte of a description
-PATIENCE_S = 5.0
+PATIENCE_S = 1.0
 
 
 class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints

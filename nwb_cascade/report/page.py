@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from string import Template
 from typing import Any
+
+from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.provenance import SOFTWARE, software_version
@@ -195,6 +198,11 @@ def write_page(html: str, path: Path) -> Path:
 def require_library() -> None:
     """Raise ImportError, naming the extra, unless plotly is installed."""
     _library()
+
+
+def known_numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
+    """Return numbers as JSON knows them, in six digits: None for NaN."""
+    return [float(f"{value:.6g}") if isfinite(value) else None for value in values]
 
 
 def table_html(rows: Sequence[tuple[str, str]]) -> str:

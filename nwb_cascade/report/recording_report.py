@@ -6,7 +6,6 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from nwb_cascade.report.page import (
     Packer,
     Page,
     Rows,
+    known_numbers,
     render,
     require_library,
     room_for_traces,
@@ -165,10 +165,10 @@ def _rows(run: StoredRun, packed: list[PackedRoi], activity: NDArray[np.float64]
     seconds = np.maximum(bounds[:, 1] - bounds[:, 0], 1) / run.imaging_rate
     columns = [
         Column("id", "ROI", run.roi_ids.tolist()),
-        Column("noise", "Noise level ν", _known(run.noise_levels), 2),
-        Column("model_noise", "Model's ν", _known(run.model_noise_levels), 2),
-        Column("expected", "Expected spikes", _known(activity), 1),
-        Column("rate", "Mean rate (Hz)", _known(activity / seconds), 3),
+        Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),
+        Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
+        Column("expected", "Expected spikes", known_numbers(activity), 1),
+        Column("rate", "Mean rate (Hz)", known_numbers(activity / seconds), 3),
     ]
     if run.spikes is not None:
         columns.append(Column("spikes", "Discrete spikes", counts.tolist(), 0))
@@ -190,11 +190,6 @@ def _rows(run: StoredRun, packed: list[PackedRoi], activity: NDArray[np.float64]
 
 def _held(one: PackedRoi) -> str:
     return "every frame" if one.frames_per_step == 1 else f"{one.frames_per_step} frames per step"
-
-
-def _known(values: NDArray[Any]) -> list[float | None]:
-    """Numbers for JSON, None for NaN."""
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
 
 
 def _page(run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None) -> Page:

@@ -226,7 +226,7 @@ def test_a_click_in_the_table_or_the_raster_selects_an_roi(browser: Any) -> None
     browser.execute_script("document.querySelector('#rows tr[data-row=\"3\"] button').click()")
     wait_for(browser, "return document.getElementById('traces').dataset.row === '3'")
     assert browser.execute_script("return document.getElementById('selected').textContent").startswith("ROI 3:")
-    assert browser.execute_script("return document.querySelector('#rows tr[aria-selected=true]').dataset.row") == "3"
+    assert browser.execute_script("return document.querySelector('#rows tr[aria-current=true]').dataset.row") == "3"
     from selenium.webdriver import ActionChains
 
     raster = browser.find_element("css selector", "#raster-chart .nsewdrag")

@@ -137,10 +137,10 @@ class Browser {
       element("filter").scrollIntoView({ block: "start" });
       element("filter").focus();
     }));
-    for (const [moment, width] of [["beforeprint", "17.5cm"], ["afterprint", ""]]) {
+    // Charts are drawn for a screen; on paper they would be cut off.
+    for (const [moment, size] of [["beforeprint", { width: 660, autosize: false }], ["afterprint", { width: null, autosize: true }]]) {
       window.addEventListener(moment, () => document.querySelectorAll(".chart").forEach((chart) => {
-        chart.style.width = width;
-        if (chart.data) Plotly.Plots.resize(chart);
+        if (chart.data) Plotly.relayout(chart, size);
       }));
     }
   }

@@ -17,7 +17,9 @@ class RowTable {
     document.getElementById("clear").addEventListener("click", () => this.showOnly(null));
     document.getElementById("page-back").addEventListener("click", () => { this.page--; this.draw(); });
     document.getElementById("page-on").addEventListener("click", () => { this.page++; this.draw(); });
-    document.getElementById("warned-label").hidden = !facts.columns.some((column) => column.key === "warnings");
+    const warnings = facts.columns.find((column) => column.key === "warnings");
+    document.getElementById("warned-label").hidden = !warnings;
+    if (warnings) document.getElementById("warned-label").lastChild.textContent = ` only with ${warnings.label.toLowerCase()}`;
   }
 
   makeHead() {
@@ -99,7 +101,7 @@ class RowTable {
   row(row) {
     const element = document.createElement("tr");
     element.dataset.row = row;
-    element.setAttribute("aria-selected", row === this.selected);
+    element.setAttribute("aria-current", row === this.selected);
     this.facts.columns.forEach((column, index) => {
       const cell = document.createElement("td");
       cell.className = column.kind;
