@@ -99,7 +99,7 @@ def example_facts(examples: Examples) -> dict[str, Any]:
         "imaging_rate": examples.imaging_rate,
         "noise_levels": list(examples.noise_levels),
         "headings": [
-            f"ν = {level:g}: noise of a frame {percent:.2g} % dF/F"
+            f"ν = {level:g}: frame noise {percent:.2g} % dF/F"
             for level, percent in zip(examples.noise_levels, per_frame, strict=True)
         ],
         "cells": [

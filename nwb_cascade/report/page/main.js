@@ -138,7 +138,7 @@ class Browser {
       element("filter").focus();
     }));
     // Charts are drawn for a screen; on paper they would be cut off.
-    for (const [moment, size] of [["beforeprint", { width: 660, autosize: false }], ["afterprint", { width: null, autosize: true }]]) {
+    for (const [moment, size] of [["beforeprint", { width: 900, autosize: false }], ["afterprint", { width: null, autosize: true }]]) {
       window.addEventListener(moment, () => document.querySelectorAll(".chart").forEach((chart) => {
         if (chart.data) Plotly.relayout(chart, size);
       }));
