@@ -22,6 +22,7 @@ from nwb_cascade.cli.report import command
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.storage import appending
 from nwb_cascade.nwb.write import write_run
+from nwb_cascade.report import page as page_module
 from nwb_cascade.report import write_report
 from nwb_cascade.report.page import MOST_BYTES
 from tests.support.browser import chromium, console_problems, open_page, wait_for
@@ -282,3 +283,29 @@ def test_only_rois_with_a_kind_of_warning_are_listed_on_request(browser: Any) ->
     assert 0 < len(listed) <= 5
     browser.execute_script("document.getElementById('clear').click()")
     assert browser.execute_script("return document.querySelectorAll('#rows tbody tr').length") == 5
+
+
+def test_a_page_too_small_for_every_frame_says_so_and_keeps_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_rois, n_frames, most_bytes = 20, 12_000, 2_870_000
+    monkeypatch.setattr(page_module, "MOST_BYTES", most_bytes)
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff(n_rois, n_frames))
+    write_run(path, run_record(path, n_rois, n_frames, noise_levels=np.full(n_rois, 2, np.float32)))
+    page = write_report(path, tmp_path / "r.html", detail=[5])
+    assert page.stat().st_size <= most_bytes
+    steps = facts_of(page)["rows"]["frames_per_step"]
+    assert steps[5] == 1
+    coarse = next(step for step in steps if step > 1)
+    assert f"every frame of {steps.count(1)} of 20 ROIs" in words_of(page)
+    assert f"largest value of every {coarse} frames" in words_of(page)
+    with chromium(tmp_path / "profile") as browser:
+        open_page(browser, page)
+        roi = next(roi for roi, step in enumerate(steps) if step > 1)
+        browser.execute_script(f"document.querySelector('#rows tr[data-row=\"{roi}\"] button').click()")
+        wait_for(browser, f"return document.getElementById('traces').dataset.row === '{roi}'")
+        browser.execute_script("Plotly.relayout('traces', {'xaxis.range': [100, 130]})")
+        wait_for(browser, f"return document.getElementById('traces').dataset.framesPerColumn === '{coarse}'")
+        shown = browser.execute_script("return document.getElementById('shown').textContent")
+        assert "Zooming in shows nothing finer" in shown
+        assert console_problems(browser) == []

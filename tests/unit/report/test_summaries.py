@@ -1,0 +1,80 @@
+"""Figures of a whole recording: raster, noise coverage, kinds of warnings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nwb_cascade.report.coverage import noise_coverage
+from nwb_cascade.report.page import Packer, room_for_traces
+from nwb_cascade.report.provenance import warning_kinds
+from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, RasterMaker
+
+
+def raster_of(rates, imaging_rate=10.0):
+    maker = RasterMaker(*rates.shape, imaging_rate)
+    for roi, row in enumerate(rates):
+        maker.add(roi, row)
+    return maker.make()
+
+
+def test_a_small_raster_shows_every_value_in_spikes_per_second() -> None:
+    rates = np.array([[0.0, 0.5, 1.0, np.nan], [0.25, 0.0, 0.0, 0.0]])
+    raster = raster_of(rates)
+    assert raster.shades[0, 3] == NO_VALUE
+    there = np.isfinite(rates)
+    shown = raster.shades[there] / LARGEST_SHADE * raster.top_hz
+    np.testing.assert_allclose(shown, np.minimum(10 * rates[there], raster.top_hz), atol=raster.top_hz / LARGEST_SHADE)
+
+
+def test_a_large_raster_holds_means_over_neighbours() -> None:
+    rates = np.zeros((2 * MOST_ROWS, 3 * MOST_COLUMNS))
+    rates[10:12, 30:33] = 0.6
+    rates[10, 31] = np.nan
+    raster = raster_of(rates)
+    assert raster.shades.shape == (MOST_ROWS, MOST_COLUMNS)
+    assert (raster.rois_per_row, raster.frames_per_column) == (2, 3)
+    assert raster.top_hz == pytest.approx(6.0), "one busy cell among zeros still sets the scale"
+    assert raster.shades[5, 10] == LARGEST_SHADE
+    assert np.count_nonzero(raster.shades) == 1
+
+
+def test_a_raster_without_values_can_be_made() -> None:
+    assert (raster_of(np.full((1, 1), np.nan)).shades == NO_VALUE).all()
+
+
+def test_every_roi_is_covered_uncovered_or_unknown() -> None:
+    levels = np.array([0.5, 2.0, 2.5, 9.0, 9.5, np.nan])
+    coverage = noise_coverage(levels, [9.0, 2.0])
+    assert (coverage.below, coverage.within, coverage.above, coverage.unknown) == (1, 3, 1, 1)
+    assert coverage.covered.sum() == 3
+    assert coverage.uncovered.sum() == 2
+    assert coverage.median == 2.5
+    quiet = noise_coverage(levels, [2.0, 9.0], quieter_is_covered=True)
+    assert (quiet.below, quiet.within, quiet.low) == (0, 4, 0.0)
+
+
+def test_unknown_noise_levels_have_a_histogram() -> None:
+    coverage = noise_coverage(np.full(3, np.nan), [2.0])
+    assert coverage.covered.sum() == 0
+    assert np.isfinite(coverage.edges).all()
+    assert np.isnan(coverage.median)
+
+
+def test_warnings_that_differ_in_numbers_are_one_kind() -> None:
+    kinds = warning_kinds(["level 9.5 is high", "", "level 12 is high; constant", "constant"])
+    assert [(kind.example, kind.rois) for kind in kinds] == [("level 9.5 is high", (0, 2)), ("constant", (2, 3))]
+
+
+def test_packed_parts_can_be_cut_out_of_the_text_again() -> None:
+    import base64
+
+    packer, parts = Packer(), [b"a", b"bc", b"", b"defg"]
+    places = [packer.add(part) for part in parts]
+    assert [base64.b64decode(packer.text()[first:stop]) for first, stop in places] == parts
+
+
+def test_more_rows_leave_less_room_and_never_less_than_none() -> None:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    assert 8_000_000 < room_for_traces(2000) < room_for_traces(10) < 10_000_000
+    assert room_for_traces(10**6) == 0
