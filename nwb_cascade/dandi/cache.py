@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from fsspec.caching import BaseCache
 
 from nwb_cascade.dandi.ranges import ByteRange, Extents, bridge, split, subtract, total
-from nwb_cascade.dandi.readahead import NEAR_BYTES, ReadAhead, lone_range
+from nwb_cascade.dandi.readahead import LONE_BYTES, NEAR_BYTES, ReadAhead, lone_range
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.transport import RangeReader
 
@@ -93,7 +93,8 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
             return
         known = self._known.covered
         bridged = bridge([*missing, *known], spare_bytes=self.readahead.spare_bytes, max_gap=NEAR_BYTES)
-        wanted = subtract(bridged, known)
+        apart = subtract(bridged, known)
+        wanted = bridge(apart, spare_bytes=self.readahead.spare_bytes, max_gap=2 * LONE_BYTES)
         self.readahead.spare_bytes -= total(wanted) - total(missing)
         self._begin(wanted)
         self.wait(wanted)

@@ -21,6 +21,8 @@ class PrefetchingFile(Protocol):
 
     def wait(self, ranges: list[ByteRange]) -> None: ...
 
+    def read_range(self, start: int, stop: int) -> bytes: ...
+
     def can_hold(self, n_bytes: int) -> bool: ...
 
     def exact_reads(self) -> AbstractContextManager[None]: ...
@@ -33,6 +35,11 @@ class StoredChunks:
     ----------
     dataset : h5py.Dataset
         Numbers of at least one axis. Of a dataset kept in other files, or in its own header, nothing is known.
+
+    Attributes
+    ----------
+    row_bytes : int
+        Bytes of one row of a contiguous dataset; 0 for any other.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -41,13 +48,13 @@ class StoredChunks:
         self._corners = np.array([info.chunk_offset for info in infos], np.int64).reshape(-1, dataset.ndim)
         self._places = [(info.byte_offset, info.byte_offset + info.size) for info in infos]
         self._offset = dataset.id.get_offset() if dataset.chunks is None else None
-        self._row_bytes = dataset.id.get_storage_size() // max(1, dataset.shape[0])
+        self.row_bytes = 0 if self._offset is None else dataset.id.get_storage_size() // max(1, dataset.shape[0])
 
     def ranges(self, selection: Selection) -> list[ByteRange]:
         """Return the byte ranges of the pieces that hold a selection (one slice of step 1 per axis)."""
         if self._offset is not None:
             rows = selection[0]
-            return union([(self._offset + rows.start * self._row_bytes, self._offset + rows.stop * self._row_bytes)])
+            return union([(self._offset + rows.start * self.row_bytes, self._offset + rows.stop * self.row_bytes)])
         starts = np.array([part.start for part in selection], np.int64)
         stops = np.array([part.stop for part in selection], np.int64)
         chosen = ((self._corners < stops) & (self._corners + self._shape > starts)).all(axis=1)
@@ -112,37 +119,42 @@ class PrefetchedDataset:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         selection = as_slices(key, self.shape)
-        following = None
-        if selection is not None and self._fetch(selection):
-            following = next_selection(self._last, selection, self.shape)
-            self._last = selection
+        ranges = [] if selection is None else self._begin(selection)
+        if selection is None or not ranges:
+            values: NDArray[Any] = self._dataset[key]
+            return values
+        self._file.wait(ranges)
+        rows = self._rows(key, selection, ranges)
+        values = self._dataset[key] if rows is None else rows
+        # Only now: while HDF5 reads, it must not wait for what is on its way, see `nwb_cascade.dandi.cache`.
+        following = next_selection(self._last, selection, self.shape)
+        self._last = selection
         if following is not None:
             self._begin(following)
-        values: NDArray[Any]
-        if selection is not None and self._is_across(key, selection):
-            values = self._dataset[selection[0]][(slice(None), *selection[1:])]
-            return values
-        values = self._dataset[key]
         return values
 
     def ranges(self, selection: Selection) -> list[ByteRange]:
         """Return where in the file a selection is stored."""
+        return self._places().ranges(selection)
+
+    def _rows(self, key: Any, selection: Selection, ranges: list[ByteRange]) -> NDArray[Any] | None:
+        """Return slices of a contiguous dataset of plain numbers; None if it is another dataset or index.
+
+        HDF5 would read parts of rows one by one, and read on beyond the last.
+        """
+        is_sliced = all(isinstance(part, slice) for part in (key if isinstance(key, tuple) else (key,)))
+        row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        if not is_sliced or self.dtype.kind not in "fiu" or self._places().row_bytes != row_bytes:
+            return None
+        content = self._file.read_range(*ranges[0])
+        rows = np.frombuffer(content, self.dtype).reshape(-1, *self.shape[1:])
+        return np.array(rows[(slice(None), *selection[1:])])
+
+    def _places(self) -> StoredChunks:
         if self._stored is None:
             with self._file.exact_reads():
                 self._stored = StoredChunks(self._dataset)
-        return self._stored.ranges(selection)
-
-    def _is_across(self, key: Any, selection: Selection) -> bool:
-        """Whether slices take parts of the rows of a contiguous dataset, which HDF5 would read one by one."""
-        only_slices = isinstance(key, tuple) and all(isinstance(part, slice) for part in key)
-        is_part = any(part.stop - part.start < size for part, size in zip(selection[1:], self.shape[1:], strict=True))
-        return only_slices and is_part and self.chunks is None
-
-    def _fetch(self, selection: Selection) -> bool:
-        """Fetch what a selection needs; False if it is too much to be kept until it is read."""
-        ranges = self._begin(selection)
-        self._file.wait(ranges)
-        return bool(ranges)
+        return self._stored
 
     def _begin(self, selection: Selection) -> list[ByteRange]:
         """Begin to fetch what a selection needs, if it can be kept; returns what that is."""

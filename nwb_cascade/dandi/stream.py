@@ -73,6 +73,10 @@ class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
         """Wait until ranges that `prefetch` was called for are here; raises what went wrong with them."""
         self.cache.wait(ranges)
 
+    def read_range(self, start: int, stop: int) -> bytes:
+        """Return the bytes from start up to stop; the position of the file stays as it is."""
+        return bytes(self.cache._fetch(start, stop))
+
     def can_hold(self, n_bytes: int) -> bool:
         """Tell whether so many bytes, fetched ahead, are kept until they are read."""
         return bool(self.cache.can_hold(n_bytes))

@@ -144,6 +144,27 @@ def test_the_places_found_hold_the_data(archive, server):
     assert content[start:stop] == series(1)[10:20].tobytes()
 
 
+@pytest.mark.parametrize(
+    "dtype", ["<f4", ">f4", "<f8", ">i2", "u1", "complex64", "S3", [("a", "<f4"), ("b", "<i2")], bool]
+)
+@pytest.mark.parametrize("options", [{}, {"userblock_size": 1024}])
+def test_rows_of_any_type_are_those_that_h5py_reads(archive, server, dtype, options):
+    data = np.arange(600).reshape(100, 6)
+    data = data.astype(bytes).astype(dtype) if dtype == "S3" else (data % 100).astype(dtype)
+
+    def write(file):
+        file["rows"] = data
+        file.create_dataset("chunks", data=data, chunks=(30, 4))
+
+    with open_remote(publish(archive, server, hdf5_bytes(write, **options))) as remote, h5py.File(remote, "r") as file:
+        for name in ("rows", "chunks"):
+            array = remote.prefetched(file[name])
+            for key in [np.s_[:], np.s_[5:20], np.s_[90:, 2:4], np.s_[:, 5:], np.s_[7, 1:3], np.s_[3:3]]:
+                np.testing.assert_array_equal(array[key], data[key])
+                assert array[key].dtype == file[name].dtype
+            assert array[0:2].flags.writeable
+
+
 def test_an_hdf5_without_chunk_iteration_lists_the_same_chunks(tmp_path):
     (tmp_path / "a.h5").write_bytes(hdf5_bytes(interleaved))
     with h5py.File(tmp_path / "a.h5") as file:

@@ -54,13 +54,18 @@ def test_a_read_goes_back_to_what_was_written_just_before():
 def test_reading_on_takes_ever_larger_steps_up_to_the_window():
     asked = fetch([(at, at + 4 * KIB) for at in range(0, 30 * MIB, 4 * KIB)])
     sizes = [stop - start for start, stop in asked]
-    assert sizes[:5] == [512 * KIB, 2 * MIB, 8 * MIB, 8 * MIB, 8 * MIB]
+    assert sizes[:5] == [512 * KIB, 4 * MIB, 8 * MIB, 8 * MIB, 8 * MIB]
+
+
+def test_a_small_rest_of_the_unknown_bytes_is_fetched_too():
+    assert fetch([(SIZE - 300 * KIB, SIZE - 299 * KIB)])[-1][1] == SIZE
+    assert fetch([(0, 8)], size=900 * KIB) == [(0, 900 * KIB)]
 
 
 def test_reading_on_is_not_limited_by_what_is_spared_for_gaps():
     readahead = ReadAhead(8 * MIB)
     readahead.spare_bytes = 0
-    assert fetch([(0, 8), (512 * KIB, 513 * KIB)], readahead=readahead)[-1] == (512 * KIB, 512 * KIB + 2 * MIB)
+    assert fetch([(0, 8), (512 * KIB, 513 * KIB)], readahead=readahead)[-1] == (512 * KIB, 512 * KIB + 4 * MIB)
 
 
 def test_a_long_read_is_one_request():
