@@ -1,5 +1,7 @@
 """The simulated set in the package is what its code makes."""
 
+from importlib import metadata
+
 import h5py
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from ground_truth_nwb.write import differences
 # Bytes depend on the versions that laid the file out (HDF5's own structures, the schema that pynwb embeds) and numbers
 # on the mathematical functions of the platform; elsewhere the content is compared, within what they leave open.
 SPECIFICATIONS = "/specifications"
+LAID_OUT_BY = {"pynwb": "4.2.0", "hdmf": "6.2.0", "h5py": "3.14.0", "numpy": "2.4.6", "scipy": "1.17.1"}
 
 
 def contents(path):
@@ -32,6 +35,24 @@ def contents(path):
     return found
 
 
+def assert_same_content(path, again):
+    """Compare two files object by object; floating-point numbers to the precision of float32."""
+    one, other = contents(path), contents(again)
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        if name == "@nwb_version" or name.endswith("@.specloc"):
+            continue
+        if np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6, err_msg=f"{path.name}: {name}")
+        else:
+            np.testing.assert_array_equal(other[name], value, err_msg=f"{path.name}: {name}")
+
+
+def layout_versions():
+    """Versions of what decides on bytes: the library that writes, its layers, the numbers."""
+    return {name: metadata.version(name) for name in ("pynwb", "hdmf", "h5py", "numpy", "scipy")}
+
+
 @pytest.fixture(scope="module")
 def regenerated(tmp_path_factory):
     root = tmp_path_factory.mktemp("simulated")
@@ -45,17 +66,19 @@ def test_files_are_the_ones_that_the_code_makes(regenerated):
         path.relative_to(root) for path in paths
     )
     for path in shipped:
-        again = root / path.relative_to(simulated_set_folder())
-        if path.read_bytes() != again.read_bytes():
-            one, other = contents(path), contents(again)
-            assert one.keys() == other.keys()
-            for name, value in one.items():
-                if name == "@nwb_version" or name.endswith("@.specloc"):
-                    continue
-                if np.asarray(value).dtype.kind == "f":
-                    np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6, err_msg=f"{path.name}: {name}")
-                else:
-                    np.testing.assert_array_equal(other[name], value, err_msg=f"{path.name}: {name}")
+        assert_same_content(path, root / path.relative_to(simulated_set_folder()))
+
+
+def test_bytes_are_the_same_where_versions_and_numbers_are(regenerated):
+    if layout_versions() != LAID_OUT_BY:
+        pytest.skip(f"the set was laid out by {LAID_OUT_BY}, here are {layout_versions()}")
+    root, _ = regenerated
+    pairs = [(path, root / path.relative_to(simulated_set_folder())) for path in simulated_set_folder().rglob("*.nwb")]
+    same_numbers = [pair for pair in pairs if differences(*map(read_nwb_cell, pair)) == []]
+    if not same_numbers:
+        pytest.skip("this processor rounds exponential functions in another way than the one that made the set")
+    for path, again in same_numbers:
+        assert path.read_bytes() == again.read_bytes(), path
 
 
 def test_files_read_back_as_the_simulated_cells():

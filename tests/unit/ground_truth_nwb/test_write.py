@@ -137,6 +137,15 @@ def test_unknown_data_set_and_animal_say_so(tmp_path):
         assert nwbfile.related_publications is None
 
 
+def test_leftovers_of_a_killed_run_are_replaced(written, tmp_path):
+    _, cell, path = written
+    target = tmp_path / path.parent.name / path.name
+    target.parent.mkdir()
+    target.with_name(f".{path.stem}.partial.nwb").write_bytes(b"half a file")
+    write_cell(cell, tmp_path)
+    assert os.listdir(target.parent) == [target.name]
+
+
 def test_names_with_forbidden_characters_are_mended():
     path = asset_path(make_cell(animal_id="a_b/c", cell_id="x.y z"))
     assert str(path) == "sub-a-b-c/sub-a-b-c_ses-DS30-x-y-z_ophys+icephys.nwb"
