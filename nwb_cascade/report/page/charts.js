@@ -54,8 +54,11 @@ async function drawRaster(raster, packed, rows, onClick) {
 function markRaster(index) {
   const element = document.getElementById("raster-chart");
   if (!element || !element.data) return;
-  const line = { type: "line", xref: "paper", x0: 0, x1: 1, y0: index + 1, y1: index + 1, line: { color: VERMILLION, width: 1.5 } };
-  Plotly.relayout(element, { shapes: [line] });
+  // Beside the row, so that it covers none of it.
+  const mark = (x0, x1) => ({
+    type: "line", xref: "paper", x0, x1, y0: index + 1, y1: index + 1, line: { color: VERMILLION, width: 5 },
+  });
+  Plotly.relayout(element, { shapes: [mark(-0.02, -0.004), mark(1.002, 1.018)] });
 }
 
 function drawExamples(examples) {
