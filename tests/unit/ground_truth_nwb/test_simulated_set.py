@@ -48,6 +48,15 @@ def assert_same_content(path, again):
             np.testing.assert_array_equal(other[name], value, err_msg=f"{path.name}: {name}")
 
 
+def same_floats(one, other):
+    """Whether all floating-point numbers of two files are the same to the last bit; NaN equals NaN."""
+    return all(
+        np.array_equal(value, other[name], equal_nan=True)
+        for name, value in one.items()
+        if np.asarray(value).dtype.kind == "f"
+    )
+
+
 def layout_versions():
     """Versions of what decides on bytes: the library that writes, its layers, the numbers."""
     return {name: metadata.version(name) for name in ("pynwb", "hdmf", "h5py", "numpy", "scipy")}
@@ -74,7 +83,7 @@ def test_bytes_are_the_same_where_versions_and_numbers_are(regenerated):
         pytest.skip(f"the set was laid out by {LAID_OUT_BY}, here are {layout_versions()}")
     root, _ = regenerated
     pairs = [(path, root / path.relative_to(simulated_set_folder())) for path in simulated_set_folder().rglob("*.nwb")]
-    same_numbers = [pair for pair in pairs if differences(*map(read_nwb_cell, pair)) == []]
+    same_numbers = [pair for pair in pairs if same_floats(*map(contents, pair))]
     if not same_numbers:
         pytest.skip("this processor rounds exponential functions in another way than the one that made the set")
     for path, again in same_numbers:
