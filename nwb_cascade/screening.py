@@ -121,7 +121,7 @@ def _scale_finding(finite: NDArray[np.float64], level: float) -> Finding | None:
     if baseline > RAW_BASELINE and baseline > 0.5 * peak:
         return "not-dff", f"the baseline is {baseline:.3g}, not near 0: the trace looks like raw fluorescence or F/F0"
     if peak - baseline > PERCENT_PEAK or level > PERCENT_NOISE:
-        return "percent-scaled", f"dF/F reaches {peak:.3g}: the trace looks scaled in percent; divide it by 100"
+        return "percent-scaled", f"dF/F reaches {peak:.3g}: the trace looks scaled in percent, so divide it by 100"
     return None
 
 

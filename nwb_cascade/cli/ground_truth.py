@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nwb_cascade.cli.explore import command as explore
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,6 +31,9 @@ existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.group("ground-truth")
 def command() -> None:
     """Fetch, convert, list, validate, simulate and sum up ground truth: imaging and spikes of the same cells."""
+
+
+command.add_command(explore)
 
 
 @command.command("fetch")

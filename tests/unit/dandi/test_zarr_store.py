@@ -111,8 +111,12 @@ def test_one_request_in_five_failing_changes_nothing(address, server):
     server.faults.probability = 0.0
     group = open_group(open_zarr(asset, policy=HASTY))
     server.faults.probability = 0.2
-    np.testing.assert_array_equal(group["group/flat"][:], DATA)
-    np.testing.assert_array_equal(group["group/nested"][:], DATA)
+    # Requests run side by side, so which of them the seeded faults hit differs: read until some were hit.
+    for _ in range(20):
+        np.testing.assert_array_equal(group["group/flat"][:], DATA)
+        np.testing.assert_array_equal(group["group/nested"][:], DATA)
+        if any(served.fault for served in server.served("^/zarr/")):
+            break
     assert any(served.fault for served in server.served("^/zarr/"))
 
 
