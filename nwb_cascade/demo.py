@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 N_ROIS = 24
 DURATION_S = 120.0
 IMAGING_RATE = 8.46  # a rate for which nobody publishes a model
-INDICATOR = "GCaMP6f"
+INDICATOR = "jGCaMP8m"
 FIRING_RATE_HZ = 0.6
 SMOOTHING_S = 0.2  # about two frames
 
@@ -134,5 +135,6 @@ def _read_rates(path: Path, run_name: str) -> tuple[NDArray[np.float32], NDArray
 
     with NWBHDF5IO(str(path), "r") as io:
         series = io.read().processing["ophys"][run_name]
-        kernel = smoothing_kernel(series.model.kernel, float(series.model.smoothing_s), IMAGING_RATE)
+        run = json.loads(series.run_parameters)
+        kernel = smoothing_kernel(run["kernel"], run["smoothing_s"], IMAGING_RATE)
         return np.asarray(series.data[:]).T, kernel

@@ -93,7 +93,8 @@ def benchmark(rounds: int) -> dict[str, object]:
     networks = cascade_networks(config, bundle_weights(keras_networks))
     rng = np.random.default_rng(0)
     trace = rng.normal(0, 0.1, WINDOWED_FRAMES + 63).astype(np.float32)
-    matrix = tf.constant(rng.normal(size=(MATRIX, MATRIX)).astype(np.float32))
+    array = rng.normal(size=(MATRIX, MATRIX)).astype(np.float32)
+    matrix = tf.constant(array)
     recordings = {n: rng.normal(0, 0.1, (DENSE_FRAMES // n, n)).astype(np.float32) for n in LENGTHS}
 
     def windowed() -> np.ndarray:
@@ -103,29 +104,32 @@ def benchmark(rounds: int) -> dict[str, object]:
     def dense(n_frames: int) -> np.ndarray:
         return infer_block(recordings[n_frames], 30.0, networks).expected_spikes
 
-    def product() -> np.ndarray:
-        return tf.matmul(matrix, matrix).numpy()
-
+    products: dict[str, Callable[[], object]] = {
+        "TensorFlow": lambda: tf.matmul(matrix, matrix).numpy(),
+        "NumPy": lambda: array @ array,
+    }
     works: dict[str, tuple[Callable[[], object], float]] = {"windowed Keras": (windowed, WINDOWED_FRAMES)}
     works |= {f"dense, {n} frames": ((lambda n=n: dense(n)), DENSE_FRAMES) for n in LENGTHS}
     rates: dict[str, list[float]] = {name: [] for name in works}
-    product_rates = []
+    product_rates: dict[str, list[float]] = {name: [] for name in products}
     for work, _ in works.values():
         work()
     for _ in range(rounds):
         for name, (work, frames) in works.items():
             rates[name].append(frames / seconds(work))
-            product_rates.append(2 * MATRIX**3 / seconds(product))
+            for library, product in products.items():
+                product_rates[library].append(2 * MATRIX**3 / seconds(product))
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    product_rate = statistics.median(product_rates)
+    product_medians = {library: statistics.median(values) for library, values in product_rates.items()}
     flops = 2 * MULTIPLY_ADDS * config.ensemble_size
     return {
         "frames_per_s": medians,
-        "matrix_product_gflops": product_rate / 1e9,
+        "matrix_product_gflops": {library: rate / 1e9 for library, rate in product_medians.items()},
         "ratio_to_windowed": {name: rate / medians["windowed Keras"] for name, rate in medians.items()},
         "dense_gflops": {name: rate * flops / 1e9 for name, rate in medians.items() if name.startswith("dense")},
         "ratio_to_matrix_product": {
-            name: rate * flops / product_rate for name, rate in medians.items() if name.startswith("dense")
+            library: {name: rate * flops / product for name, rate in medians.items() if name.startswith("dense")}
+            for library, product in product_medians.items()
         },
         "compilations": networks.ensemble(2.0).n_compilations,
     }
