@@ -12,6 +12,7 @@ from ground_truth_nwb.convert import convert, read_outcomes
 from ground_truth_nwb.nwb_read import read_nwb_cell
 from ground_truth_nwb.table import dataset_rows, totals, write_csv
 from ground_truth_nwb.write import write_cell
+from tests.support.fresh_process import run_fresh
 from tests.support.ground_truth_files import (
     cascade_fields,
     write_cascade_mat,
@@ -98,11 +99,17 @@ def test_files_of_another_converter_version_are_written_anew(copy_of_first_run, 
 
 def test_processes_give_the_same_files_in_the_same_order(first_run, tmp_path):
     root, alone, _ = first_run
-    together = convert(root / "sources", tmp_path, workers=2)
+    together = convert(root / "sources", tmp_path / "together", workers=2)
     one, other = ([(outcome.source, outcome.status, outcome.cell_id) for outcome in run] for run in (alone, together))
     assert one == other
-    for path in (root / "out").rglob("*.nwb"):
-        assert path.read_bytes() == (tmp_path / path.relative_to(root / "out")).read_bytes()
+    run_fresh(
+        "from pathlib import Path; from ground_truth_nwb.convert import convert; "
+        f"convert(Path({str(root / 'sources')!r}), Path({str(tmp_path / 'alone')!r}))"
+    )
+    paths = list((tmp_path / "alone").rglob("*.nwb"))
+    assert len(paths) == sum(outcome.status == "written" for outcome in alone)
+    for path in paths:
+        assert path.read_bytes() == (tmp_path / "together" / path.relative_to(tmp_path / "alone")).read_bytes()
 
 
 def test_target_below_the_sources_is_not_a_source(tmp_path):

@@ -1,0 +1,16 @@
+"""Run code in a process that no other test has changed.
+
+hdmf caches every namespace that is loaded in the process into the files it writes, so files are the same byte for byte
+only where the same extensions are loaded.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_fresh(code: str) -> None:
+    """Run Python code in a new process that finds the checkout."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
