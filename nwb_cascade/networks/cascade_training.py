@@ -51,7 +51,8 @@ def cascade_trainee(
         ) -> Any:
             truth = ops.conv(ops.expand_dims(y, -1), target_kernel, padding="same")[..., 0]
             usable = ops.cast(_all_in_window(x["present"], window_size), "float32")
-            error = ops.square(y_pred - truth[:, before_frames : truth.shape[1] - after]) * usable
+            # A network that computes in bfloat16 is still judged in float32.
+            error = ops.square(ops.cast(y_pred, "float32") - truth[:, before_frames : truth.shape[1] - after]) * usable
             return ops.sum(error) / ops.maximum(ops.sum(usable), 1.0)
 
     trace = keras.Input((None,), name="trace")

@@ -40,6 +40,8 @@ Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
 
 # Slices with hours of recording each: at their share by time they would outweigh what people record in vivo.
 EMPHASIS = {"DS24": 0.5, "DS25": 0.5, "DS26": 0.5}
+# By how much fluorescence stands late against its spikes in the files as published, s: docs/ground_truth.md, Clocks.
+CLOCK_LAG_S = {"DS01": 0.085, "DS03": -0.035, "DS15": 0.080, "DS16": 0.070}
 CASCADE_NETWORK = {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10}
 CASCADE_WINDOW, CASCADE_BEFORE = 64, 32
 
@@ -71,6 +73,14 @@ class TrainingPlan:
         What else a reader of the bundle's record should know.
     versions : int
         Random versions (rate, phase, exposure) of each trial.
+    emphasis : mapping of str to float
+        Factor on a dataset's share of the crops, for datasets whose share by time is not wanted.
+    clock_lag_s : mapping of str to float
+        By how much a dataset's fluorescence stands late against its spikes beyond what its indicator explains, s;
+        the spikes are moved by it, in training only.
+    later_steps : int or None
+        Of a ``cascade`` family: train the networks of each noise level after the first for so many steps only,
+        starting from those of the level before. None: each level on its own, from scratch.
     seeds : tuple of int
         Of the networks; empty: ``settings.seed`` and the numbers after it.
     settings : TrainingSettings
@@ -88,6 +98,9 @@ class TrainingPlan:
     folds: bool = False
     remark: str = ""
     versions: int = 8
+    emphasis: Mapping[str, float] = field(default_factory=lambda: dict(EMPHASIS))
+    clock_lag_s: Mapping[str, float] = field(default_factory=lambda: dict(CLOCK_LAG_S))
+    later_steps: int | None = None
     seeds: tuple[int, ...] = ()
     settings: TrainingSettings = field(default_factory=TrainingSettings)
 
@@ -177,10 +190,10 @@ def train_member(
 
     trained = finished_network(make, settings, folder / label) or train_network(
         make,
-        _bank(training, sizes, plan.versions, (settings.seed, 1)),
+        _bank(plan, training, sizes, plan.versions, (settings.seed, 1)),
         settings,
         folder / label,
-        held_out=_bank(held_out, sizes, 2, (settings.seed, 2)) if held_out else None,
+        held_out=_bank(plan, held_out, sizes, 2, (settings.seed, 2)) if held_out else None,
         progress=_labelled(progress, label),
     )
     return describe_member(
@@ -200,7 +213,7 @@ def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members:
         rates_hz=(1.0, 120.0),
         noise_levels=noise,
         smoothing_s=plan.smoothing_s,
-        settings=asdict(plan.settings),
+        settings=_settings_record(plan),
         remark=plan.remark,
     )
 
@@ -218,15 +231,29 @@ def _run_cascade(
     kernel = smoothing_kernel(plan.kernel, plan.smoothing_s, rate)
     rates = RateRange((rate, rate), (rate, rate), upsampling=np.inf)
     bank = make_bank(
-        recordings, lambda name: 0, np.random.default_rng(plan.settings.seed), rates=rates, versions=plan.versions
+        _on_one_clock(recordings, plan.clock_lag_s),
+        lambda name: 0,
+        np.random.default_rng(plan.settings.seed),
+        rates=rates,
+        versions=plan.versions,
+        emphasis=plan.emphasis,
     )
     arrays: dict[str, NDArray[np.float32]] = {}
-    for level in plan.noise_levels:
-        quiet = quiet_enough(bank, level)
-        for member in range(plan.ensemble_size):
+    for member in range(plan.ensemble_size):
+        before: TrainedNetwork | None = None
+        for level in plan.noise_levels:
             label = f"noise{level:g}-member{member}"
-            trained = _train_cascade(plan, level, member, quiet, kernel, folder / label, _labelled(progress, label))
-            for key, value in bundle_arrays(trained.weights).items():
+            before = _train_cascade(
+                plan,
+                level,
+                member,
+                quiet_enough(bank, level),
+                kernel,
+                folder / label,
+                before=before,
+                progress=_labelled(progress, label),
+            )
+            for key, value in bundle_arrays(before.weights).items():
                 arrays[f"{level:g}/{member}/{key}"] = value
     return _cascade_config(plan, rate, recordings), arrays
 
@@ -238,19 +265,53 @@ def _train_cascade(
     bank: SegmentBank,
     kernel: NDArray[np.float64],
     folder: Path,
+    *,
+    before: TrainedNetwork | None,
     progress: Callable[[int, int, Mapping[str, float]], None] | None,
 ) -> TrainedNetwork:
+    """Train one network for one noise level; ``before`` is that of the level before."""
     settings = replace(
         plan.member_settings(member),
         augmentation=replace(plan.settings.augmentation, noise_levels=(level, level), high_noise_share=0.0),
     )
-    return train_network(
-        lambda: cascade_trainee(CASCADE_NETWORK, CASCADE_WINDOW, CASCADE_BEFORE, kernel),
-        bank,
-        settings,
-        folder,
-        progress=progress,
+    start = None
+    if before is not None and plan.later_steps is not None:
+        start = before.weights
+        settings = replace(settings, n_steps=plan.later_steps, decay_steps=max(plan.later_steps // 2, 1))
+
+    def make() -> Trainee:
+        return cascade_trainee(CASCADE_NETWORK, CASCADE_WINDOW, CASCADE_BEFORE, kernel)
+
+    return finished_network(make, settings, folder) or train_network(
+        make, bank, settings, folder, start=start, progress=progress
     )
+
+
+def _on_one_clock(recordings: Sequence[Recording], clock_lag_s: Mapping[str, float]) -> list[Recording]:
+    """Recordings with their spikes moved to where the fluorescence has them."""
+    return [
+        replace(
+            recording,
+            trials=tuple(
+                replace(trial, spike_times=trial.spike_times + clock_lag_s[recording.dataset])
+                for trial in recording.trials
+            ),
+        )
+        if recording.dataset in clock_lag_s
+        else recording
+        for recording in recordings
+    ]
+
+
+def _settings_record(plan: TrainingPlan) -> dict[str, Any]:
+    """What a bundle records of a plan's settings, JSON-able."""
+    return {
+        **asdict(plan.settings),
+        "versions": plan.versions,
+        "emphasis": dict(plan.emphasis),
+        "clock_lag_s": dict(plan.clock_lag_s),
+        **({"later_steps": plan.later_steps} if plan.later_steps is not None else {}),
+    }
 
 
 def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Recording]) -> ModelConfig:
@@ -272,17 +333,18 @@ def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Record
         citation=CITATION,
         extra={
             "dataset_sha256": dataset_hashes(recordings),
-            "settings": asdict(plan.settings),
+            "settings": _settings_record(plan),
             "packages": package_versions(),
         },
     )
 
 
 def _bank(
-    recordings: Sequence[Recording], sizes: ConditionalSizes, versions: int, seed: tuple[int, int]
+    plan: TrainingPlan, recordings: Sequence[Recording], sizes: ConditionalSizes, versions: int, seed: tuple[int, int]
 ) -> SegmentBank:
     generator = np.random.default_rng(seed)
-    return make_bank(recordings, sizes.indicator_code, generator, versions=versions, emphasis=EMPHASIS)
+    on_one_clock = _on_one_clock(recordings, plan.clock_lag_s)
+    return make_bank(on_one_clock, sizes.indicator_code, generator, versions=versions, emphasis=plan.emphasis)
 
 
 def _labelled(progress: Progress | None, label: str) -> Callable[[int, int, Mapping[str, float]], None] | None:

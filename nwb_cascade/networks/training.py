@@ -83,6 +83,7 @@ def train_network(
     settings: TrainingSettings,
     folder: Path,
     *,
+    start: Mapping[str, NDArray[np.float32]] | None = None,
     held_out: SegmentBank | None = None,
     progress: Progress | None = None,
 ) -> TrainedNetwork:
@@ -98,6 +99,8 @@ def train_network(
         How.
     folder : pathlib.Path
         Of the checkpoint.
+    start : mapping, optional
+        Weights to begin with, as ``TrainedNetwork.weights`` of a network of the same sizes; random ones otherwise.
     held_out : SegmentBank, optional
         Recordings whose loss is reported at each checkpoint; they never influence the training.
     progress : callable, optional
@@ -110,7 +113,7 @@ def train_network(
     """
     import keras
 
-    trainee, record, first, history = _start(make, settings, folder)
+    trainee, record, first, history = _start(make, settings, folder, start)
     model = trainee.model
     tests = [trainee.arrays(batch) for batch in _test_batches(held_out, settings)]
     total, count = 0.0, 0
@@ -154,7 +157,10 @@ def training_state(model: Any) -> list[Any]:
 
 
 def _start(
-    make: Callable[[], Trainee], settings: TrainingSettings, folder: Path
+    make: Callable[[], Trainee],
+    settings: TrainingSettings,
+    folder: Path,
+    start: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> tuple[Trainee, dict[str, Any], int, list[dict[str, float]]]:
     """Build and compile the network and take up its checkpoint: (trainee, record, next step, losses so far)."""
     import keras
@@ -163,6 +169,9 @@ def _start(
     with _precision(settings.precision):
         trainee = make()
     model = trainee.model
+    if start is not None:
+        for variable in model.weights:
+            variable.assign(start[variable.path])
     model.compile(optimizer=_optimizer(settings), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     record = {"settings": asdict(settings), "sizes": dict(trainee.sizes)}

@@ -58,6 +58,24 @@ def test_a_family_has_networks_for_every_noise_level_and_says_what_it_was_traine
     assert np.isfinite(infer_block(dff, 30.0, networks).expected_spikes).any()
 
 
+def test_later_noise_levels_start_from_the_level_before(recordings, tmp_path):
+    plan = TrainingPlan(
+        "tiny", "cascade", imaging_rate=30.0, noise_levels=(3, 5), ensemble_size=1, versions=1, later_steps=1
+    )
+    # A learning rate of 0 leaves the weights where they begin.
+    settings = replace(SETTINGS, learning_rate=0.0, average_momentum=0.0)
+    _, weights = run_plan(replace(plan, settings=settings), recordings, tmp_path / "chained")
+    assert all(np.array_equal(weights[f"5/0/{key[4:]}"], weights[key]) for key in weights if key.startswith("3/"))
+    _, alone = run_plan(replace(plan, settings=settings, later_steps=None, seeds=(7,)), recordings, tmp_path / "alone")
+    assert not np.array_equal(alone["3/0/conv1/kernel"], weights["3/0/conv1/kernel"])
+
+
+def test_the_spikes_of_a_dataset_with_a_late_clock_are_moved_for_training(recordings):
+    moved = plans._on_one_clock(recordings, {"DS11": 0.08})
+    assert moved[0] is recordings[0]
+    assert moved[1].trials[0].spike_times == pytest.approx(recordings[1].trials[0].spike_times + 0.08)
+
+
 def test_recordings_noisier_than_the_level_are_left_out():
     quiet, noisy = simulated_recording("DS10", "a", noise=0.01), simulated_recording("DS11", "b", noise=1.0)
     bank = make_bank([quiet, noisy], lambda name: 0, np.random.default_rng(0), versions=2)
