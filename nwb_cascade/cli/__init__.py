@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Any
@@ -55,3 +56,5 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Calibrated spike inference for calcium imaging, in NWB files and on DANDI."""
+    # TensorFlow writes about missing GPUs to stderr at every start; who wants to read it sets the variable to 0.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

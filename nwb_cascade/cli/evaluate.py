@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 if TYPE_CHECKING:
     from nwb_cascade.networks.assessment import Condition, Estimator, Result
     from nwb_cascade.networks.evaluation_run import HeldOut
+    from nwb_cascade.networks.recordings import Recording
 
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
 CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "dataset", "cell", "animal", "indicator",
@@ -59,6 +62,10 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the added noise.")
 @click.option("--csv", "csv_file", type=OUTPUT, help="Write the scores of every cell.")
 @click.option("--json", "json_file", type=OUTPUT, help="Write the medians.")
+@click.option("--figure", "figure_file", type=OUTPUT, help="Draw the correlation of every cell (.png, .pdf, .svg).")
+@click.option(
+    "--coverage", "coverage_file", type=OUTPUT, help="Write how often spikes lie within the ensemble's deviation (CSV)."
+)
 def command(
     models: tuple[str, ...],
     ground_truth: Path,
@@ -74,6 +81,8 @@ def command(
     seed: int,
     csv_file: Path | None,
     json_file: Path | None,
+    figure_file: Path | None,
+    coverage_file: Path | None,
 ) -> None:
     """Compare estimates with known spikes: correlation, error, bias and lag, medians over cells of each dataset."""
     from nwb_cascade.cli.progress import progress_bar
@@ -96,6 +105,10 @@ def command(
         _write_csv(csv_file, found)
     if json_file:
         _write_json(json_file, found)
+    if figure_file:
+        _draw(figure_file, found)
+    if coverage_file:
+        _write_coverage(coverage_file, recordings, conditions, models[0], held_out, not indicator_unknown, seed)
 
 
 def _estimators(
@@ -169,3 +182,60 @@ def _write_json(path: Path, found: list[tuple[Condition, list[Result]]]) -> None
         for (dataset, estimator), scores in sorted(medians(results).items())
     ]
     path.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+
+
+def _draw(path: Path, found: list[tuple[Condition, list[Result]]]) -> None:
+    """Draw the correlations; with several noise levels, each with each estimator."""
+    from nwb_cascade.report.figures import accuracy_figure
+
+    scores: dict[str, dict[str, list[float]]] = {}
+    for condition, results in found:
+        suffix = f", ν = {condition.noise_level:g}" if len(found) > 1 and condition.noise_level is not None else ""
+        for one in results:
+            if one.scores is not None:
+                by_dataset = scores.setdefault(one.estimator + suffix, {})
+                by_dataset.setdefault(one.dataset, []).append(one.scores.correlation)
+    accuracy_figure({name: {k: np.array(v) for k, v in one.items()} for name, one in scores.items()}).savefig(path)
+
+
+def _write_coverage(
+    path: Path,
+    recordings: Sequence[Recording],
+    conditions: Sequence[Condition],
+    name: str,
+    held_out: HeldOut | None,
+    tell: bool,
+    seed: int,
+) -> None:
+    """Coverage of the first model's ensemble, also printed; the band is that of all its networks."""
+    import csv
+    from dataclasses import asdict
+
+    from nwb_cascade.cli.tables import print_table
+    from nwb_cascade.models.library import load_model
+    from nwb_cascade.networks.assessment import Case, make_case
+    from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
+    from nwb_cascade.networks.interval_coverage import coverage_entry, interval_coverage
+
+    model = load_model(name)
+    if model.config.ensemble_size < 2:
+        raise click.UsageError(f"{model.config.name} has a single network, hence no deviation; leave out --coverage.")
+    deviation = bundle_estimator(model.config, model.weights, tell_indicator=tell, quantity="ensemble_std")
+    expected = bundle_estimator(model.config, model.weights, tell_indicator=tell)
+    if held_out is not None:
+        expected = held_out_estimator(model.config, model.weights, held_out, tell_indicator=tell)
+    entries = []
+    for condition in conditions:
+        made = [make_case(recording, condition, seed=seed) for recording in recordings]
+        cases = [case for case in made if isinstance(case, Case)]
+        entries += [
+            {**asdict(condition), **coverage_entry(one)} for one in interval_coverage(cases, expected, deviation)
+        ]
+    if not entries:
+        raise click.UsageError("No cell could be brought to these conditions, so there is no coverage to tell.")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(entries[0]))
+        writer.writeheader()
+        writer.writerows(entries)
+    rows = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in entry.values()] for entry in entries]
+    print_table([key.replace("_", " ") for key in entries[0]], rows)

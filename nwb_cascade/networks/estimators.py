@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from nwb_cascade.kernels import smooth, smoothing_kernel
 from nwb_cascade.networks.assessment import Case, Condition, Estimator
 
 Networks = Callable[[float, str | None], NetworkSet]
+Quantity = Literal["expected_spikes", "ensemble_std"]
 GROUP_TRIALS = 48
 
 
@@ -21,6 +24,7 @@ def model_estimator(
     networks: Networks,
     *,
     indicator_of: Callable[[Case], str | None] | None = None,
+    quantity: Quantity = "expected_spikes",
 ) -> Estimator:
     """Estimate with a model.
 
@@ -32,6 +36,8 @@ def model_estimator(
         Gives the networks for an imaging rate and an indicator.
     indicator_of : callable, optional
         What the model is told of a case; left out: nothing.
+    quantity : {"expected_spikes", "ensemble_std"}
+        What is given back: the mean over the networks, not below 0, or their standard deviation.
     """
 
     def estimate(cases: Sequence[Case]) -> list[list[NDArray[np.float32]]]:
@@ -41,7 +47,11 @@ def model_estimator(
             smoothing = _smoothing(config, condition)
             trials = [(index, trace) for index in members for trace in cases[index].traces]
             estimates = _infer(
-                [trace for _, trace in trials], condition, networks(condition.imaging_rate, indicator), smoothing
+                [trace for _, trace in trials],
+                condition,
+                networks(condition.imaging_rate, indicator),
+                smoothing,
+                quantity,
             )
             for (index, _), values in zip(trials, estimates, strict=True):
                 found[index].append(values)
@@ -121,8 +131,10 @@ def _infer(
     condition: Condition,
     networks: NetworkSet,
     kernel: NDArray[np.float64] | None,
+    quantity: Quantity,
 ) -> list[NDArray[np.float32]]:
-    """Expected spikes of each trace, negative values set to 0; traces of like length share a block."""
+    """A quantity of each trace, negative values set to 0; traces of like length share a block."""
+    smoother = None if kernel is None else partial(_smooth_to_the_last_frame, kernel=kernel)
     found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(traces)
     order = np.argsort([trace.size for trace in traces], kind="stable")
     for start in range(0, len(order), GROUP_TRIALS):
@@ -130,12 +142,19 @@ def _infer(
         block = np.full((len(group), max(traces[i].size for i in group)), np.nan, np.float32)
         for row, index in enumerate(group):
             block[row, : traces[index].size] = traces[index]
-        values = infer_block(block, condition.imaging_rate, networks).expected_spikes
+        values = getattr(infer_block(block, condition.imaging_rate, networks, smooth=smoother), quantity)
         for row, index in enumerate(group):
-            own = values[row, : traces[index].size]
-            smoothed = own if kernel is None else smooth(own, kernel=kernel)
-            found[index] = np.maximum(smoothed, 0.0)
+            found[index] = np.maximum(values[row, : traces[index].size], 0.0)
     return found
+
+
+def _smooth_to_the_last_frame(values: NDArray[np.float32], *, kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Smooth (members, n_frames) of a trace that shares a block with longer ones, as if it stood alone."""
+    finite = np.flatnonzero(np.isfinite(values[0]))
+    stop = int(finite[-1]) + 1 if finite.size else 0
+    smoothed = values.copy()
+    smoothed[:, :stop] = smooth(values[:, :stop], kernel=kernel)
+    return smoothed
 
 
 def _shifted(values: NDArray[np.float32], frames: int) -> NDArray[np.float32]:

@@ -13,19 +13,21 @@ from nwb_cascade.engine import NetworkSet
 from nwb_cascade.networks.assessment import Case, Estimator
 from nwb_cascade.networks.build import build_networks
 from nwb_cascade.networks.conditional_bundle import members_without, take_members
-from nwb_cascade.networks.estimators import model_estimator
+from nwb_cascade.networks.estimators import Quantity, model_estimator
 
 HeldOut = Literal["dataset", "animal"]
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def bundle_estimator(config: ModelConfig, weights: Weights, *, tell_indicator: bool = True) -> Estimator:
+def bundle_estimator(
+    config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, quantity: Quantity = "expected_spikes"
+) -> Estimator:
     """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
 
     def networks(rate: float, indicator: str | None) -> NetworkSet:
         return build_networks(config, weights, imaging_rate=rate, indicator=indicator)
 
-    return model_estimator(config, networks, indicator_of=_told if tell_indicator else None)
+    return model_estimator(config, networks, indicator_of=_told if tell_indicator else None, quantity=quantity)
 
 
 def held_out_estimator(

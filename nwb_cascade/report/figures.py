@@ -7,7 +7,7 @@ and cividis, which people with any colour vision tell apart.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +148,50 @@ def examples_figure(examples: Examples) -> Figure:
                 _spike_marks(axes, panel.spike_times_s)
         for axes in grid[-1]:
             axes.set_xlabel("Time (s)")
+    return figure
+
+
+def accuracy_figure(
+    scores: Mapping[str, Mapping[str, NDArray[np.floating[Any]]]], *, label: str = "Correlation"
+) -> Figure:
+    """Draw a score of every cell (dots) and the median (bar) per dataset, estimators side by side.
+
+    Parameters
+    ----------
+    scores : mapping
+        Estimator to dataset to scores (n_cells,); NaN is left out.
+    label : str
+        Of the score.
+
+    Raises
+    ------
+    InputError
+        If there is no finite score.
+    ImportError
+        If matplotlib is not installed.
+    """
+    figure_class = _require_matplotlib()
+    datasets = sorted({name for one in scores.values() for name, values in one.items() if np.isfinite(values).any()})
+    if not datasets:
+        raise InputError("Expected scores of at least one cell to draw, received none.")
+    colours = (BLUE, VERMILLION, DARK, LIGHT_BLUE)
+    step = 0.8 / len(scores)
+    with _style():
+        figure = figure_class(figsize=(WIDTH_INCHES, 2.8), layout="constrained")
+        axes = figure.subplots()
+        for number, (estimator, by_dataset) in enumerate(scores.items()):
+            colour = colours[number % len(colours)]
+            centres = np.arange(len(datasets)) - 0.4 + step * (number + 0.5)
+            found = [np.asarray(by_dataset.get(name, ()), np.float64) for name in datasets]
+            for centre, values in zip(centres, found, strict=True):
+                finite = np.sort(values[np.isfinite(values)])
+                spots = centre + step * np.linspace(-0.3, 0.3, finite.size) if finite.size > 1 else [centre]
+                axes.plot(spots[: finite.size], finite, ".", color=colour, markersize=2, alpha=0.6)
+            medians = [np.median(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in found]
+            axes.hlines(medians, centres - 0.45 * step, centres + 0.45 * step, color=colour, label=estimator)
+        axes.set_xticks(np.arange(len(datasets)), datasets, rotation=90)
+        axes.set(ylabel=label, xlim=(-0.6, len(datasets) - 0.4))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     return figure
 
 

@@ -90,6 +90,7 @@ def test_a_plan_with_an_unknown_key_is_refused(tmp_path, ground_truth):
 def test_evaluation_writes_one_row_per_cell_and_the_medians(bundle, ground_truth, tmp_path):
     arguments = ["evaluate", str(bundle), "--ground-truth", str(ground_truth), "--noise", "4", "--noise", "0.1"]
     files = ["--csv", str(tmp_path / "cells.csv"), "--json", str(tmp_path / "medians.json")]
+    files += ["--figure", str(tmp_path / "cells.png"), "--coverage", str(tmp_path / "coverage.csv")]
     result = CliRunner().invoke(main, [*arguments, *files], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "left out, noise level" in result.output
@@ -99,6 +100,10 @@ def test_evaluation_writes_one_row_per_cell_and_the_medians(bundle, ground_truth
     assert all(np.isfinite(float(row["correlation"])) for row in scored)
     medians = json.loads((tmp_path / "medians.json").read_text())
     assert {entry["dataset"] for entry in medians} == {"DS10", "DS11"}
+    assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
+    coverage = list(csv.DictReader((tmp_path / "coverage.csv").read_text().splitlines()))
+    assert [row["dataset"] for row in coverage] == ["DS10", "DS11", "all"]
+    assert all(0 <= float(row["within_2_sd"]) <= 1 for row in coverage)
 
 
 def test_held_out_evaluation_of_networks_that_saw_everything_gives_no_scores(bundle, ground_truth):
