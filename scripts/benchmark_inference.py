@@ -2,11 +2,12 @@
 
 Compares, with the same weights: the windowed network as Keras evaluates it (one window of 64 frames per output frame,
 batches of 1,024, as published) with the dense evaluation of this package, and the dense evaluation's arithmetic rate
-with a float32 matrix product. The three take turns, so that a busy machine slows all of them alike; medians are given.
+with a float32 matrix product; and the bundled conditional ensemble with the same windowed evaluation. They take turns,
+so that a busy machine slows all of them alike; medians are given.
 
     python scripts/benchmark_inference.py [--rounds 5] [--output docs/benchmarks/inference.json]
 
-Weights are random: speed does not depend on them.
+Weights of the published form are random: speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import tensorflow as tf
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import infer_block
+from nwb_cascade.models.library import load_model
+from nwb_cascade.networks.build import build_networks
 from nwb_cascade.networks.cascade import cascade_networks
 
 LENGTHS = (2_000, 20_000, 200_000)
@@ -87,8 +90,10 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def benchmark(rounds: int) -> dict[str, object]:
-    """Measure all three in turns."""
+    """Measure all in turns."""
     config = published_sizes()
+    conditional = load_model("conditional-1-120Hz")
+    ensemble = build_networks(conditional.config, conditional.weights, imaging_rate=30.0, indicator="GCaMP6f")
     keras_networks = [windowed_network() for _ in range(config.ensemble_size)]
     networks = cascade_networks(config, bundle_weights(keras_networks))
     rng = np.random.default_rng(0)
@@ -109,6 +114,10 @@ def benchmark(rounds: int) -> dict[str, object]:
         "NumPy": lambda: array @ array,
     }
     works: dict[str, tuple[Callable[[], object], float]] = {"windowed Keras": (windowed, WINDOWED_FRAMES)}
+    works["conditional ensemble"] = (
+        lambda: infer_block(recordings[20_000], 30.0, ensemble).expected_spikes,
+        DENSE_FRAMES,
+    )
     works |= {f"dense, {n} frames": ((lambda n=n: dense(n)), DENSE_FRAMES) for n in LENGTHS}
     rates: dict[str, list[float]] = {name: [] for name in works}
     product_rates: dict[str, list[float]] = {name: [] for name in products}
