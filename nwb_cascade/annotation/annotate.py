@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat as file_modes
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from nwb_cascade.annotation.result import AnnotationResult
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
-from nwb_cascade.annotation.targets import split_name, target_of
+from nwb_cascade.annotation.targets import require_writable, split_name, target_of
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
@@ -29,9 +27,6 @@ __all__ = ["AnnotationResult", "annotate"]
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
 SCHEMA_BYTES = 2**22  # cached schemas, links and chunk indices of one run, generously
-WRITE_BITS = (
-    file_modes.S_IWUSR | file_modes.S_IWGRP | file_modes.S_IWOTH
-)  # for root every file is writable, yet read-only is a wish
 
 
 def annotate(
@@ -206,8 +201,7 @@ def _plan(
 
 def _require_writable(source: Path, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
     """Raise before long work if the target may not be written, or the disk has no room for copy and results."""
-    if target.exists() and not (target.stat().st_mode & WRITE_BITS and os.access(target, os.W_OK)):
-        raise PermissionError(f"{target} is read-only and was left as it is. Write a copy instead (-o).")
+    require_writable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
     needed = size(source) + _stored_bytes(plan.n_rois, matrices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat as file_modes
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 from nwb_cascade.errors import InputError
 
 NWB_SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
+WRITE_BITS = (
+    file_modes.S_IWUSR | file_modes.S_IWGRP | file_modes.S_IWOTH
+)  # for root every file is writable, yet read-only is a wish
 MATRIX_SUFFIXES = (".npy", ".mat")
 # File names of the DANDI archive: sub-X(_ses-X)?(_entity-X)*(_modality)?, labels without underscores
 DANDI_NAME = re.compile(
@@ -23,11 +27,11 @@ def is_matrix(path: Path) -> bool:
     return path.suffix.lower() in MATRIX_SUFFIXES
 
 
-def default_output(source: Path) -> Path:
+def default_output(source: Path, label: str = "spikes") -> Path:
     """Return the name of the annotated copy beside a file.
 
     A name by the rules of DANDI gets the entity ``desc-spikes`` where those rules put it, any other name gets
-    ``_spikes`` at its end.
+    ``_spikes`` at its end (or another ``label``).
 
     Examples
     --------
@@ -39,11 +43,11 @@ def default_output(source: Path) -> Path:
     stem, suffix = split_name(source.name)
     dandi = DANDI_NAME.fullmatch(stem)
     if dandi is None or suffix not in (".nwb", ".nwb.zarr"):
-        return source.with_name(f"{stem}_spikes{suffix}")
+        return source.with_name(f"{stem}_{label}{suffix}")
     entities, modality = dandi["entities"], dandi["modality"] or ""
     if "_desc-" in entities:
-        return source.with_name(re.sub(r"(_desc-[^_]+)", r"\1Spikes", entities) + modality + suffix)
-    return source.with_name(f"{entities}_desc-spikes{modality}{suffix}")
+        return source.with_name(re.sub(r"(_desc-[^_]+)", rf"\1{label.capitalize()}", entities) + modality + suffix)
+    return source.with_name(f"{entities}_desc-{label}{modality}{suffix}")
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -54,7 +58,7 @@ def split_name(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: bool) -> Path:
+def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: bool, *, label: str = "spikes") -> Path:
     """Return the file that a result will be written to.
 
     Parameters
@@ -65,6 +69,8 @@ def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: boo
         A file, or a folder: one that exists or whose name ends with a separator. By default see `default_output`.
     in_place : bool
         The recording itself; a link leads to the file that it names.
+    label : str
+        What `default_output` puts behind the name.
 
     Raises
     ------
@@ -77,7 +83,7 @@ def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: boo
         if is_matrix(source):
             raise InputError(f"Expected an output for {source.name}: only NWB files can be added to in place.")
         return Path(os.path.realpath(source))
-    target = default_output(source) if output is None else _named(source, output)
+    target = default_output(source, label) if output is None else _named(source, output)
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(
             f"Expected an output other than the input {source}. To add to the file itself, use --in-place."
@@ -89,6 +95,12 @@ def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: boo
             "NWB stays NWB, HDF5 stays HDF5, Zarr stays Zarr, and .npy and .mat give .npy or .mat."
         )
     return target
+
+
+def require_writable(target: Path) -> None:
+    """Raise PermissionError if a target that exists is read-only, be it for root as well."""
+    if target.exists() and not (target.stat().st_mode & WRITE_BITS and os.access(target, os.W_OK)):
+        raise PermissionError(f"{target} is read-only and was left as it is. Write a copy instead (-o).")
 
 
 def targets_of(sources: Sequence[Path], output: str | None, in_place: bool) -> list[Path]:

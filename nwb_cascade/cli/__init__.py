@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "nwb_cascade.cli.inspect",
     "models": "nwb_cascade.cli.models",
     "report": "nwb_cascade.cli.report",
+    "spikes": "nwb_cascade.cli.spikes",
     "train": "nwb_cascade.cli.train",
 }
 USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError, RemoteError)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.errors import InputError
+
 TIMESTAMP_TOLERANCE = 0.25
 """Largest deviation of an interval from the usual one, as a share of it. A dropped frame deviates by 1; the jitter
 of clocks and of times stored with milliseconds or as float32 stays far below."""
@@ -89,3 +91,44 @@ def _largest_deviation(timestamps: Any, n_stamps: int, usual: float) -> tuple[in
         if deviations[index] > worst:
             worst_frame, worst_interval, worst = start + index, float(intervals[index]), float(deviations[index])
     return worst_frame, worst_interval, float(stamps[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class FrameClock:
+    """Times of the frames of a series, and between them, on the clock of its file.
+
+    ``timestamps`` (n_frames,) float64, s, or None for frames that follow ``start_s`` at the imaging rate (Hz).
+    """
+
+    imaging_rate: float
+    start_s: float = 0.0
+    timestamps: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, series: Any, imaging_rate: float) -> FrameClock:
+        """Read the clock of a ``TimeSeries``; the given rate serves one that states none.
+
+        Raises
+        ------
+        InputError
+            If its timestamps do not ascend.
+        """
+        if series.timestamps is not None:
+            stamps = np.asarray(series.timestamps[:], np.float64)
+            if not (np.diff(stamps) > 0).all():
+                raise InputError(f"Expected ascending timestamps in {series.name}, received others.")
+            return cls(imaging_rate, timestamps=stamps)
+        start = 0.0 if series.starting_time is None else float(series.starting_time)
+        return cls(float(series.rate or imaging_rate), start)
+
+    def at(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Times of fractional frames, s; none before the first timestamp or after the last.
+
+        Examples
+        --------
+        >>> FrameClock(10.0, timestamps=np.array([1.0, 1.1, 1.3])).at(np.array([0.5, 1.5]))
+        array([1.05, 1.2 ])
+        """
+        if self.timestamps is None:
+            return np.asarray(self.start_s + frames / self.imaging_rate)
+        return np.interp(frames, np.arange(self.timestamps.size), self.timestamps)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.raster import NO_VALUE, RasterMaker
-from nwb_cascade.report.stored_run import StoredRun, open_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

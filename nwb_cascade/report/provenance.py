@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nwb_cascade.report.stored_run import StoredRun
+from nwb_cascade.nwb.stored_run import StoredRun
 
 Row = tuple[str, str]
 ALIGNMENTS = {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
 from nwb_cascade.report.examples import Examples, spike_examples, typical_noise_levels
@@ -38,7 +39,6 @@ from nwb_cascade.report.recording_sections import (
     raster_section,
     warning_section,
 )
-from nwb_cascade.report.stored_run import StoredRun, open_run
 
 Report = Callable[[int, int], None]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.coverage import Coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.page import room_for_traces, table_html
 from nwb_cascade.report.provenance import WarningKind, provenance_tables
 from nwb_cascade.report.raster import Raster
-from nwb_cascade.report.stored_run import StoredRun
 
 NOISE_PER_STD = 0.954  # white noise of standard deviation s has a noise level of 0.954 * 100 s / sqrt(rate)
 

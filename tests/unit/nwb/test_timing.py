@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import timing
-from nwb_cascade.nwb.timing import FIRST_TIMESTAMPS, rate_from_timestamps, stated_rate
+from nwb_cascade.nwb.timing import FIRST_TIMESTAMPS, FrameClock, rate_from_timestamps, stated_rate
 from tests.support.nwb_oddities import irregular_timestamps
 
 
@@ -90,3 +93,22 @@ def test_a_stated_rate_must_be_positive(rate):
 
 def test_a_positive_stated_rate_is_taken():
     assert stated_rate(30.9).imaging_rate == 30.9
+
+
+def test_frames_have_times_between_timestamps_too() -> None:
+    series = SimpleNamespace(name="r", timestamps=np.array([1.0, 1.1, 1.3]), rate=None, starting_time=None)
+    clock = FrameClock.of(series, 10.0)
+    np.testing.assert_allclose(clock.at(np.array([-1.0, 0.5, 1.5, 9.0])), [1.0, 1.05, 1.2, 1.3])
+
+
+def test_frames_follow_the_start_at_the_stated_rate_or_the_given_one() -> None:
+    stated = SimpleNamespace(name="r", timestamps=None, rate=10.0, starting_time=2.0)
+    np.testing.assert_allclose(FrameClock.of(stated, 99.0).at(np.array([0.0, 5.0])), [2.0, 2.5])
+    silent = SimpleNamespace(name="r", timestamps=None, rate=None, starting_time=None)
+    np.testing.assert_allclose(FrameClock.of(silent, 5.0).at(np.array([1.0])), [0.2])
+
+
+def test_timestamps_that_do_not_ascend_are_refused() -> None:
+    series = SimpleNamespace(name="r", timestamps=np.array([1.0, 1.0]), rate=None, starting_time=None)
+    with pytest.raises(InputError, match="ascending timestamps in r"):
+        FrameClock.of(series, 10.0)

@@ -105,7 +105,7 @@ class Spikes:
 
 
 @contextmanager
-def open_run(path: Path, run_name: str | None = None) -> Iterator[StoredRun]:
+def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | None = None) -> Iterator[StoredRun]:
     """Open a file and one run of spike inference in it.
 
     Parameters
@@ -114,6 +114,8 @@ def open_run(path: Path, run_name: str | None = None) -> Iterator[StoredRun]:
         NWB file, HDF5 or Zarr.
     run_name : str, optional
         Name or object path of the run; may be left out where the file holds one.
+    scratch_dir : pathlib.Path, optional
+        Folder of the temporary file that rates need whose chunks span all ROIs.
 
     Raises
     ------
@@ -126,7 +128,7 @@ def open_run(path: Path, run_name: str | None = None) -> Iterator[StoredRun]:
     """
     with open_nwb(path) as (nwbfile, _):
         series = _choose(nwbfile, run_name, path)
-        run = _read(path, nwbfile, series)
+        run = _read(path, nwbfile, series, scratch_dir)
         try:
             yield run
         finally:
@@ -150,7 +152,7 @@ def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
     if not runs:
         raise InputError(
             f"Expected inferred spike rates in {path}, found none. Infer them first: nwb-cascade infer '{path}', then "
-            "make the report of the file that it writes."
+            "use the file that it writes."
         )
     listed = ", ".join(f"{one.name} ({place})" for place, one in sorted(runs.items()))
     if run_name is None and len(runs) > 1:
@@ -168,24 +170,24 @@ def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
     return found[0]
 
 
-def _read(path: Path, nwbfile: NWBFile, series: Any) -> StoredRun:
+def _read(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -> StoredRun:
     """Gather what is known of a run; reads no matrix."""
     place = object_path(series)
     where = f"{path}:{place}"
     n_rois, n_frames = StoredTraces(series.data, where=where).shape
     if n_rois == 0 or n_frames == 0:
-        raise InputError(f"Expected traces in {where}, received {n_rois} ROIs, {n_frames} frames: nothing to report.")
-    rates = _blocks(series.data, where)
+        raise InputError(f"Expected traces in {where}, received {n_rois} ROIs, {n_frames} frames.")
+    rates = _blocks(series.data, where, scratch_dir)
     dff, why_not = _source_traces(nwbfile, series, rates.shape)
     imaging_rate, start_s = _time_base(series, n_frames, where)
-    warnings = series.roi_warnings
+    warnings, deviation = series.roi_warnings, series.ensemble_std
     return StoredRun(
         path=path,
         nwbfile=nwbfile,
         series=series,
         object_path=place,
         rates=rates,
-        ensemble_std=None if series.ensemble_std is None else _blocks(series.ensemble_std, f"{where}/ensemble_std"),
+        ensemble_std=None if deviation is None else _blocks(deviation, f"{where}/ensemble_std", scratch_dir),
         dff=dff,
         dff_absent=why_not,
         imaging_rate=imaging_rate,
@@ -198,8 +200,8 @@ def _read(path: Path, nwbfile: NWBFile, series: Any) -> StoredRun:
     )
 
 
-def _blocks(data: Any, where: str) -> TraceBlocks:
-    return TraceBlocks(StoredTraces(data, where=where), block_bytes=BLOCK_BYTES)
+def _blocks(data: Any, where: str, scratch_dir: Path | None) -> TraceBlocks:
+    return TraceBlocks(StoredTraces(data, where=where), block_bytes=BLOCK_BYTES, scratch_dir=scratch_dir)
 
 
 def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tuple[TraceArray | None, str]:

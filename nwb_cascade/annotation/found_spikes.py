@@ -1,0 +1,166 @@
+"""Discrete spikes of rates of any length: what the rates carry, how spikes are found, and the spikes themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.discrete import discrete_spikes
+from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import Report
+from nwb_cascade.kernels import smoothing_kernel
+from nwb_cascade.nwb.provenance import canonical_json, software_versions
+from nwb_cascade.nwb.stored_run import StoredRun
+from nwb_cascade.nwb.timing import FrameClock
+from nwb_cascade.nwb.write_spikes import KEY
+from nwb_cascade.traces import TraceArray
+
+Count = Literal["conserve", "supported"]
+
+DEFAULT_RUN_NAME = "InferredSpikeRates"
+DEFAULT_NAME = "InferredSpikes"
+METHOD_VERSION = 1  # raised when the same rates and options give other spikes
+METHOD = (
+    "nwb_cascade.discrete: the whole-number spike train whose smoothed counts per frame have the least squared "
+    "difference from the rates; all arrangements are tried for small events, others are searched locally. "
+)
+COUNTS = {
+    "conserve": "Every ROI gets the rounded sum of its rates, every event its own sum rounded up or down.",
+    "supported": "Only spikes that bring the smoothed train closer to the rates.",
+}
+REMEDY = "Without it nobody knows what one spike looks like in these rates; infer them anew with nwb-cascade infer."
+BLOCK_BYTES = 64 * 2**20
+POOR_FIT = 0.5  # see docs/discrete_spikes.md
+
+
+@dataclass(frozen=True)
+class SpikesOptions:
+    """What rates carry and how spikes are found in them: everything that changes the spikes.
+
+    ``frames_early`` is 1 for rates that stand one frame early, as published by Cascade.
+    """
+
+    kernel: str
+    smoothing_s: float
+    imaging_rate: float
+    count: Count = "conserve"
+    frames_early: int = 0
+
+    def parameters(self, rates_run_key: str) -> str:
+        """JSON for the table; its ``spikes_key`` is equal for equal rates and options."""
+        values = {**asdict(self), "rates_run_key": rates_run_key, "method_version": METHOD_VERSION}
+        values["imaging_rate_hz"] = values.pop("imaging_rate")
+        key = hashlib.sha256(canonical_json(values).encode()).hexdigest()
+        return canonical_json({**values, KEY: key, "software": software_versions()})
+
+    @property
+    def method(self) -> str:
+        """The method in words."""
+        return METHOD + COUNTS[self.count]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundSpikes:
+    """Spike times per ROI, s on the file's clock, their fit errors (n_rois,) and the sum of all rates."""
+
+    times: tuple[NDArray[np.float64], ...]
+    fit_error: NDArray[np.float32]
+    expected: float
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of a `SpikesResult`."""
+        known = self.fit_error[np.isfinite(self.fit_error)]
+        return {
+            "n_spikes": sum(times.size for times in self.times),
+            "expected": self.expected,
+            "fit_error": float(np.median(known)) if known.size else None,
+            "n_poor": int((known > POOR_FIT).sum()),
+        }
+
+
+def find_spikes(
+    rates: TraceArray,
+    options: SpikesOptions,
+    clock: FrameClock,
+    *,
+    n_threads: int | None = None,
+    progress: Report | None = None,
+) -> FoundSpikes:
+    """Find the discrete spikes of rates of any length, some ROIs at a time.
+
+    Parameters
+    ----------
+    rates : TraceArray
+        (n_rois, n_frames), expected spikes per frame.
+    options : SpikesOptions
+        What they carry, and the options of the search.
+    clock : FrameClock
+        When their frames were.
+    n_threads : int, optional
+        By default one per processor; the result does not depend on it.
+    progress : callable, optional
+        Called with the ROIs done and their total.
+    """
+    kernel = smoothing_kernel(options.kernel, options.smoothing_s, options.imaging_rate)
+    n_rois, n_frames = rates.shape
+    threads = _available_processors() if n_threads is None else n_threads
+    step = max(threads, BLOCK_BYTES // (4 * max(1, n_frames)))
+    times: list[NDArray[np.float64]] = []
+    errors, expected = [np.empty(0, np.float32)], 0.0
+    for start in range(0, n_rois, step):
+        block = np.asarray(rates[start : min(start + step, n_rois)], np.float32)
+        found = discrete_spikes(block, kernel, options.imaging_rate, count=options.count, n_threads=threads)
+        frames = (seconds * options.imaging_rate + options.frames_early for seconds in found.spike_times)
+        times += [clock.at(one) for one in frames]
+        errors.append(found.fit_error)
+        expected += float(np.nansum(np.maximum(block, 0), dtype=np.float64))
+        if progress is not None:
+            progress(len(times), n_rois)
+    return FoundSpikes(tuple(times), np.concatenate(errors), expected)
+
+
+def _available_processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spikes_name(run_name: str) -> str:
+    """Name of the table for a run.
+
+    Examples
+    --------
+    >>> [spikes_name(name) for name in ("InferredSpikeRates", "InferredSpikeRates_plane0", "raw")]
+    ['InferredSpikes', 'InferredSpikes_plane0', 'InferredSpikes_raw']
+    """
+    rest = run_name.removeprefix(DEFAULT_RUN_NAME)
+    return DEFAULT_NAME + (rest if rest != run_name else f"_{run_name}")
+
+
+def options_of(run: StoredRun, count: Count) -> SpikesOptions:
+    """What a stored run says about the smoothing of its rates.
+
+    Raises
+    ------
+    InputError
+        If it names no kernel that is known here.
+    """
+    stored, place = run.parameters, f"{run.path}:{run.object_path}"
+    kernel, smoothing_s = stored.get("kernel"), stored.get("smoothing_s")
+    if kernel not in ("gaussian", "causal"):
+        raise InputError(
+            f"Expected the kernel 'gaussian' or 'causal' in run_parameters of {place}, found {kernel!r}. {REMEDY}"
+        )
+    if not isinstance(smoothing_s, (int, float)) or not 0 <= smoothing_s < np.inf:
+        raise InputError(f"Expected smoothing_s in run_parameters of {place}, found {smoothing_s!r}. {REMEDY}")
+    return SpikesOptions(
+        kernel=str(kernel),
+        smoothing_s=float(smoothing_s),
+        imaging_rate=float(run.provenance.get("imaging_rate_hz") or run.imaging_rate),
+        count=count,
+        frames_early=1 if run.series.alignment == "published" else 0,
+    )

@@ -1,0 +1,231 @@
+"""Add discrete spikes to a file that holds inferred rates: read, fit, and replace the target when all is well."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from nwb_cascade.annotation.found_spikes import COUNTS, POOR_FIT, Count, find_spikes, options_of, spikes_name
+from nwb_cascade.annotation.targets import require_writable, split_name, target_of
+from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
+from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.storage import require_links
+from nwb_cascade.nwb.stored_run import StoredRun, json_object, open_run
+from nwb_cascade.nwb.timing import FrameClock
+from nwb_cascade.nwb.write import run_paths
+from nwb_cascade.nwb.write_spikes import (
+    KEY,
+    SpikesRecord,
+    check_spikes,
+    require_free_for_spikes,
+    spikes_place,
+    spikes_tables,
+    write_spikes,
+)
+
+SCHEMA_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class SpikesResult:
+    """What adding discrete spikes to a file did.
+
+    Parameters
+    ----------
+    path, output : str
+        The file with the rates, and the one that holds the spikes.
+    run, object_path : str
+        Paths of the rates and of the table of spikes.
+    count : {"conserve", "supported"}
+        How spikes are counted, see `nwb_cascade.discrete.discrete_spikes`.
+    kernel : str
+        The smoothing that the rates carry.
+    smoothing_s, imaging_rate : float
+        Its standard deviation, s, and Hz.
+    n_rois, n_spikes : int
+        Spikes of all ROIs; 0 if nothing was computed.
+    expected : float
+        Sum of the rates.
+    fit_error : float or None
+        Median over ROIs; None if no ROI has one.
+    n_poor : int
+        ROIs with a fit error above 0.5, whose trains should not be read spike by spike.
+    skipped : bool
+        The output held these very spikes already; nothing was done.
+    warnings : tuple of str
+        What to know about the file.
+    seconds : dict of str to float
+        Time that each stage took.
+    """
+
+    path: str
+    output: str
+    run: str
+    object_path: str
+    count: str
+    kernel: str
+    smoothing_s: float
+    imaging_rate: float
+    n_rois: int
+    n_spikes: int = 0
+    expected: float = 0.0
+    fit_error: float | None = None
+    n_poor: int = 0
+    skipped: bool = False
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    def describe(self) -> str:
+        """Return some lines that tell a person what was done."""
+        name = self.object_path.rsplit("/", 1)[-1]
+        if self.skipped:
+            return f"Already in {self.output}: {name} for {self.n_rois} ROIs."
+        lines = [
+            f"Wrote {self.output}: {name}, {self.n_spikes} spikes of {self.n_rois} ROIs, whose rates sum to "
+            f"{self.expected:.1f}."
+        ]
+        if self.fit_error is not None:
+            poor = f"; {self.n_poor} above {POOR_FIT:g}: do not read those trains spike by spike" if self.n_poor else ""
+            lines.append(f"  median fit error {self.fit_error:.2f}{poor}")
+        return "\n".join([*lines, *(f"  note: {text}" for text in self.warnings)])
+
+
+def annotate_spikes(
+    path: str | PathLike[str],
+    *,
+    output: str | PathLike[str] | None = None,
+    in_place: bool = False,
+    run_name: str | None = None,
+    count: Count = "conserve",
+    overwrite: bool = False,
+    n_threads: int | None = None,
+    progress: Report | None = None,
+) -> SpikesResult:
+    """Find the discrete spikes of a stored run and store them as an ``InferredSpikesTable`` beside its rates.
+
+    As for `nwb_cascade.annotate`, the target is replaced in one step by a checked copy. Kernel, smoothing and
+    imaging rate are those that the run recorded. Spike times are on the clock of the recording.
+
+    Parameters
+    ----------
+    path : path
+        NWB file with inferred rates, HDF5 or Zarr.
+    output : path, optional
+        File or folder of the copy; by default a file beside ``path`` with ``_discrete`` behind its name.
+    in_place : bool
+        Replace the file itself by its copy with spikes.
+    run_name : str, optional
+        Name or path of the run; may be left out where the file holds one.
+    count : {"conserve", "supported"}
+        See `nwb_cascade.discrete.discrete_spikes`.
+    overwrite : bool
+        Replace spikes of this run that were found otherwise, or an output that is a copy of the same recording.
+    n_threads : int, optional
+        By default one per processor; the result does not depend on it.
+    progress : callable, optional
+        Called with (done, total) of two stages in turn: ROIs, MiB copied.
+
+    Returns
+    -------
+    SpikesResult
+        With ``skipped`` set if the target holds these very spikes already.
+
+    Raises
+    ------
+    InputError
+        If the file holds no rates, no such run, no ROIs, or the run does not say what its rates carry.
+    AmbiguousSeriesError
+        If it holds several runs and none is named.
+    NameTakenError
+        If other spikes are there and ``overwrite`` is not set.
+    OSError
+        If a file cannot be read or written.
+    """
+    source = Path(path)
+    target = target_of(source, output, in_place, label="discrete")
+    if count not in COUNTS:
+        raise InputError(f"Expected count 'conserve' or 'supported', received {count!r}.")
+    repair(target)
+    stamps = stamp(source), stamp(target)
+    started = time.perf_counter()
+    with open_run(source, run_name, scratch_dir=target.parent if target.parent.is_dir() else None) as run:
+        options = options_of(run, count)
+        parameters = options.parameters(str(run.series.run_key))
+        name = spikes_name(run.series.name)
+        place = spikes_place(run.nwbfile, run.object_path, name)
+        plan = SpikesResult(
+            path=str(source),
+            output=str(target),
+            run=run.object_path,
+            object_path=place.object_path,
+            count=count,
+            kernel=options.kernel,
+            smoothing_s=options.smoothing_s,
+            imaging_rate=options.imaging_rate,
+            n_rois=run.shape[0],
+        )
+        holder = _holder(run, target, name, parameters, in_place=in_place, overwrite=overwrite)
+        if holder is not None:
+            return replace(plan, output=str(holder), skipped=True)
+        require_links(source, target.parent)
+        require_writable(target)
+        found = find_spikes(
+            run.rates, options, FrameClock.of(run.series, run.imaging_rate), n_threads=n_threads, progress=progress
+        )
+    record = SpikesRecord(name, plan.run, found.times, found.fit_error, options.method, parameters)
+    n_bytes = SCHEMA_BYTES + 16 * record.n_spikes + 64 * plan.n_rois
+    target.parent.mkdir(parents=True, exist_ok=True)
+    require_space(target.parent, size(source) + n_bytes, f"the copy of {source.name} with spikes")
+    fitted = time.perf_counter()
+    with workplace(target) as work, clear_disk_errors(target), kept_from_writers(source):
+        prepared = beside(work, split_name(target.name)[1])
+        copy(source, prepared, progress)
+        if prepared.is_file():
+            reserve(prepared, n_bytes)
+        violations = check_spikes(prepared, write_spikes(prepared, record, overwrite=overwrite), record)
+        if stamp(source) != stamps[0]:
+            raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
+        install(prepared, target, expected=stamps[1])
+    seconds = {"fit": fitted - started, "store": time.perf_counter() - fitted}
+    return replace(plan, **found.summary(), warnings=elsewhere(violations), seconds=seconds)
+
+
+def elsewhere(violations: tuple[str, ...]) -> tuple[str, ...]:
+    """A note on violations of the schema that earlier authors left; empty if there are none."""
+    if not violations:
+        return ()
+    return (f"Elsewhere the file violates the NWB schema {len(violations)} times, first: {violations[0]}",)
+
+
+def _holder(
+    run: StoredRun, target: Path, name: str, parameters: str, *, in_place: bool, overwrite: bool
+) -> Path | None:
+    """File that holds these very spikes already; raises if what is in their place may not be replaced."""
+    place = spikes_place(run.nwbfile, run.object_path, name)
+    key = json_object(parameters)[KEY]
+    if place.spikes_key == key:
+        return run.path
+    require_free_for_spikes(place, overwrite=overwrite)
+    if in_place or not target.exists():
+        return None
+    with open_nwb(target) as (held, _):
+        if held.identifier != run.nwbfile.identifier:
+            raise InputError(f"The output {target} exists and is another recording. Choose another (-o).")
+        if run.object_path in run_paths(held) and spikes_place(held, run.object_path, name).spikes_key == key:
+            return target
+        lost = run_paths(held) - run_paths(run.nwbfile)
+        lost |= set(spikes_tables(held)) - {*spikes_tables(run.nwbfile), place.object_path}
+    if lost or not overwrite:
+        why = f"holds {', '.join(sorted(lost))}, which would be lost" if lost else "does not hold these spikes"
+        remedy = "" if lost else ", or replace it (--overwrite)"
+        raise NameTakenError(f"The output {target} exists and {why}. Choose another (-o){remedy}.")
+    return None

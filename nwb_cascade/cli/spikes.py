@@ -1,0 +1,49 @@
+"""``nwb-cascade spikes``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", help="File or folder of the copy with spikes [default: beside FILE].")
+@click.option("--in-place", is_flag=True, help="Add to FILE itself; a run that is killed leaves it as it was.")
+@click.option("--run-name", help="Name or path of the run, where FILE holds several.")
+@click.option("--supported", is_flag=True, help="Only spikes that the rates support [default: as many as they sum to].")
+@click.option("--overwrite", is_flag=True, help="Replace spikes of this run, or a copy, that were made otherwise.")
+@click.option("--threads", "n_threads", type=click.IntRange(min=1), help="[default: one per processor]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def command(
+    file: Path,
+    output: str | None,
+    in_place: bool,
+    run_name: str | None,
+    supported: bool,
+    overwrite: bool,
+    n_threads: int | None,
+    as_json: bool,
+) -> None:
+    """Find discrete spikes in the inferred rates of FILE and store them beside the rates.
+
+    FILE is what `nwb-cascade infer` wrote. By default the result is a copy beside it: mouse_spikes.nwb gives
+    mouse_spikes_discrete.nwb. docs/discrete_spikes.md says when discrete spikes are not advisable.
+    """
+    from nwb_cascade.annotation.spikes import annotate_spikes
+    from nwb_cascade.cli.progress import progress_bar
+
+    with progress_bar(file.name) as progress:
+        result = annotate_spikes(
+            file,
+            output=output,
+            in_place=in_place,
+            run_name=run_name,
+            count="supported" if supported else "conserve",
+            overwrite=overwrite,
+            n_threads=n_threads,
+            progress=progress,
+        )
+    click.echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())
