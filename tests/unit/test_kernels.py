@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter1d
@@ -23,7 +23,6 @@ def test_kernels_have_odd_length_unit_sum_and_no_negative_weight(smoothing_s, ra
     assert (kernel >= 0).all()
 
 
-@settings(deadline=None)
 @given(counts, st.floats(0, 0.5), st.floats(5, 60))
 def test_gaussian_smoothing_keeps_the_number_of_spikes(values, smoothing_s, rate):
     smoothed = smooth(values, kernel=gaussian_kernel(smoothing_s, rate))

@@ -20,7 +20,6 @@ def test_frame_times_are_exact_after_an_hour():
     assert np.abs(np.diff(times) - 1 / 29.97).max() < 1e-9
 
 
-@settings(deadline=None)
 @given(rates, rates)
 def test_a_spike_at_the_end_of_an_hour_lands_in_its_frame(own_rate, rate):
     frame_times = frame_grid(0.0, 3600.0, rate)
@@ -40,7 +39,6 @@ def test_every_spike_of_the_imaged_time_is_counted_once(spikes, rate):
     assert clearly_inside.sum() <= counts.sum() <= (~clearly_outside).sum()
 
 
-@settings(deadline=None)
 @given(st.floats(5, 120), st.floats(3, 60))
 def test_resampling_a_straight_line_gives_the_line(own_rate, rate):
     times = frame_grid(0.0, 20.0, own_rate)
@@ -90,7 +88,7 @@ def test_missing_samples_become_missing_frames_and_no_others():
     assert np.all(resampled[np.isfinite(resampled)] == 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.5, 3), st.floats(1.2, 10), rates)
 def test_the_noise_level_reaches_its_target_within_two_percent(seed, own, factor, rate):
     generator = np.random.default_rng(seed)
