@@ -1,1 +1,1 @@
-
+"""Whole dandisets and folders: plan, run, watch, collect."""

@@ -13,6 +13,7 @@ import click
 from nwb_cascade.errors import RemoteError
 
 COMMANDS = {
+    "archive": "nwb_cascade.cli.archive",
     "demo": "nwb_cascade.cli.demo",
     "evaluate": "nwb_cascade.cli.evaluate",
     "ground-truth": "nwb_cascade.cli.ground_truth",

@@ -1,0 +1,111 @@
+"""Connect to the engine that does the work: a cluster of this machine, an existing one, or one of a batch system."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from nwb_cascade.archive.job import ONE_THREAD
+from nwb_cascade.errors import InputError, RemoteError
+
+MEMORY_PER_WORKER = "4GiB"
+CONNECT_TIMEOUT_S = 15.0
+# Workers that die take their jobs with them; the ledger counts how often, so dask need not give up sooner.
+PATIENT = {"distributed.scheduler.allowed-failures": 1000}
+
+
+@contextmanager
+def local_cluster(workers: int, *, memory: str = MEMORY_PER_WORKER, dashboard: str = "127.0.0.1:0") -> Iterator[Any]:
+    """Yield a client of a cluster of processes on this machine, one thread each; they end with this process.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    memory : str
+        Most memory of each; one that takes more is restarted and its job begun anew.
+    dashboard : str
+        Address of dask's dashboard; port 0 for any free one.
+    """
+    dask, distributed = _dask()
+    with dask.config.set(PATIENT):
+        cluster = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory,
+            dashboard_address=dashboard,
+            silence_logs=logging.CRITICAL,
+            env={**ONE_THREAD, "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore")},
+        )
+        with cluster, distributed.Client(cluster) as client:
+            yield client
+
+
+@contextmanager
+def existing_cluster(address: str) -> Iterator[Any]:
+    """Yield a client of a scheduler that runs already.
+
+    Raises
+    ------
+    RemoteError
+        If it does not answer.
+    """
+    _, distributed = _dask()
+    try:
+        client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise RemoteError(f"No dask scheduler answers at {address}: check the address, or start one there.") from error
+    with client:
+        yield client
+
+
+@contextmanager
+def batch_cluster(system: str, jobs: int, *, memory: str, options: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield a client of workers that are jobs of a batch system, by dask-jobqueue.
+
+    Parameters
+    ----------
+    system : str
+        Such as ``slurm``, ``sge``, ``pbs``, ``lsf``.
+    jobs : int
+        Number of batch jobs, one worker each.
+    memory : str
+        Memory of each.
+    options : mapping
+        Further arguments of dask-jobqueue's class, such as ``queue`` and ``walltime``.
+    """
+    dask, distributed = _dask()
+    try:
+        import dask_jobqueue
+    except ImportError as error:
+        raise ImportError("--jobqueue needs dask-jobqueue: pip install 'nwb-cascade[archive]'.") from error
+    kinds = {name.removesuffix("Cluster").lower(): name for name in dir(dask_jobqueue) if name.endswith("Cluster")}
+    kinds.pop("local", None)
+    if system not in kinds:
+        raise InputError(f"Expected a batch system out of {', '.join(sorted(kinds))}, received {system!r}.")
+    prologue = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
+    with dask.config.set(PATIENT):
+        settings = {"cores": 1, "processes": 1, "memory": memory, "job_script_prologue": prologue, **options}
+        cluster = getattr(dask_jobqueue, kinds[system])(**settings)
+        with cluster, distributed.Client(cluster) as client:
+            cluster.scale(jobs=jobs)
+            yield client
+
+
+def api_gate(client: Any, calls: int) -> Any:
+    """Return a context manager for workers that at most some of them enter at the same time."""
+    _, distributed = _dask()
+    return distributed.Semaphore(max_leases=calls, name=f"nwb-cascade-api-{os.getpid()}")
+
+
+def _dask() -> tuple[Any, Any]:
+    try:
+        import dask
+        import distributed
+    except ImportError as error:
+        raise ImportError("Running a manifest needs dask: pip install 'nwb-cascade[archive]'.") from error
+    return dask, distributed

@@ -1,0 +1,249 @@
+"""One job on one machine: take it, annotate the recording, note how it ended."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import socket
+import time
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nwb_cascade.archive.ledger import LEASE_S, Claim, Ledger
+from nwb_cascade.archive.manifest import Job
+from nwb_cascade.archive.sources import open_source
+from nwb_cascade.errors import ModelFileError, NoModelError
+
+if TYPE_CHECKING:
+    from nwb_cascade.annotation.result import AnnotationResult
+    from nwb_cascade.models.bundle import Model
+
+MOST_INTERRUPTIONS = 5
+PROBE_BYTES = 2**22
+ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class KilledTooOftenError(RuntimeError):
+    """Every process that took up a job was killed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How jobs are done; small and picklable.
+
+    Parameters
+    ----------
+    out : str
+        The output folder.
+    retry_failed : bool
+        Take up jobs that failed.
+    lease_s : float
+        See `Ledger`.
+    streaming : mapping
+        Fields of `nwb_cascade.dandi.stream.StreamSettings`.
+    """
+
+    out: str
+    retry_failed: bool = False
+    lease_s: float = LEASE_S
+    streaming: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt at a job ended.
+
+    Parameters
+    ----------
+    job : str
+        Name of the job.
+    status : str
+        ``done``, ``failed``; ``held``: somebody else has it; ``halted``: nothing can be written any more.
+    cause : str
+        Why it failed or halted, in one sentence.
+    kind : str
+        Name of the error's class.
+    is_new : bool
+        Whether this attempt did it; False if it was done or had failed before.
+    seconds : float
+        Time that it took.
+    """
+
+    job: str
+    status: str
+    cause: str = ""
+    kind: str = ""
+    is_new: bool = True
+    seconds: float = 0.0
+
+
+def perform(job: Job, settings: Settings, gate: AbstractContextManager[Any] | None = None) -> Outcome:
+    """Do one job, unless it is done or somebody else has it; never raises for what is wrong with a recording.
+
+    Parameters
+    ----------
+    job : Job
+        From a manifest.
+    settings : Settings
+        How to do it.
+    gate : context manager, optional
+        Entered while the archive's API is called, to limit how many do so at the same time.
+    """
+    ledger = Ledger(settings.out, lease_s=settings.lease_s)
+    started = time.perf_counter()
+    try:
+        claim = ledger.claim(job.id, retry_failed=settings.retry_failed)
+        if claim is None:
+            return _not_ours(ledger, job.id)
+        with claim:
+            return _attempt(job, settings, claim, gate or nullcontext(), started)
+    except OSError as error:
+        return Outcome(job.id, "halted", output_problem(Path(settings.out)) or _sentence(error), type(error).__name__)
+
+
+def output_problem(folder: Path) -> str:
+    """Say why nothing can be written to a folder; empty if something can."""
+    probe = folder / f".probe-{socket.gethostname()}-{os.getpid()}"
+    try:
+        with open(probe, "wb") as file:
+            file.write(b"\0" * PROBE_BYTES)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            return f"Cannot write in {folder} ({error.strerror}): change its permissions or name another folder."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"No space left in {folder}: free some, then run again to go on."
+        return f"Cannot write in {folder}: {error}."
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return ""
+
+
+def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextManager[Any], started: float) -> Outcome:
+    """Annotate, and note the result or the failure."""
+    try:
+        if claim.interruptions >= MOST_INTERRUPTIONS:
+            raise KilledTooOftenError(
+                f"Its process was killed {claim.interruptions} times in a row: too little memory per worker, or a "
+                "crash in a library."
+            )
+        result = _annotate(job, settings, claim, gate)
+        output = Path(result.output)
+        seconds = time.perf_counter() - started
+        record = {**_run_record(result), **_file_record(output), "seconds": round(seconds, 3), "address": job.address}
+        claim.finish(output, record)
+        return Outcome(job.id, "done", seconds=seconds)
+    except Exception as error:  # one recording's failure must not stop the others; it is recorded with its traceback
+        if claim.is_lost:
+            return Outcome(job.id, "held", is_new=False)
+        if isinstance(error, OSError) and (problem := output_problem(Path(settings.out))):
+            return Outcome(job.id, "halted", problem, type(error).__name__)
+        seconds = time.perf_counter() - started
+        claim.fail(
+            {
+                "cause": _sentence(error),
+                "kind": type(error).__name__,
+                "traceback": traceback.format_exc(),
+                "seconds": round(seconds, 3),
+                "address": job.address,
+            }
+        )
+        return Outcome(job.id, "failed", _sentence(error), type(error).__name__, seconds=seconds)
+
+
+def _annotate(job: Job, settings: Settings, claim: Claim, gate: AbstractContextManager[Any]) -> AnnotationResult:
+    """Annotate the recording into the folder of the attempt, which takes over what an interrupted one finished."""
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
+    from nwb_cascade.annotation.annotate import annotate
+
+    model = _model(job.model, job.model_sha256)
+    source: Any = open_source(job.source)
+    for path in claim.earlier_outputs()[:1]:
+        os.rename(path, claim.folder / path.name)
+    return annotate(source, output=f"{claim.folder}{os.sep}", model=model, overwrite=True, **job.parameters)
+
+
+@lru_cache(maxsize=8)
+def _model(name: str, sha256: str) -> Model:
+    """Load a model once per process, and make sure that it is the one that was planned with."""
+    from nwb_cascade.models.library import load_model
+
+    host = socket.gethostname()
+    try:
+        model = load_model(name)
+    except NoModelError as error:
+        raise NoModelError(f"The worker {host} lacks the model {name!r}: install it there. {error}") from error
+    if model.sha256 != sha256:
+        raise ModelFileError(
+            f"Expected the model {name!r} with weights {sha256[:12]}…, the worker {host} has {model.sha256[:12]}…: "
+            "install the one that was planned with, or plan again."
+        )
+    return model
+
+
+def _not_ours(ledger: Ledger, job_id: str) -> Outcome:
+    """How a job stands that could not be taken."""
+    entry = ledger.entry(job_id)
+    if entry.state in ("done", "failed"):
+        cause, kind = entry.record.get("cause", ""), entry.record.get("kind", "")
+        return Outcome(job_id, entry.state, cause, kind, is_new=False)
+    return Outcome(job_id, "held", is_new=False)
+
+
+def _run_record(result: AnnotationResult) -> dict[str, Any]:
+    """What a table of results needs to know of a run."""
+    return {
+        "run_name": result.run_name,
+        "run_key": result.run_key,
+        "object_path": result.object_path,
+        "series": result.series,
+        "model": result.model,
+        "model_sha256": result.model_sha256,
+        "reason": result.reason,
+        "indicator": result.indicator,
+        "imaging_rate_hz": result.imaging_rate,
+        "n_rois": result.n_rois,
+        "n_frames": result.n_frames,
+        "n_inferred": result.n_inferred,
+        "warnings": list(result.warnings),
+        "roi_warnings": dict(Counter(warning.code for warning in result.roi_warnings)),
+        "is_adopted": result.skipped,
+    }
+
+
+def _file_record(output: Path) -> dict[str, Any]:
+    """Size and hash of the output; of a Zarr store the size only."""
+    if output.is_dir():
+        return {"size": sum(p.stat().st_size for p in output.rglob("*") if p.is_file()), "sha256": ""}
+    with open(output, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
+    return {"size": output.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _digest(file: Any) -> Any:
+    digest = hashlib.sha256()
+    while piece := file.read(2**20):
+        digest.update(piece)
+    return digest
+
+
+def _sentence(error: BaseException) -> str:
+    """An error in one line; one that says nothing by its name."""
+    return " ".join(str(error).split()) or type(error).__name__

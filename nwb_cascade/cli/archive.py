@@ -1,0 +1,263 @@
+"""``nwb-cascade archive``: whole dandisets and folders, on one machine or many."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from nwb_cascade.archive.status import Status
+
+manifest_argument = click.argument("manifest", type=click.Path(path_type=Path))
+out_option = click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results."
+)
+cache_options = [
+    click.option("--cache", "cache_dir", type=click.Path(file_okay=False), help="Folder for bytes of remote files."),
+    click.option("--cache-size", metavar="GB", type=click.FloatRange(min=0), help="Most that it may hold."),
+]
+
+
+def with_cache_options(function: Any) -> Any:
+    """Add the options of the cache for remote files."""
+    for option in cache_options:
+        function = option(function)
+    return function
+
+
+@click.group("archive")
+def command() -> None:
+    """Infer spike rates for whole dandisets and folders: plan, run, watch, collect.
+
+    A manifest lists the jobs; an output folder holds what became of them. Both are plain files: a run may be killed
+    and repeated, and several may work on one manifest at the same time.
+    """
+
+
+@command.command("plan")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "-o", "--output", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Manifest."
+)
+@click.option("--instance", help="DANDI instance of SOURCEs that name none.")
+@click.option("--model", default="auto", show_default=True, metavar="auto|NAME|DIR", help="The model.")
+@click.option("--series", help="Name, path or object id of the dF/F series, where files hold several.")
+@click.option("--indicator", help="Calcium indicator [default: as the files state].")
+@click.option("--imaging-rate", metavar="HZ", type=float, help="For series that state no rate.")
+@click.option("--scale", type=click.Choice(["fraction", "percent"]), help="Where files do not say.")
+@click.option("--threshold", type=click.Choice(["nonnegative", "raw", "single-spike"]), help="[default: nonnegative]")
+@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Smoothing, for models that take any.")
+@click.option("--smoothing", "smoothing_s", metavar="S", type=float, help="Its standard deviation in seconds.")
+@click.option("--std/--no-std", "ensemble_std", default=None, help="Store the ensemble's deviation [default: yes].")
+@click.option("--readers", default=4, show_default=True, type=click.IntRange(min=1), help="Headers read at once.")
+@with_cache_options
+def plan_command(
+    sources: tuple[str, ...],
+    path: Path,
+    instance: str | None,
+    model: str,
+    readers: int,
+    cache_dir: str | None,
+    cache_size: float | None,
+    **parameters: Any,
+) -> None:
+    """Look at the header of every recording that SOURCEs mean, and write a manifest with one job for each.
+
+    SOURCE is a folder, a glob, a file, or an address on DANDI: 000402, 000402@0.230307.2132/sub-1*/*, a URL.
+    """
+    from nwb_cascade.archive.plan import plan
+    from nwb_cascade.archive.status import general
+    from nwb_cascade.cli.progress import progress_bar
+
+    if Path(model).is_dir():
+        model = str(Path(model).resolve())
+    with progress_bar("Planning") as report:
+        summary = plan(
+            sources,
+            path,
+            model=model,
+            parameters={name: value for name, value in parameters.items() if value is not None},
+            instance=instance,
+            readers=readers,
+            streaming=_streaming(cache_dir, cache_size),
+            progress=report,
+        )
+    click.echo(f"{summary.n_jobs} jobs in {path}, {len(summary.skipped)} files without one.")
+    reasons: dict[str, list[str]] = {}
+    for one in summary.skipped:
+        reasons.setdefault(general(one.reason, one.address), []).append(one.address)
+    for reason, addresses in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        click.echo(f"  {len(addresses)} skipped, such as {addresses[0]}: {reason}")
+
+
+@command.command("run")
+@manifest_argument
+@out_option
+@click.option("--workers", type=click.IntRange(min=1), help="Processes, or batch jobs [default: one per processor].")
+@click.option("--memory-per-worker", "memory", default="4GiB", show_default=True, help="One that takes more restarts.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a dask cluster that runs already.")
+@click.option("--jobqueue", metavar="SYSTEM", help="Start workers as jobs of slurm, sge, pbs, lsf, ...")
+@click.option(
+    "--jobqueue-option",
+    "batch_options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Such as queue=gpu, walltime=4:00:00",
+)
+@click.option("--api-calls", default=4, show_default=True, type=click.IntRange(min=1), help="To DANDI at once.")
+@click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
+@click.option("--dashboard", metavar="HOST:PORT", default="127.0.0.1:0", help="Address of dask's dashboard.")
+@with_cache_options
+def run_command(
+    manifest: Path,
+    out: Path,
+    workers: int | None,
+    memory: str,
+    scheduler: str | None,
+    jobqueue: str | None,
+    batch_options: tuple[str, ...],
+    api_calls: int,
+    retry_failed: bool,
+    dashboard: str,
+    cache_dir: str | None,
+    cache_size: float | None,
+) -> None:
+    """Do the jobs of MANIFEST on a dask cluster; run it again to go on after any interruption.
+
+    Exit status 0 if all jobs are done, 3 if some failed, 1 if the run had to stop.
+    """
+    from nwb_cascade.archive.cluster import api_gate
+    from nwb_cascade.archive.job import Settings, output_problem
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.archive.run import run_manifest
+    from nwb_cascade.cli.archive_progress import run_progress
+
+    if scheduler and jobqueue:
+        raise click.UsageError("Give either --scheduler or --jobqueue.")
+    plan = Manifest(manifest)
+    _prepare(Ledger(out))
+    if problem := output_problem(out):
+        raise PermissionError(problem)
+    settings = Settings(str(out.resolve()), retry_failed, streaming=_streaming(cache_dir, cache_size))
+    cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard)
+    with cluster as client, run_progress(client) as report:
+        tally = run_manifest(client, plan, settings, gate=api_gate(client, api_calls), report=report)
+    failed = tally.failed + tally.before_failed
+    click.echo(f"{tally.done + tally.before_done} of {tally.total} jobs done, {failed} failed; results in {out}.")
+    if failed:
+        click.echo(f"See why: nwb-cascade archive status {manifest} --out {out}", err=True)
+        raise SystemExit(3)
+
+
+@command.command("run-one")
+@manifest_argument
+@out_option
+@click.option("--index", type=click.IntRange(min=0), help="Position of the job, the first is 0.")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(min=1), help="So many jobs from there.")
+@click.option("--job", "job_name", metavar="ID", help="Name of the job.")
+@click.option("--retry-failed", is_flag=True, help="Take it up even if it failed.")
+@with_cache_options
+def run_one_command(
+    manifest: Path,
+    out: Path,
+    index: int | None,
+    count: int,
+    job_name: str | None,
+    retry_failed: bool,
+    cache_dir: str | None,
+    cache_size: float | None,
+) -> None:
+    """Do one job of MANIFEST, or some in a row, in this process; what an array of batch jobs calls."""
+    from nwb_cascade.archive.job import Settings, perform
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+
+    if (index is None) == (job_name is None):
+        raise click.UsageError("Give either --index N or --job ID.")
+    plan = Manifest(manifest)
+    jobs = [plan.find(job_name)] if job_name is not None else plan.slice(index or 0, count)
+    _prepare(Ledger(out))
+    settings = Settings(str(out.resolve()), retry_failed, streaming=_streaming(cache_dir, cache_size))
+    outcomes = []
+    for job in jobs:
+        outcomes.append(perform(job, settings))
+        cause = f": {outcomes[-1].cause}" if outcomes[-1].cause else ""
+        click.echo(f"{job.id} {outcomes[-1].status} {job.address}{cause}")
+        if outcomes[-1].status == "halted":
+            raise SystemExit(1)
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise SystemExit(3)
+
+
+@command.command("status")
+@manifest_argument
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status_command(manifest: Path, out: Path, as_json: bool) -> None:
+    """Say how the jobs of MANIFEST stand, and why some failed."""
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.archive.status import status_of
+
+    status = status_of(Manifest(manifest), Ledger(out))
+    if as_json:
+        click.echo(json.dumps(status.to_dict(), indent=1))
+        return
+    _print_status(status)
+
+
+def _print_status(status: Status) -> None:
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+    click.echo(f"{status.total} jobs: {counts or 'none'}; {sum(status.skipped.values())} files skipped by the plan.")
+    if status.per_second and status.seconds_left:
+        click.echo(
+            f"{60 * status.per_second:.1f} jobs per minute lately, about {status.seconds_left / 60:.0f} min left."
+        )
+    for group in status.failures:
+        click.echo(f"  {group.count} failed, such as {group.examples[0]} ({group.kind}): {group.cause}")
+
+
+def _prepare(ledger: Any) -> None:
+    """Make the output folder, with a sentence if that is not possible."""
+    try:
+        ledger.prepare()
+    except PermissionError as error:
+        raise PermissionError(
+            f"Cannot write in {ledger.folder}: {error.strerror}. Change its permissions or name another folder."
+        ) from error
+
+
+def _streaming(cache_dir: str | None, cache_size: float | None) -> dict[str, Any]:
+    """Settings of streams that were given."""
+    found: dict[str, Any] = {} if cache_dir is None else {"cache_dir": cache_dir}
+    return found if cache_size is None else {**found, "cache_limit_bytes": int(cache_size * 1e9)}
+
+
+def _cluster(
+    scheduler: str | None,
+    jobqueue: str | None,
+    workers: int | None,
+    memory: str,
+    batch_options: tuple[str, ...],
+    dashboard: str,
+) -> AbstractContextManager[Any]:
+    """The cluster that the options mean."""
+    import os
+
+    from nwb_cascade.archive.cluster import batch_cluster, existing_cluster, local_cluster
+
+    if scheduler:
+        return existing_cluster(scheduler)
+    if jobqueue:
+        wrong = [option for option in batch_options if "=" not in option]
+        if wrong:
+            raise click.UsageError(f"Expected NAME=VALUE for --jobqueue-option, received {wrong[0]}.")
+        options = dict(option.split("=", 1) for option in batch_options)
+        return batch_cluster(jobqueue, workers or 1, memory=memory, options=options)
+    return local_cluster(workers or os.cpu_count() or 1, memory=memory, dashboard=dashboard)

@@ -1,0 +1,65 @@
+"""What `nwb-cascade archive run` shows while it works: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from nwb_cascade.archive.job import Outcome
+    from nwb_cascade.archive.run import Report, Tally
+
+LINE_EVERY_S = 30.0
+
+
+@contextmanager
+def run_progress(client: Any) -> Iterator[Report]:
+    """Say where the dashboard is, then yield what `run_manifest` reports to."""
+    console = Console(stderr=True)
+    click.echo(f"Scheduler {client.scheduler.address}; dashboard {client.dashboard_link or 'not there'}", err=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rest]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Jobs", total=None, rest="")
+        last_line = time.monotonic()
+
+        def report(tally: Tally, outcome: Outcome | None) -> None:
+            nonlocal last_line
+            bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
+            if outcome is not None and outcome.status == "failed" and outcome.is_new:
+                bar.console.print(f"{outcome.job} failed: {outcome.cause}", markup=False, highlight=False)
+            if not console.is_terminal and time.monotonic() - last_line > LINE_EVERY_S:
+                last_line = time.monotonic()
+                click.echo(f"{tally.settled} of {tally.total} jobs{describe(tally)}", err=True)
+
+        yield report
+
+
+def describe(tally: Tally) -> str:
+    """Rate, time left, workers and failures in words."""
+    parts = [f"{tally.workers} workers", f"{60 * tally.per_second:.3g} per minute"]
+    if tally.seconds_left is not None:
+        parts.append(f"about {duration(tally.seconds_left)} left")
+    if tally.failed:
+        parts.append(f"{tally.failed} failed")
+    return ", " + ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that people would use.
+
+    Examples
+    --------
+    >>> duration(40), duration(4000), duration(1e6)
+    ('40 s', '67 min', '11.6 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"

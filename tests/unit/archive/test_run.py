@@ -1,0 +1,187 @@
+"""The runner hands out a window of jobs, again where a worker died, and stops where nothing can go on."""
+
+import os
+
+import pytest
+
+from nwb_cascade.archive.job import Outcome, Settings
+from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.manifest import Manifest
+from nwb_cascade.archive.run import JOBS_PER_THREAD, RunStoppedError, run_manifest
+from tests.support.archive_jobs import made_up_job, manifest_of
+
+distributed = pytest.importorskip("distributed", reason="needs dask")
+N_JOBS = 20
+
+
+class Future:
+    def __init__(self, status, value):
+        self.status, self.value, self.callbacks = status, value, []
+
+    def add_done_callback(self, callback):
+        self.callbacks.append(callback)
+
+    def result(self, timeout=None):
+        return self.value
+
+    def exception(self):
+        return self.value
+
+    def release(self):
+        pass
+
+
+class Client:
+    """Does a job when the window is full or nothing more comes; ``script`` may give another end to the n-th one."""
+
+    status = "running"
+
+    def __init__(self, threads=1, script=None):
+        self.threads, self.script, self.submitted, self.most = threads, dict(script or {}), 0, 0
+        self.flying = []
+
+    def nthreads(self):
+        self.land()
+        return {"worker": self.threads}
+
+    def submit(self, work, job, settings, gate, *, key, pure):
+        self.submitted += 1
+        status, value = self.script.get(self.submitted, ("finished", None))
+        future = Future(status, work(job, settings, gate) if value is None else value)
+        self.flying.append(future)
+        self.most = max(self.most, len(self.flying))
+        return future
+
+    def land(self):
+        flying, self.flying = self.flying, []
+        for future in flying:
+            for callback in future.callbacks:
+                callback(future)
+
+
+def work(job, settings, gate):
+    """Finish a job without a recording."""
+    claim = Ledger(settings.out).claim(job.id, retry_failed=settings.retry_failed)
+    if claim is None:
+        entry = Ledger(settings.out).entry(job.id)
+        return Outcome(job.id, entry.state if entry.state in ("done", "failed") else "held", is_new=False)
+    with claim:
+        (claim.folder / "x.nwb").write_text("x")
+        claim.finish(claim.folder / "x.nwb", {"size": 1})
+    return Outcome(job.id, "done")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    for name in ("TICK_S", "HELD_S"):
+        monkeypatch.setattr(f"nwb_cascade.archive.run.{name}", 0.001)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return Manifest(manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(N_JOBS))))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    return ledger
+
+
+def run(client, manifest, ledger, **options):
+    return run_manifest(client, manifest, Settings(str(ledger.folder), **options), work=work)
+
+
+def states(manifest, ledger):
+    return {ledger.entry(job.id).state for job in manifest.jobs()}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_all_jobs_are_done_a_few_at_a_time(manifest, ledger, threads):
+    client = Client(threads)
+    tally = run(client, manifest, ledger)
+    assert (tally.done, tally.failed, tally.settled) == (N_JOBS, 0, N_JOBS)
+    assert client.most <= JOBS_PER_THREAD * threads
+    assert states(manifest, ledger) == {"done"}
+    again = Client()
+    assert run(again, manifest, ledger).before_done == N_JOBS
+    assert again.submitted == 0
+
+
+def test_a_job_whose_worker_died_is_handed_out_again(manifest, ledger):
+    killed = ("error", distributed.KilledWorker("task", None, 3))
+    client = Client(script={2: killed, 5: ("cancelled", "x"), 7: ("lost", "x")})
+    assert run(client, manifest, ledger).done == N_JOBS
+    assert client.submitted == N_JOBS + 3
+    assert states(manifest, ledger) == {"done"}
+
+
+def test_a_worker_that_cannot_run_jobs_stops_the_run(manifest, ledger):
+    client = Client(script={1: ("error", ModuleNotFoundError("No module named 'nwb_cascade'"))})
+    with pytest.raises(RunStoppedError, match=r"cannot run jobs \(ModuleNotFoundError: .*: install the same"):
+        run(client, manifest, ledger)
+
+
+def test_a_scheduler_that_goes_away_stops_the_run(manifest, ledger):
+    class Gone(Client):
+        def submit(self, *args, **options):
+            if self.submitted == 4:
+                self.status = "closed"
+                raise RuntimeError("IOLoop is closed")
+            return super().submit(*args, **options)
+
+    with pytest.raises(RunStoppedError, match=r"scheduler went away.*the same command goes on from there"):
+        run(Gone(), manifest, ledger)
+    assert run(Client(), manifest, ledger).settled == N_JOBS
+    assert states(manifest, ledger) == {"done"}
+
+
+def test_a_halt_stops_the_run(manifest, ledger):
+    client = Client(script={3: ("finished", Outcome("x", "halted", "No space left in out: free some."))})
+    with pytest.raises(RunStoppedError, match=r"No space left in out: free some\. Stopped after"):
+        run(client, manifest, ledger)
+
+
+def test_servers_that_do_not_answer_stop_the_run(manifest, ledger):
+    unreachable = ("finished", Outcome("x", "failed", "dandi does not answer.", "RemoteError"))
+    with pytest.raises(RunStoppedError, match=r"The last 8 jobs found no server.*--retry-failed"):
+        run(Client(script=dict.fromkeys(range(1, 21), unreachable)), manifest, ledger)
+
+
+def test_failed_jobs_are_left_until_they_are_asked_for(manifest, ledger):
+    job = made_up_job(3)
+    with ledger.claim(job.id) as claim:
+        claim.fail({"cause": "x", "kind": "InputError"})
+    tally = run(Client(), manifest, ledger)
+    assert (tally.done, tally.before_failed) == (N_JOBS - 1, 1)
+    assert run(Client(), manifest, ledger, retry_failed=True).done == 1
+    assert states(manifest, ledger) == {"done"}
+
+
+def test_a_job_that_another_runner_holds_is_awaited(manifest, ledger):
+    claim = ledger.claim(made_up_job(0).id)
+    claim.folder.mkdir()
+    looks = 0
+
+    def report(tally, outcome):
+        nonlocal looks
+        looks += outcome is None
+        if looks == 3 and ledger.entry(made_up_job(0).id).state == "running":
+            (claim.folder / "x.nwb").write_text("x")
+            claim.finish(claim.folder / "x.nwb", {"size": 1})
+
+    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, report=report)
+    assert (tally.settled, tally.elsewhere) == (N_JOBS, 1)
+
+
+def test_a_job_whose_holder_is_gone_is_done(manifest, ledger):
+    ledger.claim(made_up_job(0).id)
+
+    def report(tally, outcome):
+        if outcome is None:
+            os.utime(ledger.entry(made_up_job(0).id).folder / "claim-0001", (1, 1))
+
+    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, report=report)
+    assert tally.settled == N_JOBS
+    assert states(manifest, ledger) == {"done"}
