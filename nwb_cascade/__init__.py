@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.annotate import AnnotationResult, annotate
+    from nwb_cascade.annotation.sources import inspect
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
-    from nwb_cascade.nwb.discover import inspect
 
 __all__ = [
     "AnnotationResult",
@@ -29,7 +29,7 @@ _HOMES = {
     "InferenceResult": "nwb_cascade.inference",
     "annotate": "nwb_cascade.annotation.annotate",
     "infer": "nwb_cascade.inference",
-    "inspect": "nwb_cascade.nwb.discover",
+    "inspect": "nwb_cascade.annotation.sources",
     "installed_models": "nwb_cascade.models.library",
     "load_model": "nwb_cascade.models.library",
 }

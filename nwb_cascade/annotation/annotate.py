@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nwb_cascade.annotation import sources
+from nwb_cascade.annotation.outputs import DEFAULT_RUN_NAME, CopyOutput, Output, SidecarOutput, stored_bytes
 from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.annotation.sources import Source
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
-from nwb_cascade.annotation.targets import require_writable, split_name, target_of
+from nwb_cascade.annotation.targets import require_writable, split_name
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
-from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
+from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
+from nwb_cascade.files.replace import beside, workplace
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
-from nwb_cascade.nwb.check import check_run
-from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
 from nwb_cascade.nwb.recording import Recording, open_recording
-from nwb_cascade.nwb.storage import require_links
-from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, write_run
+from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of
+
+if TYPE_CHECKING:
+    from nwb_cascade.dandi.stream import StreamSettings
 
 __all__ = ["AnnotationResult", "annotate"]
 
-DEFAULT_RUN_NAME = "InferredSpikeRates"
-SCHEMA_BYTES = 2**22  # cached schemas, links and chunk indices of one run, generously
-
 
 def annotate(
-    path: str | PathLike[str],
+    source: Source,
     *,
     output: str | PathLike[str] | None = None,
     in_place: bool = False,
+    sidecar: bool = False,
+    streaming: StreamSettings | None = None,
     series: str | None = None,
     model: str | PathLike[str] | Model = "auto",
     indicator: str | None = None,
@@ -58,13 +62,20 @@ def annotate(
 
     Parameters
     ----------
-    path : path
-        NWB file, HDF5 or Zarr.
+    source : path, str or Asset
+        NWB file, HDF5 or Zarr: a path, the address of one file on the web (see `nwb_cascade.dandi.urls.parse_address`)
+        or an asset of an archive.
     output : path, optional
-        File or folder of the annotated copy; by default a file beside the recording, see
-        `nwb_cascade.annotation.targets.default_output`.
+        File or folder of the result; by default a file beside the recording, see
+        `nwb_cascade.annotation.targets.default_output`, for a remote one a file in the current folder.
     in_place : bool
         Replace the recording itself by its annotated copy.
+    sidecar : bool
+        Write a small file of its own instead of a copy: session, subject, ROIs and results, see
+        `nwb_cascade.nwb.sidecar`. Its name is by default that of `nwb_cascade.annotation.sidecar_names.sidecar_name`.
+        The result of a remote recording is always a sidecar.
+    streaming : StreamSettings, optional
+        How a remote recording is read.
     series : str, optional
         Name, path or object id of the dF/F series, where the file holds several.
     model, indicator, threshold, legacy_alignment, kernel, smoothing_s
@@ -104,18 +115,17 @@ def annotate(
         If the name of the run is taken and ``overwrite`` is not set.
     NoModelError, ModelFileError
         As for `nwb_cascade.infer`.
+    LookupError, PermissionError, RemoteError
+        If a remote recording is not found, may not be read, has changed or does not come.
     """
-    source = Path(path)
     if run_name is not None:
         check_run_name(run_name)
-    target = target_of(source, output, in_place)
-    if not dry_run:
-        repair(target)
-    stamps = stamp(source), stamp(target)
-    scratch = target.parent if scratch_dir is None else Path(scratch_dir)
+    form = _form(source, output, in_place=in_place, sidecar=sidecar, repairs=not dry_run)
+    scratch = form.folder if scratch_dir is None else Path(scratch_dir)
     with ExitStack() as opened:
+        file, origin = opened.enter_context(sources.opened(source, streaming))
         recording = opened.enter_context(
-            open_recording(source, series=series, imaging_rate=imaging_rate, scale=scale, scratch_dir=scratch)
+            open_recording(file, series=series, imaging_rate=imaging_rate, scale=scale, scratch_dir=scratch)
         )
         run = prepare_run(
             recording.traces.imaging_rate,
@@ -127,48 +137,51 @@ def annotate(
             kernel=kernel,
             smoothing_s=smoothing_s,
         )
-        require_links(source, target.parent)
+        run_name = run_name or _default_run_name(recording)
+        target = form.target(recording, run_name)
         plan = _plan(recording, run, target, run_name, ensemble_std)
-        holder = _holder(plan, recording, target, in_place=in_place, overwrite=overwrite)
+        holder = form.holder(recording, plan, overwrite=overwrite)
         if holder is not None or dry_run:
-            return replace(plan, skipped=holder is not None, dry_run=dry_run, output=str(holder or target))
-        _require_writable(source, target, plan, scratch, ensemble_std=ensemble_std)
+            return replace(plan, skipped=holder is not None, dry_run=dry_run, output=holder or str(target))
+        _require_writable(form, target, plan, scratch, ensemble_std=ensemble_std)
         with workplace(target) as work:
             started = time.perf_counter()
             inference = infer_to_disk(recording.traces, run, scratch, ensemble_std=ensemble_std, progress=progress)
-            with inference as stored, clear_disk_errors(target), kept_from_writers(source):
+            with inference as stored, clear_disk_errors(target), form.kept_from_writers():
                 inferred = time.perf_counter()
                 prepared = beside(work, split_name(target.name)[1])
-                record = _record(plan, recording, run, stored)
-                opened.close()  # files that it links to are opened for writing with the copy
-                notes = _prepare(source, prepared, record, overwrite=overwrite, progress=progress)
-                if stamp(source) != stamps[0]:
-                    raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
-                install(prepared, target, expected=stamps[1])
+                record = _record(plan, recording, run, stored, origin)
+                if not form.keeps_recording_open:
+                    opened.close()
+                notes = form.prepare(prepared, recording, record, overwrite=overwrite, progress=progress)
+                form.install(prepared, target)
     seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
     notes = (*plan.warnings, *notes)
     return replace(plan, n_inferred=stored.n_inferred, warnings=notes, roi_warnings=stored.warnings, seconds=seconds)
 
 
-def _holder(
-    plan: AnnotationResult, recording: Recording, target: Path, *, in_place: bool, overwrite: bool
-) -> Path | None:
-    """File that holds this very run already; raises if what is in its place may not be replaced."""
-    if recording_holds_run(recording, plan.run_name, plan.run_key, overwrite=overwrite):
-        return recording.path
-    if in_place or not target.exists():
-        return None
-    is_held = copy_holds_run(target, recording, plan.run_name, plan.run_key, overwrite=overwrite)
-    return target if is_held else None
+def _form(
+    source: Source, output: str | PathLike[str] | None, *, in_place: bool, sidecar: bool, repairs: bool
+) -> Output:
+    """What the result will be: a copy, the recording itself, or a sidecar."""
+    remote = sources.is_remote(source)
+    if in_place and (remote or sidecar):
+        what = f"{sources.name_of(source)} is remote: its results are" if remote else "a sidecar is"
+        raise InputError(
+            f"Expected no in_place (--in-place): {what} written to a file beside, never into the original."
+        )
+    if remote or sidecar:
+        return SidecarOutput(None if remote else Path(sources.name_of(source)), output)
+    return CopyOutput(Path(sources.name_of(source)), output, in_place=in_place, repairs=repairs)
 
 
-def _plan(
-    recording: Recording, run: InferenceRun, target: Path, run_name: str | None, ensemble_std: bool
-) -> AnnotationResult:
+def _default_run_name(recording: Recording) -> str:
+    return DEFAULT_RUN_NAME if recording.is_only_dff else f"{DEFAULT_RUN_NAME}_{recording.series.name}"
+
+
+def _plan(recording: Recording, run: InferenceRun, target: Path, run_name: str, ensemble_std: bool) -> AnnotationResult:
     """Describe what is going to be done."""
     traces = recording.traces
-    if run_name is None:
-        run_name = DEFAULT_RUN_NAME if recording.is_only_dff else f"{DEFAULT_RUN_NAME}_{recording.series.name}"
     place = place_of(recording.nwbfile, recording.series.object_id, run_name)
     key = provenance.run_key(
         source={
@@ -182,7 +195,7 @@ def _plan(
         parameters={**run.parameters, "ensemble_std": ensemble_std},
     )
     return AnnotationResult(
-        path=str(recording.path),
+        path=recording.name,
         output=str(target),
         run_name=run_name,
         object_path=place.object_path,
@@ -199,26 +212,28 @@ def _plan(
     )
 
 
-def _require_writable(source: Path, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
-    """Raise before long work if the target may not be written, or the disk has no room for copy and results."""
+def _require_writable(form: Output, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
+    """Raise before long work if the target may not be written, or the disk has no room for file and results."""
     require_writable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-    needed = size(source) + _stored_bytes(plan.n_rois, matrices)
-    if scratch == target.parent:
+    needed = form.needed_bytes() + stored_bytes(plan.n_rois, matrices)
+    if scratch == form.folder:
         needed += matrices + 4 * plan.n_rois * plan.n_frames
-    require_space(target.parent, needed, f"the annotated copy of {source.name}")
+    require_space(target.parent, needed, f"the annotated copy of {Path(plan.path).name}")
 
 
-def _stored_bytes(n_rois: int, matrix_bytes: int) -> int:
-    """Most bytes that a run takes in a file: matrices that do not compress, texts per ROI, schemas."""
-    return matrix_bytes + matrix_bytes // 64 + 1024 * n_rois + SCHEMA_BYTES
-
-
-def _record(plan: AnnotationResult, recording: Recording, run: InferenceRun, stored: StoredInference) -> RunRecord:
+def _record(
+    plan: AnnotationResult,
+    recording: Recording,
+    run: InferenceRun,
+    stored: StoredInference,
+    origin: Mapping[str, str],
+) -> RunRecord:
     """Gather what is stored of the run."""
     source = {
         **recording.traces.source,
+        **origin,
         "session_id": str(recording.nwbfile.session_id or ""),
         "sample_sha256": recording.sample_sha256,
     }
@@ -244,19 +259,3 @@ def _record(plan: AnnotationResult, recording: Recording, run: InferenceRun, sto
         ),
         description=f"Expected spikes per frame inferred from {plan.series} by {plan.model}, {smoothing}.",
     )
-
-
-def _prepare(
-    source: Path, prepared: Path, record: RunRecord, *, overwrite: bool, progress: Report | None
-) -> tuple[str, ...]:
-    """Make a checked copy of the recording with the run in it; returns what to know about it."""
-    copy(source, prepared, progress)
-    if prepared.is_file():
-        n_rois, n_frames = record.expected_spikes.shape
-        n_matrices = 1 if record.ensemble_std is None else 2
-        reserve(prepared, _stored_bytes(n_rois, 4 * n_rois * n_frames * n_matrices))
-    object_path = write_run(prepared, record, overwrite=overwrite, progress=progress)
-    violations = check_run(prepared, object_path, record)
-    if not violations:
-        return ()
-    return (f"Elsewhere the file violates the NWB schema {len(violations)} times, first: {violations[0]}",)

@@ -111,15 +111,27 @@ def targets_of(sources: Sequence[Path], output: str | None, in_place: bool) -> l
     InputError
         As `target_of`, and if several recordings would go to one file.
     """
-    if len(sources) > 1 and output is not None and not _is_folder(output):
-        output = f"{output}{os.sep}"
-        if Path(output).is_file() or split_name(Path(output).name)[1]:
-            raise InputError(f"Expected a folder as output of {len(sources)} files, received {Path(output)}.")
+    output = shared_folder(output, len(sources))
     targets = [target_of(source, output, in_place) for source in sources]
     shared = [str(target) for target, count in Counter(targets).items() if count > 1]
     if shared:
         raise InputError(f"Expected files with different names, several would be written to {shared[0]}.")
     return targets
+
+
+def shared_folder(output: str | None, n_sources: int) -> str | None:
+    """Return the output of several recordings as a folder, with a separator at its end; that of one as it is.
+
+    Raises
+    ------
+    InputError
+        If the output of several is a file, or named like one.
+    """
+    if n_sources < 2 or output is None or _is_folder(output):
+        return output
+    if Path(output).is_file() or split_name(Path(output).name)[1]:
+        raise InputError(f"Expected a folder as output of {n_sources} files, received {Path(output)}.")
+    return f"{output}{os.sep}"
 
 
 def _format(path: Path) -> str:

@@ -11,14 +11,17 @@ import click
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.result import AnnotationResult
+    from nwb_cascade.dandi.assets import Asset
 
 MATRIX_ONLY = ("variable",)
 NWB_ONLY = ("series", "run_name")
+NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their results go into files of their own."
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="OUT", help="File or folder of the result [default: beside FILE].")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="OUT", help="File or folder of the result [default: beside FILE, or here].")
+@click.option("--sidecar", is_flag=True, help="Write a small file with results, session and ROIs instead of a copy.")
 @click.option("--in-place", is_flag=True, help="Add to FILE itself; a run that is killed leaves it as it was.")
 @click.option("--series", help="Name, path or object id of the dF/F series, where FILE holds several.")
 @click.option("--variable", help="Name of the matrix in a .mat file.")
@@ -43,28 +46,24 @@ NWB_ONLY = ("series", "run_name")
 @click.option("--scratch-dir", type=click.Path(exists=True, file_okay=False), help="Folder for temporary matrices.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per FILE, in a list.")
 @click.pass_context
-def command(ctx: click.Context, /, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Infer spike rates for dF/F traces and store them with all that made them.
 
-    FILE is NWB (HDF5 or Zarr), .npy or .mat. By default the result is a copy beside it: sub-1_ophys.nwb gives
-    sub-1_desc-spikes_ophys.nwb, and mouse.nwb gives mouse_spikes.nwb. The exit status is 0 if all went well, 1 if a
-    file failed (the others are done all the same), 2 if the options do not fit together.
+    FILE is NWB (HDF5 or Zarr), .npy or .mat, or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or
+    API URL; a dandiset, folder or glob there means all its NWB files). By default the result is a copy beside FILE:
+    sub-1_ophys.nwb gives sub-1_desc-spikes_ophys.nwb, and mouse.nwb gives mouse_spikes.nwb. Remote files are never
+    copied: their result is a small sidecar file, by default in the current folder. The exit status is 0 if all went
+    well, 1 if a file failed (the others are done all the same), 2 if the options do not fit together.
     """
-    from nwb_cascade.annotation.targets import is_matrix, targets_of
-    from nwb_cascade.errors import InputError
+    from nwb_cascade.cli.sources import listed
 
-    output, in_place = options.pop("output"), options.pop("in_place")
-    _check_options(
-        [file for file in files if is_matrix(file)], [file for file in files if not is_matrix(file)], options
-    )
-    try:
-        targets = targets_of(files, output, in_place)
-    except InputError as error:
-        raise click.UsageError(str(error)) from error
+    where = {name: options.pop(name) for name in ("output", "in_place", "sidecar")}
+    sources = list(listed(files))
+    jobs = _jobs([source for _, source in sources], options=options, **where)
     debug = bool(ctx.find_root().params.get("debug"))
     records = []
-    for file, target in zip(files, targets, strict=True):
-        records.append(_attempt(file, None if in_place else target, options, debug=debug))
+    for (file, source), job in zip(sources, jobs, strict=True):
+        records.append(_attempt(file, source, job, options, debug=debug))
         if not as_json and "description" in records[-1]:
             click.echo(records[-1]["description"])
     if as_json:
@@ -72,16 +71,50 @@ def command(ctx: click.Context, /, files: tuple[Path, ...], as_json: bool, **opt
     ctx.exit(1 if any("error" in record for record in records) else 0)
 
 
-def _attempt(file: Path, target: Path | None, options: dict[str, Any], *, debug: bool) -> dict[str, Any]:
-    """Annotate one file; a failure is told in one line and kept in the record, so that the others are done."""
+def _jobs(
+    sources: list[Any], *, options: dict[str, Any], output: str | None, in_place: bool, sidecar: bool
+) -> list[dict[str, Any]]:
+    """Return where the result of each source goes, as options of `annotate`; raises a usage error for what clashes."""
+    from nwb_cascade.annotation.targets import is_matrix, shared_folder, targets_of
+    from nwb_cascade.errors import InputError
+
+    local = [source for source in sources if isinstance(source, Path)]
+    matrices = [path for path in local if is_matrix(path)]
+    _check_options(matrices, [path for path in local if not is_matrix(path)], options)
+    if sidecar and (in_place or matrices):
+        raise click.UsageError(f"--sidecar does not apply to {matrices[0]}, a matrix." if matrices else NEVER_INSIDE)
+    if in_place and len(local) < len(sources):
+        raise click.UsageError(NEVER_INSIDE)
     try:
-        result = _infer(file, target, options)
+        output = shared_folder(output, len(sources))
+        targets = iter(targets_of([] if sidecar else local, output, in_place))
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    return [
+        {"output": output, "sidecar": True}
+        if sidecar or not isinstance(source, Path)
+        else {"in_place": True}
+        if in_place
+        else {"output": next(targets)}
+        for source in sources
+    ]
+
+
+def _attempt(file: str, source: Any, job: dict[str, Any], options: dict[str, Any], *, debug: bool) -> dict[str, Any]:
+    """Annotate one file; a failure is told in one line and kept in the record, so that the others are done."""
+    from nwb_cascade.annotation.sources import name_of
+
+    name = file if isinstance(source, Exception) else name_of(source)
+    try:
+        if isinstance(source, Exception):
+            raise source
+        result = _infer(source, job, options)
     except Exception as error:
         if debug:
             traceback.print_exc()
         message = _one_line(error)
-        click.echo(f"{file}: {message}", err=True)
-        return {"path": str(file), "error": message, "traceback": traceback.format_exc()}
+        click.echo(f"{name}: {message}", err=True)
+        return {"path": name, "error": message, "traceback": traceback.format_exc()}
     return {**result.to_dict(), "description": result.describe()}
 
 
@@ -95,21 +128,23 @@ def _check_options(matrices: list[Path], recordings: list[Path], options: dict[s
                 raise click.UsageError(f"--{name.replace('_', '-')} does not apply to {files[0]}, {kind}.")
 
 
-def _infer(file: Path, target: Path | None, options: dict[str, Any]) -> AnnotationResult:
-    """Annotate one file, into the target or in place."""
+def _infer(source: Path | Asset, job: dict[str, Any], options: dict[str, Any]) -> AnnotationResult:
+    """Annotate one file."""
+    from nwb_cascade.annotation.sources import name_of
     from nwb_cascade.annotation.targets import is_matrix
     from nwb_cascade.cli.progress import progress_bar
 
-    foreign = NWB_ONLY if is_matrix(file) else MATRIX_ONLY
-    wanted = {name: value for name, value in options.items() if name not in foreign}
-    with progress_bar(file.name) as report:
-        if is_matrix(file):
+    as_matrix = isinstance(source, Path) and is_matrix(source)
+    foreign = NWB_ONLY if as_matrix else MATRIX_ONLY
+    wanted = {name: value for name, value in options.items() if name not in foreign} | job
+    with progress_bar(name_of(source).rpartition("/")[2]) as report:
+        if as_matrix:
             from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 
-            return annotate_matrix(file, wanted.pop("imaging_rate"), output=target, progress=report, **wanted)
+            return annotate_matrix(source, wanted.pop("imaging_rate"), progress=report, **wanted)  # type: ignore[arg-type]
         from nwb_cascade.annotation.annotate import annotate
 
-        return annotate(file, output=target, in_place=target is None, progress=report, **wanted)
+        return annotate(source, progress=report, **wanted)
 
 
 def _one_line(error: Exception) -> str:

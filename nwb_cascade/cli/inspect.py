@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,66 +17,80 @@ WORDS = ("Series", "Plane", "Indicator", "Evidence", "Problems")
 
 
 @click.command("inspect")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object per file.")
 @click.option("--series", metavar="NAME|PATH|ID", help="Show this series only.")
 @click.option(
     "--no-statistics", is_flag=True, help="Read headers and a small sample only: no noise levels, no NaN shares."
 )
 @click.pass_context
-def command(
-    ctx: click.Context, paths: tuple[Path, ...], as_json: bool, series: str | None, no_statistics: bool
-) -> None:
+def command(ctx: click.Context, files: tuple[str, ...], as_json: bool, series: str | None, no_statistics: bool) -> None:
     """List the series of ROI traces in NWB files: what they hold, why it looks so, and what is wrong with them.
+
+    FILE is a path or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL); a dandiset,
+    folder or glob there means all its NWB files.
 
     Noise is the median noise level of the ROIs in % Hz^-1/2. The exit status is 1 if a file cannot be read.
     """
-    found: dict[Path, tuple[Candidate, ...]] = {}
-    failed: dict[Path, str] = {}
-    _inspect_all(paths, series, not no_statistics, found, failed, debug=bool(ctx.find_root().params.get("debug")))
+    found: dict[str, tuple[Candidate, ...]] = {}
+    failed: dict[str, str] = {}
+    names = _inspect_all(
+        files, series, not no_statistics, found, failed, debug=bool(ctx.find_root().params.get("debug"))
+    )
     if as_json:
-        click.echo(json.dumps([_as_dict(path, found, failed) for path in dict.fromkeys(paths)], indent=1))
+        click.echo(json.dumps([_as_dict(name, found, failed) for name in names], indent=1))
     else:
         _print_found(found)
     sys.exit(1 if failed else 0)
 
 
 def _inspect_all(
-    paths: tuple[Path, ...],
+    files: tuple[str, ...],
     series: str | None,
     statistics: bool,
-    found: dict[Path, tuple[Candidate, ...]],
-    failed: dict[Path, str],
+    found: dict[str, tuple[Candidate, ...]],
+    failed: dict[str, str],
     *,
     debug: bool,
-) -> None:
-    """Inspect one file after the other; a file that fails is reported on stderr and does not stop the others."""
+) -> list[str]:
+    """Inspect one file after the other; one that fails is reported on stderr and does not stop the others.
+
+    Returns the names of all in their order.
+    """
+    from nwb_cascade.annotation.sources import inspect, name_of
     from nwb_cascade.cli import USER_ERRORS
     from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.cli.sources import listed
     from nwb_cascade.nwb.choose import named
-    from nwb_cascade.nwb.discover import inspect
 
+    names: dict[str, None] = {}
+    sources = list(listed(files))
     with progress_bar("Inspecting") as report:
-        for done, path in enumerate(paths):
-            report(done, len(paths))
+        for done, (file, source) in enumerate(sources):
+            report(done, len(sources))
+            name = file if isinstance(source, Exception) else name_of(source)
+            names[name] = None
             try:
-                candidates = inspect(path, statistics=statistics)
-                found[path] = candidates if series is None else (named(candidates, series),)
+                if isinstance(source, Exception):
+                    raise source
+                candidates = inspect(source, statistics=statistics)
+                found[name] = candidates if series is None else (named(candidates, series),)
             except USER_ERRORS as error:
                 if debug:
                     traceback.print_exc()
-                failed[path] = str(error)
-                click.echo(f"Error: {path}: {error}", err=True)
+                failed[name] = str(error)
+                click.echo(f"Error: {name}: {error}", err=True)
+    return list(names)
 
 
-def _as_dict(path: Path, found: dict[Path, tuple[Candidate, ...]], failed: dict[Path, str]) -> dict[str, Any]:
+def _as_dict(path: str, found: dict[str, tuple[Candidate, ...]], failed: dict[str, str]) -> dict[str, Any]:
     """Return what is known of one file, ready for JSON."""
     if path in failed:
-        return {"path": str(path), "error": failed[path]}
-    return {"path": str(path), "series": [candidate.to_dict() for candidate in found[path]]}
+        return {"path": path, "error": failed[path]}
+    return {"path": path, "series": [candidate.to_dict() for candidate in found[path]]}
 
 
-def _print_found(found: dict[Path, tuple[Candidate, ...]]) -> None:
+def _print_found(found: dict[str, tuple[Candidate, ...]]) -> None:
     """Print a table per file and the words below it; for pipes one line of cells per series, words included."""
     from rich.console import Console
 
@@ -87,7 +100,7 @@ def _print_found(found: dict[Path, tuple[Candidate, ...]]) -> None:
         if not candidates:
             click.echo(f"{path}: no series of ROI traces (RoiResponseSeries).", err=True)
     if not Console().is_terminal:
-        rows = [(str(path), *_facts(c), *_words(c)) for path in found for c in found[path]]
+        rows = [(path, *_facts(c), *_words(c)) for path in found for c in found[path]]
         print_table(("File", *FACTS, *WORDS), rows)
         return
     for path, candidates in found.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,28 @@ BLOCK_BYTES = 8 * 2**20
 MEMORY_BYTES = 64 * 2**20
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, 512, 1024, 2048)  # where it may stand: at the start, or after a user block
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How remote files are read; small and picklable, for workers.
+
+    Parameters
+    ----------
+    cache_dir : path, optional
+        Folder of the cache on disk, shared by all processes; by default ``NWB_CASCADE_CACHE``, else the platform's.
+    cache_limit_bytes : int
+        Most that this folder may hold; 0 for no cache on disk.
+    policy : RetryPolicy, optional
+        How long to insist when the connection or the server fails.
+    instance : str, optional
+        DANDI instance for addresses that name none.
+    """
+
+    cache_dir: str | os.PathLike[str] | None = None
+    cache_limit_bytes: int = CACHE_LIMIT_BYTES
+    policy: RetryPolicy | None = None
+    instance: str | None = None
 
 
 class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type hints

@@ -20,16 +20,13 @@ from dandi.dandiarchive import (
 from dandi.exceptions import CliVersionError, NotFoundError, UnknownURLError
 from dandi.utils import get_instance
 
+from nwb_cascade.dandi.address_forms import IDENTIFIER, LOCATED
 from nwb_cascade.dandi.client import is_loopback
 from nwb_cascade.errors import InputError, RemoteError
 
 EXAMPLE = "dandi://dandi/000402@0.230307.2132/sub-17797/sub-17797_ses-4-scan-10.nwb"
 
 _VERSION = r"(?:[0-9]+\.[0-9]+\.[0-9]+|draft)"
-_LOCATED = re.compile(
-    r"(?:dandi://(?P<instance>[^/\s]+)/)?(?P<dandiset>[0-9]{6})(?:@(?P<version>[^/\s]+))?(?:/(?P<path>.*))?"
-)
-_IDENTIFIER = re.compile(r"[A-Z-]+:[0-9]{6}(?:/[^/\s]+)?")
 _PAGE = re.compile(
     r"https?://[^/]+/(?:api/)?(?:#/)?(?:dandisets?/[0-9]{6}|assets/[0-9a-f-]{36}\b)|https?://gui\.dandiarchive\.org/"
     r"|https?://identifiers\.org/DANDI:"
@@ -49,21 +46,6 @@ class FileURL:
 
 
 Address: TypeAlias = ParsedDandiURL | FileURL
-
-
-def is_remote(source: str) -> bool:
-    """Tell whether a text is an address on the web and not a path on disk.
-
-    A dandiset's bare number counts as an address unless a file or folder of that name is here.
-
-    Examples
-    --------
-    >>> is_remote("dandi://dandi/000402"), is_remote("recordings/a.nwb")
-    (True, False)
-    """
-    if source.startswith(("http://", "https://", "dandi://")) or _IDENTIFIER.fullmatch(source):
-        return True
-    return _LOCATED.fullmatch(source) is not None and not os.path.exists(source)
 
 
 def parse_address(text: str, *, instance: str | None = None) -> Address:
@@ -96,10 +78,10 @@ def parse_address(text: str, *, instance: str | None = None) -> Address:
     RemoteError
         If the instance does not answer.
     """
-    if match := _LOCATED.fullmatch(text):
+    if match := LOCATED.fullmatch(text):
         name = match["instance"] or instance or os.environ.get("DANDI_INSTANCE") or "dandi"
         return _located(text, find_instance(name), match["dandiset"], match["version"], match["path"] or "")
-    if _PAGE.match(text) or _IDENTIFIER.fullmatch(text):
+    if _PAGE.match(text) or IDENTIFIER.fullmatch(text):
         return _parsed(text)
     if text.startswith(("http://", "https://")) and urlsplit(text).path.strip("/"):
         return FileURL(text)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import h5py
 from hdmf.build import ConstructError
@@ -16,7 +16,21 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from nwb_cascade.errors import InputError
 
-NWBSource = str | os.PathLike[str] | IO[bytes]
+
+class StoreURL(Protocol):
+    """A Zarr store that fsspec opens by a URL with options; ``path`` is what to call it in messages."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def storage_options(self) -> dict[str, Any]: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+NWBSource = str | os.PathLike[str] | IO[bytes] | StoreURL
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a series is found again in discover.py
@@ -36,9 +50,9 @@ def open_nwb(source: NWBSource) -> Iterator[tuple[NWBFile, Any]]:
 
     Parameters
     ----------
-    source : path or binary file object
-        An HDF5 file, a Zarr folder, or an open file object over the bytes of an HDF5 file (remote files); a file
-        object stays open.
+    source : path, binary file object or Zarr store
+        An HDF5 file, a Zarr folder, an open file object over the bytes of an HDF5 file (remote files), which stays
+        open, or a Zarr store with ``url`` and ``storage_options`` for fsspec.
 
     Yields
     ------
@@ -54,9 +68,13 @@ def open_nwb(source: NWBSource) -> Iterator[tuple[NWBFile, Any]]:
     ImportError
         If it is a Zarr folder and hdmf-zarr is not installed.
     """
-    is_zarr = isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
-    with _open_zarr(Path(source)) if is_zarr else _open_hdf5(source) as io:  # type: ignore[arg-type]
+    with _open_zarr(source) if is_zarr(source) else _open_hdf5(source) as io:
         yield _read(io, source_name(source)), io
+
+
+def is_zarr(source: NWBSource) -> bool:
+    """Tell whether a source is a Zarr store."""
+    return Path(source).is_dir() if isinstance(source, (str, os.PathLike)) else hasattr(source, "storage_options")
 
 
 def source_name(source: NWBSource) -> str:
@@ -92,7 +110,7 @@ def _handled_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _open_hdf5(source: NWBSource) -> Iterator[NWBHDF5IO]:
+def _open_hdf5(source: Any) -> Iterator[NWBHDF5IO]:
     """Open an HDF5 file and give it to pynwb."""
     name = source_name(source)
     if isinstance(source, (str, os.PathLike)):
@@ -123,7 +141,7 @@ def _require_file(path: Path) -> None:
         raise InputError(f"Expected an NWB file, received {path}, which is empty: write, copy or download it anew.")
 
 
-def _explained(error: OSError, source: NWBSource, name: str) -> Exception:
+def _explained(error: OSError, source: Any, name: str) -> Exception:
     """Return a clear error for a file that HDF5 does not open."""
     text = str(error)
     if isinstance(error, PermissionError):
@@ -142,13 +160,13 @@ def _explained(error: OSError, source: NWBSource, name: str) -> Exception:
     return InputError(f"{name} is a damaged HDF5 file ({text}): copy or download it anew.")
 
 
-def _has_signature(source: NWBSource) -> bool:
+def _has_signature(source: Any) -> bool:
     """Whether a file begins as HDF5 files do."""
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
     source.seek(0)
-    return source.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    return bool(source.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE)
 
 
 def _require_nwb(file: h5py.File, name: str) -> None:
@@ -163,16 +181,21 @@ def _require_nwb(file: h5py.File, name: str) -> None:
 
 
 @contextmanager
-def _open_zarr(path: Path) -> Iterator[Any]:
-    """Open a Zarr folder by hdmf-zarr."""
-    if not any((path / mark).exists() for mark in (".zgroup", ".zmetadata", "zarr.json")):
-        raise InputError(f"Expected an NWB file, received {path}: a folder, but not a Zarr store.")
+def _open_zarr(source: Any) -> Iterator[Any]:
+    """Open a Zarr store by hdmf-zarr."""
+    name = source_name(source)
+    if isinstance(source, (str, os.PathLike)):
+        where, options = os.fspath(source), None
+        if not any((Path(source) / mark).exists() for mark in (".zgroup", ".zmetadata", "zarr.json")):
+            raise InputError(f"Expected an NWB file, received {name}: a folder, but not a Zarr store.")
+    else:
+        where, options = source.url, source.storage_options
     try:
         from hdmf_zarr import NWBZarrIO
     except ImportError as error:
-        raise ImportError(f"{path} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
+        raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
     with _handled_warnings():
-        io = NWBZarrIO(str(path), mode="r", load_namespaces=True)
+        io = NWBZarrIO(where, mode="r", load_namespaces=True, storage_options=options)
     try:
         yield io
     finally:

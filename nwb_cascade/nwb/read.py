@@ -22,6 +22,7 @@ def open_traces(
     nwbfile: NWBFile,
     series: Candidate | RoiResponseSeries,
     *,
+    name: str | None = None,
     scale: str | None = None,
     imaging_rate: float | None = None,
     scratch_dir: str | Path | None = None,
@@ -35,6 +36,8 @@ def open_traces(
         An open file; it must stay open as long as traces are read.
     series : Candidate or RoiResponseSeries
         What to read, a candidate of this file or the series itself.
+    name : str, optional
+        Path or address of the file, for messages and provenance; by default what pynwb knows.
     scale : {"fraction", "percent"}, optional
         What the values are, where the file does not say.
     imaging_rate : float, optional
@@ -61,7 +64,7 @@ def open_traces(
         candidate = describe(series, nwbfile)
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
     factor, rate = resolve_factor(candidate, scale), resolve_rate(candidate, imaging_rate)
-    path = str(nwbfile.container_source or "")
+    path = name or str(nwbfile.container_source or "")
     stored = stored_traces(
         series,
         transposed=bool(candidate.transposed),

@@ -15,7 +15,7 @@ from pynwb import NWBFile
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import as_array, find_candidates
-from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import rate_from_timestamps
 from nwb_cascade.traces import DffTraces
@@ -27,11 +27,12 @@ SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
 class Recording:
     """An open NWB file and one of its dF/F series.
 
-    ``series`` describes it, ``traces`` reads it, ``is_only_dff`` tells whether the file holds no other dF/F,
+    ``name`` is its path or address, ``series`` describes the dF/F, ``traces`` reads it, ``is_only_dff`` tells
+    whether the file holds no other dF/F,
     ``sample_sha256`` is the hash of some of its values, by which traces that were computed anew are recognised.
     """
 
-    path: Path
+    name: str
     nwbfile: NWBFile
     series: Candidate
     traces: DffTraces
@@ -41,7 +42,7 @@ class Recording:
 
 @contextmanager
 def open_recording(
-    path: Path,
+    source: NWBSource,
     *,
     series: str | None = None,
     imaging_rate: float | None = None,
@@ -50,14 +51,15 @@ def open_recording(
 ) -> Iterator[Recording]:
     """Open an NWB file and pick its dF/F; options and errors as for `choose` and `open_traces`."""
     folder = None if scratch_dir is None else Path(scratch_dir)
-    with open_nwb(path) as (nwbfile, _):
-        candidates = find_candidates(nwbfile, name=str(path), statistics=False, scratch_dir=folder)
+    name = source_name(source)
+    with open_nwb(source) as (nwbfile, _):
+        candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=folder)
         chosen = choose(candidates, series, scale=scale, imaging_rate=imaging_rate)
         is_only_dff = not any(c.kind == "dff" and c.object_id != chosen.object_id for c in candidates)
         chosen = _with_all_timestamps(nwbfile, chosen)
-        traces = open_traces(nwbfile, chosen, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)
+        traces = open_traces(nwbfile, chosen, name=name, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)
         try:
-            yield Recording(path, nwbfile, chosen, traces, is_only_dff, _sample_sha256(traces))
+            yield Recording(name, nwbfile, chosen, traces, is_only_dff, _sample_sha256(traces))
         finally:
             traces.dff.close()  # type: ignore[attr-defined]  # open_traces gives TraceBlocks
 

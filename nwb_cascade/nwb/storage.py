@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO
+from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO, is_zarr
 from nwb_cascade.traces import TraceArray
 
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
@@ -97,11 +97,6 @@ def _external_links(file: h5py.File) -> list[str]:
 
     file.id.links.visit(visit, info=True)
     return found
-
-
-def is_zarr(path: Path) -> bool:
-    """Tell whether an NWB file is stored in the Zarr format, as a folder."""
-    return path.is_dir()
 
 
 def compressed(matrix: TraceArray, path: Path, progress: Report | None = None) -> DataIO:

@@ -6,9 +6,11 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ndx_spike_inference as ndx
 import numpy as np
+from hdmf.common import DynamicTableRegion
 from numpy.typing import NDArray
 from pynwb import NWBFile, ProcessingModule
 from pynwb.ophys import RoiResponseSeries
@@ -92,9 +94,27 @@ class Place:
     run_key: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """What the values of a run stand for: ROIs and times, those of its source.
+
+    ``module`` is the processing module that the run goes to, ``time_base`` holds ``timestamps``, or ``rate`` and
+    ``starting_time``; ``source`` is the dF/F series if it is in the same file.
+    """
+
+    module: str
+    rois: DynamicTableRegion
+    time_base: dict[str, Any]
+    source: RoiResponseSeries | None = None
+
+
 def place_of(nwbfile: NWBFile, source_object_id: str, name: str) -> Place:
     """Tell where a run of this name would go: into the processing module of its source, else into ``ophys``."""
-    module = _module_of(source_series(nwbfile, source_object_id))
+    return place_in(nwbfile, module_of(source_series(nwbfile, source_object_id)), name)
+
+
+def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
+    """Tell where a run of this name would go in a processing module."""
     path = f"/processing/{module}/{name}"
     existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
     if existing is None:
@@ -181,28 +201,45 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
         place = place_of(nwbfile, record.source_object_id, record.name)
         require_free(place, overwrite=overwrite)
         if place.taken_by is None:
-            _add_run(nwbfile, record, path, progress)
+            _add_to_source(nwbfile, record, path, progress)
             io.write(nwbfile)
             return place.object_path
     with appending(path, remove=[place.object_path], generator=program) as (nwbfile, io):
-        _add_run(nwbfile, record, path, progress)
+        _add_to_source(nwbfile, record, path, progress)
         io.write(nwbfile)
     return place.object_path
 
 
-def _add_run(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Report | None) -> None:
-    """Add model, series and program to an open file."""
+def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Report | None) -> None:
+    """Add a run to the file that holds its source."""
     source = source_series(nwbfile, record.source_object_id)
-    module = _module(nwbfile, _module_of(source))
+    add_run(nwbfile, record, _axes(source, record.imaging_rate), path, progress)
+
+
+def add_run(nwbfile: NWBFile, record: RunRecord, axes: Axes, path: Path, progress: Report | None = None) -> None:
+    """Add model, series and program to an open file, or to one that is going to be written to a path."""
+    module = _module(nwbfile, axes.module)
     model = _stored_model(module, record) or _add_model(module, record)
-    module.add(_rates(record, source, model, path, progress))
+    module.add(_rates(record, axes, model, path, progress))
     if nwbfile.was_generated_by is None:
         nwbfile.was_generated_by = [[SOFTWARE, software_version()]]
         nwbfile.set_modified()
 
 
-def _module_of(source: RoiResponseSeries) -> str:
-    """Name of the processing module that a series lies in, else of the one where results go by default."""
+def _axes(source: RoiResponseSeries, imaging_rate: float) -> Axes:
+    """Those of the source itself; its timestamps are shared."""
+    times: dict[str, Any] = {"timestamps": source} if source.timestamps is not None else rate_of(source, imaging_rate)
+    return Axes(module_of(source), source.rois, times, source)
+
+
+def rate_of(source: RoiResponseSeries, imaging_rate: float) -> dict[str, Any]:
+    """Return rate and start of a series without timestamps, so that rates line up with the traces."""
+    start = 0.0 if source.starting_time is None else float(source.starting_time)
+    return {"rate": float(source.rate or imaging_rate), "starting_time": start}
+
+
+def module_of(source: RoiResponseSeries) -> str:
+    """Return the name of the processing module that a series lies in, else of the one where results go by default."""
     ancestor = source.get_ancestor("ProcessingModule")
     return DEFAULT_MODULE if ancestor is None else str(ancestor.name)
 
@@ -265,7 +302,7 @@ def _description(config: ModelConfig) -> str:
 
 def _rates(
     record: RunRecord,
-    source: RoiResponseSeries,
+    axes: Axes,
     model: ndx.SpikeInferenceModel,
     path: Path,
     progress: Report | None,
@@ -277,9 +314,9 @@ def _rates(
         description=record.description,
         data=compressed(record.expected_spikes, path, progress),
         ensemble_std=None if deviation is None else compressed(deviation, path, progress),
-        rois=source.rois,
+        rois=axes.rois,
         model=model,
-        source_series=source,
+        source_series=axes.source,
         noise_level=record.noise_levels,
         model_noise_level=record.model_noise_levels,
         valid_frames=record.valid_frames,
@@ -289,13 +326,5 @@ def _rates(
         run_key=record.run_key,
         run_parameters=record.run_parameters,
         source_provenance=record.source_provenance,
-        **_time_base(source, record.imaging_rate),
+        **axes.time_base,
     )
-
-
-def _time_base(source: RoiResponseSeries, imaging_rate: float) -> dict[str, object]:
-    """The source's own timestamps, shared, or its rate and start, so that rates line up with the traces."""
-    if source.timestamps is not None:
-        return {"timestamps": source}
-    start = 0.0 if source.starting_time is None else float(source.starting_time)
-    return {"rate": float(source.rate or imaging_rate), "starting_time": start}

@@ -4,7 +4,8 @@ import pytest
 import requests
 from dandi.dandiarchive import AssetFolderURL, AssetGlobURL, AssetIDURL, AssetItemURL, BaseAssetIDURL, DandisetURL
 
-from nwb_cascade.dandi.urls import FileURL, find_instance, is_remote, parse_address
+from nwb_cascade.dandi.address_forms import is_remote
+from nwb_cascade.dandi.urls import FileURL, find_instance, parse_address
 from nwb_cascade.errors import InputError, RemoteError
 
 ASSET = "00000000-0000-0000-0000-000000000001"

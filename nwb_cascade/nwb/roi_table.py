@@ -1,0 +1,151 @@
+"""Copy a table of ROIs with its masks into a new file; what cannot be copied is told, not lost in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from hdmf.backends.hdf5 import H5DataIO
+from hdmf.common import DynamicTable, DynamicTableRegion, ElementIdentifiers, EnumData, VectorData, VectorIndex
+from hdmf.data_utils import GenericDataChunkIterator
+from numpy.typing import NDArray
+from pynwb import NWBFile
+from pynwb.ophys import ImageSegmentation, PlaneSegmentation
+
+from nwb_cascade.nwb.session import plain, plane_copy
+from nwb_cascade.nwb.storage import GZIP_LEVEL
+
+WHOLE_BYTES = 8 * 2**20  # columns up to this size are read at once
+BLOCK_BYTES = 32 * 2**20
+
+
+class Rows(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no type hints
+    """A large column, handed on some rows at a time; a chunk holds one row, such as the mask of one ROI."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        row = tuple(int(n) for n in data.shape[1:])
+        row_bytes = max(1, data.dtype.itemsize * int(np.prod(row)))
+        n_rows = int(data.shape[0])
+        chunk_rows = max(1, min(n_rows, 2**16 // row_bytes))
+        held_rows = max(1, BLOCK_BYTES // (row_bytes * chunk_rows)) * chunk_rows
+        super().__init__(chunk_shape=(chunk_rows, *row), buffer_shape=(min(n_rows, held_rows), *row))
+
+    def _get_data(self, selection: tuple[slice, ...]) -> NDArray[Any]:
+        return np.asarray(self._data[selection])
+
+    def _get_maxshape(self) -> tuple[int, ...]:
+        return tuple(int(n) for n in self._data.shape)
+
+    def _get_dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self._data.dtype)
+        return dtype
+
+
+def roi_table_copy(table: DynamicTable, nwbfile: NWBFile, module: str) -> tuple[DynamicTable, tuple[str, ...]]:
+    """Add a copy of a table of ROIs to a file.
+
+    Parameters
+    ----------
+    table : hdmf.common.DynamicTable
+        A PlaneSegmentation, or whatever table the ROIs of a series are taken from.
+    nwbfile : pynwb.NWBFile
+        Takes the table, its imaging plane and device.
+    module : str
+        Processing module for a table that lies in none.
+
+    Returns
+    -------
+    (DynamicTable, tuple of str)
+        The copy, with the same name and row ids, in containers of the same names; and what was left out, one
+        sentence each.
+    """
+    columns, notes = _columns(table)
+    fields = {
+        "name": table.name,
+        "description": table.description,
+        "id": ElementIdentifiers(name="id", data=np.asarray(table.id[:])),
+        "columns": columns,
+        "colnames": [name for name in table.colnames if name in {column.name for column in columns}],
+    }
+    ancestor = table.get_ancestor("ProcessingModule")
+    home, about = (module, "") if ancestor is None else (ancestor.name, ancestor.description)
+    if home not in nwbfile.processing:
+        nwbfile.create_processing_module(home, about or "Regions of interest.")
+    if not isinstance(table, PlaneSegmentation):
+        copy = DynamicTable(**fields)
+        nwbfile.processing[home].add(copy)
+        return copy, notes
+    if table.reference_images:
+        notes = (*notes, f"The reference images of {table.name} are not copied.")
+    copy = PlaneSegmentation(imaging_plane=plane_copy(table.imaging_plane, nwbfile), **fields)
+    container = table.parent.name if isinstance(table.parent, ImageSegmentation) else "ImageSegmentation"
+    nwbfile.processing[home].add(ImageSegmentation(name=container, plane_segmentations=[copy]))
+    return copy, notes
+
+
+def region_copy(region: DynamicTableRegion, table: DynamicTable) -> DynamicTableRegion:
+    """Return a region of a copied table with the rows of the original."""
+    return DynamicTableRegion(name="rois", description=region.description, data=np.asarray(region.data[:]), table=table)
+
+
+def _columns(table: DynamicTable) -> tuple[list[VectorData], tuple[str, ...]]:
+    """Copy the columns that stand on their own; with a sentence for each of the others."""
+    copies: dict[str, VectorData] = {}
+    notes = []
+    for name in table.colnames:
+        chain = list(_chain(table, name))
+        reason = _obstacle(chain[-1])
+        if reason:
+            notes.append(f"The column {name} of {table.name} is not copied: {reason}.")
+            continue
+        target = _values_copy(chain[-1])
+        copies[target.name] = target
+        for index in reversed(chain[:-1]):
+            target = VectorIndex(name=index.name, data=np.asarray(index.data[:]), target=target)
+            copies[target.name] = target
+    return list(copies.values()), tuple(notes)
+
+
+def _chain(table: DynamicTable, name: str) -> Iterator[VectorData]:
+    """Yield the indices of a ragged column, outermost first, then its values."""
+    column = table[name]
+    while isinstance(column, VectorIndex):
+        yield column
+        column = column.target
+    yield column
+
+
+def _obstacle(column: VectorData) -> str:
+    """Say why a column cannot be copied; empty if it can."""
+    if isinstance(column, DynamicTableRegion):
+        return "it refers to rows of another table"
+    data = _stored(column)
+    dtype = getattr(data, "dtype", None)
+    if dtype is None or not dtype.hasobject or _holds_text(data):
+        return ""
+    return "it refers to other objects"
+
+
+def _stored(column: VectorData) -> Any:
+    """The values as stored; hdmf wraps compound ones, such as pixel masks."""
+    return getattr(column.data, "dataset", column.data)
+
+
+def _holds_text(data: Any) -> bool:
+    return data.dtype.names is None and all(isinstance(value, (str, bytes)) for value in np.ravel(data[:1]))
+
+
+def _values_copy(column: VectorData) -> VectorData:
+    """Copy the values of a column; those that stand for words as words, large ones some rows at a time."""
+    stored = _stored(column)
+    data: Any
+    if isinstance(column, EnumData):
+        words = np.asarray(plain(column.elements.data), dtype=object)
+        data = words[np.asarray(stored[:])].tolist()
+    elif getattr(stored, "nbytes", 0) > WHOLE_BYTES and stored.dtype.kind in "fiu":
+        data = H5DataIO(Rows(stored), compression="gzip", compression_opts=GZIP_LEVEL, shuffle=True)
+    else:
+        data = plain(stored)
+    return VectorData(name=column.name, description=column.description, data=data)
