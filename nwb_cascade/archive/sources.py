@@ -55,7 +55,7 @@ def is_address(text: str) -> bool:
     """Tell an address on the web from a path or glob on disk."""
     if os.path.exists(text):
         return False
-    from nwb_cascade.dandi.urls import is_remote
+    from nwb_cascade.dandi.address_forms import is_remote
 
     return is_remote(text)
 
