@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 
 from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.annotation.spikes import annotate_spikes
+from nwb_cascade.discrete import match_spikes
 from nwb_cascade.kernels import smooth, smoothing_kernel
+from nwb_cascade.nwb.stored_run import open_run
+from nwb_cascade.report import write_report
+from nwb_cascade.report.page import require_library
 from nwb_cascade.resampling import bin_spikes
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.annotate import AnnotationResult
+    from nwb_cascade.annotation.spikes import SpikesResult
 
 N_ROIS = 24
 DURATION_S = 120.0
@@ -26,13 +32,16 @@ IMAGING_RATE = 8.46  # a rate for which nobody publishes a model
 INDICATOR = "jGCaMP8m"
 FIRING_RATE_HZ = 0.6
 SMOOTHING_S = 0.2  # about two frames
+TOLERANCE_S = 1 / IMAGING_RATE
 
 
 @dataclass(frozen=True)
 class DemoResult:
     """What the demo did: the recording, the annotation and how well it recovered the simulated spikes.
 
-    ``correlation`` is the median over ROIs of Pearson's correlation with the smoothed true spikes.
+    ``correlation`` is the median over ROIs of Pearson's correlation with the smoothed true spikes. With a report,
+    ``report`` is the page, ``discrete`` tells of the discrete spikes and ``f1`` is their median F1 over ROIs (spikes at
+    most a frame apart).
     """
 
     recording: Path
@@ -40,9 +49,14 @@ class DemoResult:
     n_true_spikes: int
     n_expected_spikes: float
     correlation: float
+    report: Path | None = None
+    discrete: SpikesResult | None = None
+    f1: float | None = None
 
 
-def run_demo(folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> DemoResult:
+def run_demo(
+    folder: Path, *, seed: int = 0, report: bool = False, progress: Callable[[int, int], None] | None = None
+) -> DemoResult:
     """Simulate a population, write it as NWB, annotate it and compare the result with the simulated spikes.
 
     Parameters
@@ -51,9 +65,18 @@ def run_demo(folder: Path, *, seed: int = 0, progress: Callable[[int, int], None
         Receives ``recording.nwb`` and ``recording_spikes.nwb``; made if absent.
     seed : int
         Seed of the simulation.
+    report : bool
+        Add discrete spikes and write ``report.html`` as well.
     progress : callable, optional
         Called with the ROIs done and their total.
+
+    Raises
+    ------
+    ImportError
+        If a report is asked for and plotly is not installed.
     """
+    if report:
+        require_library()
     folder.mkdir(parents=True, exist_ok=True)
     recording = folder / "recording.nwb"
     rng = np.random.default_rng(seed)
@@ -74,13 +97,25 @@ def run_demo(folder: Path, *, seed: int = 0, progress: Callable[[int, int], None
     smoothed = smooth(truth, kernel=kernel)
     valid = np.isfinite(expected)
     correlations = [np.corrcoef(e[v], t[v])[0, 1] for e, t, v in zip(expected, smoothed, valid, strict=True)]
-    return DemoResult(
+    result = DemoResult(
         recording,
         annotation,
         n_true_spikes=int(truth[valid].sum()),
         n_expected_spikes=float(expected[valid].sum()),
         correlation=float(np.median(correlations)),
     )
+    return _with_report(result, spike_times) if report else result
+
+
+def _with_report(demo: DemoResult, spike_times: Sequence[NDArray[np.float64]]) -> DemoResult:
+    """Add discrete spikes to the annotated copy, compare them with the true ones and write the page."""
+    annotated = Path(demo.annotation.output)
+    discrete = annotate_spikes(annotated, in_place=True, run_name=demo.annotation.run_name, overwrite=True)
+    with open_run(annotated, demo.annotation.run_name) as run:
+        found = [np.empty(0) if run.spikes is None else run.spikes.times(roi) for roi in range(len(spike_times))]
+    scores = [match_spikes(true, ours, TOLERANCE_S).f1 for true, ours in zip(spike_times, found, strict=True)]
+    page = write_report(annotated, annotated.with_name("report.html"), run_name=demo.annotation.run_name)
+    return replace(demo, report=page, discrete=discrete, f1=float(np.nanmedian(scores)))
 
 
 def write_recording(path: Path, dff: NDArray[np.float32]) -> None:

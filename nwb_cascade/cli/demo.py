@@ -17,13 +17,14 @@ import click
     help="Folder for the simulated recording and its annotated copy.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulation.")
-def command(output: Path, seed: int) -> None:
+@click.option("--report", is_flag=True, help="Add discrete spikes and write a page about all of it (needs plotly).")
+def command(output: Path, seed: int, report: bool) -> None:
     """Simulate a population, write it as NWB, annotate it and say what was done."""
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.demo import DURATION_S, IMAGING_RATE, INDICATOR, N_ROIS, run_demo
 
     with progress_bar("Inferring") as progress:
-        demo = run_demo(output, seed=seed, progress=progress)
+        demo = run_demo(output, seed=seed, report=report, progress=progress)
     annotation = demo.annotation
     click.echo(f"Simulated {N_ROIS} neurons ({INDICATOR}, {IMAGING_RATE:g} Hz, {DURATION_S:g} s) in {demo.recording}")
     click.echo(f"Model: {annotation.reason}")
@@ -32,4 +33,11 @@ def command(output: Path, seed: int) -> None:
         f"Spikes: {demo.n_true_spikes} simulated, {demo.n_expected_spikes:.0f} expected; "
         f"median correlation of the rates {demo.correlation:.2f}"
     )
+    if demo.discrete is not None:
+        click.echo(
+            f"Discrete spikes: {demo.discrete.n_spikes}, median F1 {demo.f1:.2f} for spikes at most a frame "
+            f"({1000 / IMAGING_RATE:.0f} ms) apart"
+        )
+    if demo.report is not None:
+        click.echo(f"Wrote {demo.report}: open it in a browser.")
     click.echo(f"Look at it: nwb-cascade inspect '{annotation.output}'")

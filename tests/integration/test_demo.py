@@ -1,5 +1,6 @@
 """The demo does the whole job on the bundled model and recovers what it simulated."""
 
+import pytest
 from click.testing import CliRunner
 
 import nwb_cascade
@@ -21,3 +22,16 @@ def test_the_command_says_what_it_did(tmp_path):
     assert run.exit_code == 0
     assert "conditional-1-120Hz serves every imaging rate" in run.output
     assert (tmp_path / "d e" / "recording_spikes.nwb").exists()
+
+
+def test_the_page_of_the_demo_shows_discrete_spikes_as_well(tmp_path):
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    arguments = ["demo", "--output", str(tmp_path / "demo"), "--report"]
+    first = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    again = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert first.output.splitlines()[-2] == f"Wrote {tmp_path / 'demo' / 'report.html'}: open it in a browser."
+    assert "Discrete spikes:" in first.output
+    assert again.exit_code == 0
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "InferredSpikes: nwb_cascade.discrete" in page
+    assert "conditional-1-120Hz, version" in page
