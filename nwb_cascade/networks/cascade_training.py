@@ -49,8 +49,9 @@ def cascade_trainee(
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            truth = ops.conv(ops.expand_dims(y, -1), target_kernel, padding="same")[..., 0]
-            usable = ops.cast(_all_in_window(x["present"], window_size), "float32")
+            counts, present = ops.convert_to_tensor(y), ops.convert_to_tensor(x["present"])
+            truth = ops.conv(ops.expand_dims(counts, -1), ops.convert_to_tensor(target_kernel), padding="same")[..., 0]
+            usable = ops.cast(_all_in_window(present, window_size), "float32")
             # A network that computes in bfloat16 is still judged in float32.
             error = ops.square(ops.cast(y_pred, "float32") - truth[:, before_frames : truth.shape[1] - after]) * usable
             return ops.sum(error) / ops.maximum(ops.sum(usable), 1.0)
@@ -100,6 +101,6 @@ def _all_in_window(present: Any, window_size: int) -> Any:
     """Which windows have no absent frame: (batch, n - window_size + 1)."""
     from keras import ops
 
-    ones = np.ones((window_size, 1, 1), np.float32)
+    ones = ops.ones((window_size, 1, 1))
     counted = ops.conv(ops.expand_dims(present, -1), ones, padding="valid")[..., 0]
     return counted > window_size - 0.5

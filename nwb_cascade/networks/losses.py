@@ -41,8 +41,9 @@ def smoothed_error(predicted: Any, counts: Any, present: Any, weight: Any, bank:
     """
     from keras import ops
 
-    # A network that computes in bfloat16 is still judged in float32.
+    # A network that computes in bfloat16 is still judged in float32; torch would not take NumPy's arrays.
     predicted = ops.cast(predicted, "float32")
+    counts, present, weight, bank = map(ops.convert_to_tensor, (counts, present, weight, bank))
     residual = ops.expand_dims((predicted - counts) * present, -1)
     smoothed = ops.conv(residual, bank, padding="same")
     n_present = ops.sum(present, axis=-1)
