@@ -277,7 +277,12 @@ def _train_cascade(
     start = None
     if before is not None and plan.later_steps is not None:
         start = before.weights
-        settings = replace(settings, n_steps=plan.later_steps, decay_steps=max(plan.later_steps // 2, 1))
+        settings = replace(
+            settings,
+            n_steps=plan.later_steps,
+            decay_steps=max(plan.later_steps // 2, 1),
+            warmup_steps=min(settings.warmup_steps, plan.later_steps // 10),
+        )
 
     def make() -> Trainee:
         return cascade_trainee(CASCADE_NETWORK, CASCADE_WINDOW, CASCADE_BEFORE, kernel)
