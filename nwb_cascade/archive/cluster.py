@@ -13,8 +13,14 @@ from nwb_cascade.errors import InputError, RemoteError
 
 MEMORY_PER_WORKER = "4GiB"
 CONNECT_TIMEOUT_S = 15.0
-# Workers that die take their jobs with them; the ledger counts how often, so dask need not give up sooner.
-PATIENT = {"distributed.scheduler.allowed-failures": 1000}
+PATIENT = {
+    # The ledger counts how often a job was interrupted, so dask need not give up on it sooner.
+    "distributed.scheduler.allowed-failures": 1000,
+    # A worker that died is started again, which takes a busy machine longer than the 15 s after which dask would
+    # give the place up, and leave a cluster without workers.
+    "distributed.deploy.lost-worker-timeout": "1 hour",
+    "distributed.comm.timeouts.connect": "60 s",
+}
 
 
 @contextmanager

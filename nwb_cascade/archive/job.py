@@ -146,7 +146,13 @@ def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextMa
         result = _annotate(job, settings, claim, gate)
         output = Path(result.output)
         seconds = time.perf_counter() - started
-        record = {**_run_record(result), **_file_record(output), "seconds": round(seconds, 3), "address": job.address}
+        record = {
+            **_run_record(result),
+            "size": output.stat().st_size,
+            "sha256": sha256_of(output),
+            "seconds": round(seconds, 3),
+            "address": job.address,
+        }
         claim.finish(output, record)
         return Outcome(job.id, "done", seconds=seconds)
     except Exception as error:  # one recording's failure must not stop the others; it is recorded with its traceback
@@ -174,10 +180,26 @@ def _annotate(job: Job, settings: Settings, claim: Claim, gate: AbstractContextM
     from nwb_cascade.annotation.annotate import annotate
 
     model = _model(job.model, job.model_sha256)
-    source: Any = open_source(job.source)
+    source = open_source(job.source)
+    streaming = None
+    if job.source["kind"] == "asset":
+        from nwb_cascade.dandi.assets import with_record
+        from nwb_cascade.dandi.stream import StreamSettings
+
+        with gate:
+            source = with_record(source)
+        streaming = StreamSettings(**settings.streaming)
     for path in claim.earlier_outputs()[:1]:
         os.rename(path, claim.folder / path.name)
-    return annotate(source, output=f"{claim.folder}{os.sep}", model=model, overwrite=True, **job.parameters)
+    return annotate(
+        source,
+        output=claim.folder,
+        sidecar=True,
+        streaming=streaming,
+        model=model,
+        overwrite=True,
+        **job.parameters,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -228,20 +250,13 @@ def _run_record(result: AnnotationResult) -> dict[str, Any]:
     }
 
 
-def _file_record(output: Path) -> dict[str, Any]:
-    """Size and hash of the output; of a Zarr store the size only."""
-    if output.is_dir():
-        return {"size": sum(p.stat().st_size for p in output.rglob("*") if p.is_file()), "sha256": ""}
-    with open(output, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
-    return {"size": output.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def _digest(file: Any) -> Any:
+def sha256_of(path: Path) -> str:
+    """Hash of a file, read in pieces."""
     digest = hashlib.sha256()
-    while piece := file.read(2**20):
-        digest.update(piece)
-    return digest
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _sentence(error: BaseException) -> str:

@@ -272,9 +272,7 @@ def _numbers(folder: Path) -> dict[str, set[int]]:
 def _is_intact(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether the output of a finished job is still there."""
     try:
-        path = folder / record["output"]
-        is_intact: bool = path.is_dir() or path.stat().st_size == record["size"]
-        return is_intact
+        return bool((folder / record["output"]).stat().st_size == record["size"])
     except (OSError, KeyError, TypeError):
         return False
 

@@ -6,11 +6,11 @@ import multiprocessing
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.archive.sources import Source, as_asset, list_sources
@@ -19,6 +19,9 @@ from nwb_cascade.indicators import canonical_indicator
 from nwb_cascade.models.bundle import recorded_sha256
 from nwb_cascade.models.library import installed_models, list_installed, load_model
 from nwb_cascade.selection import select_model
+
+if TYPE_CHECKING:
+    from nwb_cascade.nwb.candidate import Candidate
 
 READERS = 4
 IN_THIS_PROCESS = 4  # so many headers are read sooner than further processes start
@@ -155,20 +158,18 @@ def _job(source: Source, wish: Wish) -> Job:
     )
 
 
-def _candidates(source: Source, streaming: Mapping[str, Any]) -> tuple[Source, tuple[Any, ...]]:
+def _candidates(source: Source, streaming: Mapping[str, Any]) -> tuple[Source, tuple[Candidate, ...]]:
     """Series of a recording by its header; and the source with what else became known of it."""
-    from nwb_cascade.nwb.discover import inspect
+    from nwb_cascade.annotation.sources import inspect
 
     if source["kind"] == "file":
         return source, inspect(source["address"], statistics=False)
-    from dataclasses import asdict
-
     from nwb_cascade.dandi.assets import with_record
-    from nwb_cascade.dandi.stream import open_remote
+    from nwb_cascade.dandi.stream import StreamSettings
 
     asset = with_record(as_asset(source))
-    with open_remote(asset, **streaming) as file:
-        return {**source, "asset": asdict(asset)}, inspect(file, statistics=False)
+    candidates = inspect(asset, statistics=False, streaming=StreamSettings(**streaming))
+    return {**source, "asset": asdict(asset)}, candidates
 
 
 def _model_sha256(name: str) -> str:

@@ -69,8 +69,8 @@ def local_source(path: Path) -> Source:
     return {"kind": "file", "address": str(path), "content_id": identifier}
 
 
-def open_source(source: Source) -> Path | Asset:
-    """Return what `nwb_cascade.annotate` takes: a path, or an asset.
+def open_source(source: Source) -> Any:
+    """Return what `nwb_cascade.annotate` takes: a path, or an Asset.
 
     Raises
     ------

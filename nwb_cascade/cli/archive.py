@@ -261,3 +261,89 @@ def _cluster(
         options = dict(option.split("=", 1) for option in batch_options)
         return batch_cluster(jobqueue, workers or 1, memory=memory, options=options)
     return local_cluster(workers or os.cpu_count() or 1, memory=memory, dashboard=dashboard)
+
+
+@command.command("submit")
+@manifest_argument
+@out_option
+@click.option("--slurm", is_flag=True, required=True, help="Write a script for SLURM (the only system so far).")
+@click.option(
+    "-o", "--output", "script", type=click.Path(dir_okay=False, path_type=Path), help="[default: OUT/slurm.sh]"
+)
+@click.option("--memory", default="4G", show_default=True, help="Of one task.")
+@click.option("--time", default="04:00:00", show_default=True, help="Of one task.")
+@click.option("--at-once", default=50, show_default=True, type=click.IntRange(min=1), help="Most tasks at once.")
+@click.option("--chunk", type=click.IntRange(min=1), help="Jobs per task [default: as few as the site allows].")
+@click.option("--max-array-size", default=1001, show_default=True, type=click.IntRange(min=2), help="Of the site.")
+@click.option("--sbatch-option", "options", multiple=True, metavar="OPTION", help="Such as --partition=short.")
+@click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
+@click.option("--now", is_flag=True, help="Call sbatch as well.")
+def submit_command(
+    manifest: Path, out: Path, slurm: bool, script: Path | None, time: str, now: bool, **settings: Any
+) -> None:
+    """Write an array script that does the jobs of MANIFEST as batch jobs, and say how to submit it."""
+    import subprocess
+
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.archive.submit import write_slurm_script
+
+    n_jobs = Manifest(manifest).count()
+    _prepare(Ledger(out))
+    out, manifest = out.resolve(), manifest.resolve()
+    batch = write_slurm_script(script or out / "slurm.sh", manifest, out, n_jobs, time=time, **settings)
+    click.echo(f"{batch.path}: {n_jobs} jobs in {batch.n_tasks} tasks, {batch.chunk} each at most.")
+    if not now:
+        click.echo(f"Submit it with: {' '.join(batch.submit)}")
+        return
+    try:
+        run = subprocess.run(batch.submit, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise FileNotFoundError("There is no sbatch here: submit the script on a machine that has SLURM.") from error
+    click.echo((run.stdout + run.stderr).strip())
+    if run.returncode:
+        raise SystemExit(1)
+
+
+@command.command("collect")
+@manifest_argument
+@out_option
+@click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--copy", is_flag=True, help="Copy files instead of linking to them.")
+def collect_command(manifest: Path, out: Path, derived: Path, copy: bool) -> None:
+    """Build a dandiset of the results in the folder DERIVED, with a table and an overview; repeat it to add more."""
+    from nwb_cascade.archive.collect import collect
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.cli.progress import progress_bar
+
+    with progress_bar("Collecting") as report:
+        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, progress=report)
+    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
+
+
+@command.command("upload")
+@click.argument("derived", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--dandiset", metavar="NUMBER", required=True, help="The dandiset on the archive; it must be yours.")
+@click.option("--instance", default="dandi", show_default=True, help="DANDI instance, by name or URL of its API.")
+@click.option("--with-metadata", is_flag=True, help="Also replace the dandiset's metadata by dandiset.yaml.")
+@click.option("--dry-run", is_flag=True, help="Check all, send nothing.")
+def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: bool, dry_run: bool) -> None:
+    """Check a collected dandiset as DANDI does, then hand it to dandi's own uploader."""
+    from nwb_cascade.archive.upload import results_in, upload_derived, validate_derived
+    from nwb_cascade.cli.progress import progress_bar
+
+    with progress_bar("Validating") as report:
+        findings = validate_derived(derived, progress=report)
+    for finding in findings:
+        click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
+    if any(finding.blocks_upload for finding in findings):
+        click.echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
+        raise SystemExit(1)
+    results = results_in(derived)
+    what = f"{len(results)} files, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
+    if dry_run:
+        click.echo(f"Would upload {what} to dandiset {dandiset} on {instance}; nothing was sent.")
+        return
+    upload_derived(derived, dandiset=dandiset, instance=instance, with_metadata=with_metadata)
+    click.echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")

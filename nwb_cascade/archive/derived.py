@@ -1,0 +1,96 @@
+"""``dandiset.yaml`` of a derived dandiset: what it is, and what it was derived from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nwb_cascade.archive.manifest import Header, Job
+from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.provenance import SOFTWARE
+
+DANDISET_FILE = "dandiset.yaml"
+DERIVED_FROM = "dcite:IsDerivedFrom"
+UNREGISTERED = "unregistered"
+WEB_PAGES = {"dandi": "https://dandiarchive.org", "dandi-sandbox": "https://sandbox.dandiarchive.org"}
+PREFIXES = {"dandi": "DANDI", "dandi-sandbox": "DANDI-SANDBOX"}
+
+
+def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Path:
+    """Write ``dandiset.yaml``; what somebody added to an existing one stays, the relations to sources are renewed.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The derived dandiset.
+    header : Header
+        Of the manifest.
+    jobs : iterable of Job
+        Those whose results are in it.
+    """
+    path = folder / DANDISET_FILE
+    values = _read(path) if path.exists() else _new(header)
+    related = [one for one in values.get("relatedResource") or [] if one.get("relation") != DERIVED_FROM]
+    values["relatedResource"] = related + sources_of(jobs)
+    _write(path, values)
+    return path
+
+
+def register(folder: Path, dandiset: str) -> None:
+    """Write the number of the dandiset on the archive into ``dandiset.yaml``."""
+    path = folder / DANDISET_FILE
+    _write(path, {**_read(path), "identifier": f"DANDI:{dandiset}"})
+
+
+def sources_of(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """Return a resource per version of a dandiset that jobs read, as DANDI's schema wants it."""
+    found = {}
+    for job in jobs:
+        asset = job.source.get("asset", {})
+        if asset.get("dandiset"):
+            key = (asset["instance"], asset["api_url"], asset["dandiset"], asset["version"])
+            found[key] = _resource(*key)
+    return [found[key] for key in sorted(found)]
+
+
+def _resource(instance: str, api_url: str, dandiset: str, version: str) -> dict[str, Any]:
+    page = WEB_PAGES.get(instance)
+    place = f"dandiset/{dandiset}/{version}" if page else f"dandisets/{dandiset}/versions/{version}/"
+    return {
+        "schemaKey": "Resource",
+        "identifier": f"{PREFIXES.get(instance, instance)}:{dandiset}/{version}",
+        "name": f"Dandiset {dandiset}, version {version}",
+        "url": f"{page or api_url}/{place}",
+        "relation": DERIVED_FROM,
+        "resourceType": "dcite:Dataset",
+    }
+
+
+def _new(header: Header) -> dict[str, Any]:
+    models = ", ".join(sorted(header.models))
+    return {
+        "identifier": UNREGISTERED,
+        "name": f"Spike rates inferred by {SOFTWARE}",
+        "description": (
+            f"Expected spikes per frame, inferred from dF/F by {SOFTWARE} {header.nwb_cascade} with {models}. Every "
+            "file holds its provenance: source, series, model with the hash of its weights, parameters and software."
+        ),
+        "keywords": ["calcium imaging", "spike inference"],
+    }
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise InputError(f"Expected a mapping in {path}, received {type(values).__name__}: correct or remove the file.")
+    return values

@@ -1,0 +1,115 @@
+"""The results of a manifest as rows of a table: one per job, whatever became of it."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nwb_cascade.archive.ledger import Entry, Ledger
+from nwb_cascade.archive.manifest import Job, Manifest
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job and what became of it; empty where nothing is known.
+
+    ``path`` is that of the result within the derived dandiset, ``noise`` and other facts are in the file itself.
+    """
+
+    job: str
+    state: str
+    path: str
+    source: str
+    dandiset: str
+    version: str
+    asset_id: str
+    source_digest: str
+    series: str
+    model: str
+    model_sha256: str
+    indicator: str
+    imaging_rate_hz: float | None
+    n_rois: int | None
+    n_frames: int | None
+    n_inferred: int | None
+    roi_warnings: int | None
+    seconds: float | None
+    bytes: int | None
+    sha256: str
+    run_key: str
+    error: str
+    cause: str
+
+
+COLUMNS = tuple(Row.__dataclass_fields__)
+
+
+def rows_of(manifest: Manifest, ledger: Ledger, paths: Mapping[str, str]) -> Iterator[Row]:
+    """Yield a row per job; ``paths`` maps the names of jobs to places in the derived dandiset."""
+    for job in manifest.jobs():
+        yield _row(job, ledger.entry(job.id), paths.get(job.id, ""))
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV with a line of names; the file is there in full or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    os.replace(partial, path)
+
+
+def write_parquet(path: Path, rows: Sequence[Row]) -> bool:
+    """Write rows as Parquet; returns False if pyarrow is not installed."""
+    try:
+        import pyarrow as pa  # type: ignore[import-not-found,unused-ignore]
+        from pyarrow import parquet  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return False
+    kinds = {"float": pa.float64(), "int": pa.int64()}
+    fields = [
+        (name, kinds.get(str(field.type).partition(" ")[0], pa.string()))
+        for name, field in Row.__dataclass_fields__.items()
+    ]
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=pa.schema(fields))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    parquet.write_table(table, partial)
+    os.replace(partial, path)
+    return True
+
+
+def _row(job: Job, entry: Entry, path: str) -> Row:
+    """Join what was planned and what was noted."""
+    record, asset = entry.record, job.source.get("asset", {})
+    known: dict[str, Any] = {**job.recording, **record}
+    warnings = record.get("roi_warnings")
+    return Row(
+        job=job.id,
+        state=entry.state,
+        path=path,
+        source=job.address,
+        dandiset=asset.get("dandiset", ""),
+        version=asset.get("version", ""),
+        asset_id=asset.get("asset_id", ""),
+        source_digest=asset.get("digest", ""),
+        series=str(known.get("series") or ""),
+        model=job.model,
+        model_sha256=job.model_sha256,
+        indicator=str(known.get("indicator") or ""),
+        imaging_rate_hz=known.get("imaging_rate_hz"),
+        n_rois=known.get("n_rois"),
+        n_frames=known.get("n_frames"),
+        n_inferred=record.get("n_inferred"),
+        roi_warnings=None if warnings is None else sum(warnings.values()),
+        seconds=record.get("seconds"),
+        bytes=record.get("size"),
+        sha256=record.get("sha256", ""),
+        run_key=record.get("run_key", ""),
+        error=record.get("kind", ""),
+        cause=record.get("cause", ""),
+    )

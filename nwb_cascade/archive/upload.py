@@ -1,0 +1,107 @@
+"""Upload: check a derived dandiset as DANDI does, then hand it to dandi's own uploader."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nwb_cascade.archive.derived import DANDISET_FILE, register
+from nwb_cascade.errors import InputError
+
+BLOCKING = ("ERROR", "CRITICAL")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One complaint about one file: how severe, the rule, what is wrong."""
+
+    path: str
+    severity: str
+    rule: str
+    message: str
+
+    @property
+    def blocks_upload(self) -> bool:
+        """Whether DANDI would refuse the file."""
+        return self.severity in BLOCKING
+
+
+def validate_derived(folder: Path, *, progress: Progress | None = None) -> list[Finding]:
+    """Check a dandiset as ``dandi validate`` does; nothing is sent anywhere.
+
+    Raises
+    ------
+    InputError
+        If the folder is no dandiset or holds no result.
+    """
+    # dandi-cli reports its use to a public service unless this is set before it is imported.
+    os.environ.setdefault("DANDI_NO_ET", "1")
+    results = results_in(folder)
+    findings = list(_findings(folder / DANDISET_FILE, folder))
+    for done, path in enumerate(results, 1):
+        findings += _findings(path, folder)
+        if progress is not None:
+            progress(done, len(results))
+    return findings
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return the NWB files of a dandiset.
+
+    Raises
+    ------
+    InputError
+        If the folder is no dandiset or holds none.
+    """
+    if not (folder / DANDISET_FILE).is_file():
+        raise InputError(f"Expected a folder that 'nwb-cascade archive collect' made, received {folder}.")
+    results = sorted(folder.glob("sub-*/*.nwb"))
+    if not results:
+        raise InputError(f"Expected NWB files in {folder} (sub-*/*.nwb), found none: collect some results first.")
+    return results
+
+
+def upload_derived(folder: Path, *, dandiset: str, instance: str = "dandi", with_metadata: bool = False) -> None:
+    """Send a checked dandiset to the archive by ``dandi upload``; the API key is taken as dandi takes it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The derived dandiset.
+    dandiset : str
+        Number of the dandiset on the archive, which must exist and be yours.
+    instance : str
+        Name of the DANDI instance, or the URL of its API.
+    with_metadata : bool
+        Also send ``dandiset.yaml``, with the relations to the sources; it replaces what was edited on the web.
+
+    Raises
+    ------
+    InputError
+        If the number is none.
+    """
+    if not re.fullmatch(r"[0-9]{6}", dandiset):
+        raise InputError(f"Expected the number of a dandiset such as 000123, received {dandiset!r}.")
+    register(folder, dandiset)
+    os.environ.setdefault("DANDI_NO_ET", "1")
+    from dandi.upload import upload
+
+    upload(
+        paths=[folder],
+        dandi_instance=instance,
+        upload_dandiset_metadata=with_metadata,
+        validation="skip",  # has just been done
+    )
+
+
+def _findings(path: Path, folder: Path) -> Iterator[Finding]:
+    """Ask dandi about one file."""
+    from dandi.files import dandi_file
+
+    for result in dandi_file(path, dandiset_path=folder).get_validation_errors():
+        severity = str(getattr(result.severity, "name", result.severity))
+        yield Finding(str(path), severity, str(result.id), str(result.message))
