@@ -23,8 +23,7 @@ from nwb_cascade.report.page import require_library
 from nwb_cascade.resampling import bin_spikes
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotation.annotate import AnnotationResult
-    from nwb_cascade.annotation.spikes import SpikesResult
+    from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
 
 N_ROIS = 24
 DURATION_S = 120.0

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nwb_cascade.annotation import sources
+from nwb_cascade.annotation.found_spikes import Count, SpikesOptions, find_spikes, spikes_name
 from nwb_cascade.annotation.outputs import DEFAULT_RUN_NAME, CopyOutput, Output, SidecarOutput, stored_bytes
-from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
 from nwb_cascade.annotation.sources import Source
+from nwb_cascade.annotation.spikes import annotate_spikes, spikes_result, store_spikes
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.annotation.targets import require_writable, split_name
 from nwb_cascade.errors import InputError
@@ -23,7 +25,9 @@ from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
 from nwb_cascade.nwb.recording import Recording, open_recording
-from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of
+from nwb_cascade.nwb.timing import FrameClock
+from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, spikes_tables
+from nwb_cascade.nwb.write_spikes import SpikesRecord
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
@@ -48,6 +52,7 @@ def annotate(
     kernel: str | None = None,
     smoothing_s: float | None = None,
     ensemble_std: bool = True,
+    spikes: Count | None = None,
     run_name: str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -86,6 +91,9 @@ def annotate(
         What the values are, where the file does not say.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
+    spikes : {"conserve", "supported"}, optional
+        Find discrete spikes in the rates and store them as well, see `nwb_cascade.annotation.spikes`; how to count
+        them as for `nwb_cascade.discrete.discrete_spikes`.
     run_name : str, optional
         Name of the new object; by default ``InferredSpikeRates``, followed by the name of the series if the file
         holds other dF/F as well. Several runs coexist by name.
@@ -101,7 +109,7 @@ def annotate(
     Returns
     -------
     AnnotationResult
-        With ``skipped`` set if the target holds this very run already.
+        With ``skipped`` set if the target holds this very run already; spikes that it lacks are added.
 
     Raises
     ------
@@ -142,7 +150,13 @@ def annotate(
         plan = _plan(recording, run, target, run_name, ensemble_std)
         holder = form.holder(recording, plan, overwrite=overwrite)
         if holder is not None or dry_run:
-            return replace(plan, skipped=holder is not None, dry_run=dry_run, output=holder or str(target))
+            held = replace(plan, skipped=holder is not None, dry_run=dry_run, output=holder or str(target))
+            opened.close()
+            if spikes is None or holder is None or dry_run:
+                return held
+            return _with_spikes(held, target, spikes, overwrite=overwrite, progress=progress)
+        clock = FrameClock.of(recording.nwbfile.objects[recording.series.object_id], plan.imaging_rate)
+        lost = _lost_spikes(form, recording, plan)
         _require_writable(form, target, plan, scratch, ensemble_std=ensemble_std)
         with workplace(target) as work:
             started = time.perf_counter()
@@ -151,13 +165,65 @@ def annotate(
                 inferred = time.perf_counter()
                 prepared = beside(work, split_name(target.name)[1])
                 record = _record(plan, recording, run, stored, origin)
+                found = None if spikes is None else _find_spikes(plan, run, stored, clock, spikes, progress)
                 if not form.keeps_recording_open:
                     opened.close()
                 notes = form.prepare(prepared, recording, record, overwrite=overwrite, progress=progress)
+                if found is not None:
+                    store_spikes(prepared, found[0])
                 form.install(prepared, target)
     seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
-    notes = (*plan.warnings, *notes)
-    return replace(plan, n_inferred=stored.n_inferred, warnings=notes, roi_warnings=stored.warnings, seconds=seconds)
+    return replace(
+        plan,
+        n_inferred=stored.n_inferred,
+        warnings=(*plan.warnings, *lost, *notes),
+        roi_warnings=stored.warnings,
+        seconds=seconds,
+        spikes=None if found is None else found[1],
+    )
+
+
+def _find_spikes(
+    plan: AnnotationResult,
+    run: InferenceRun,
+    stored: StoredInference,
+    clock: FrameClock,
+    count: Count,
+    progress: Report | None,
+) -> tuple[SpikesRecord, SpikesResult]:
+    """Discrete spikes of the run, as they are stored and as they are told of."""
+    early = 1 if run.alignment == "published" else 0
+    options = SpikesOptions(run.kernel, run.smoothing_s, plan.imaging_rate, count, early)
+    found = find_spikes(stored.expected_spikes, options, clock, progress=progress)
+    name = spikes_name(plan.run_name)
+    record = SpikesRecord(
+        name, plan.object_path, found.times, found.fit_error, options.method, options.parameters(plan.run_key)
+    )
+    table = f"{plan.object_path.rpartition('/')[0]}/{name}"
+    return record, spikes_result(plan.path, plan.output, plan.object_path, table, options, found)
+
+
+def _with_spikes(
+    held: AnnotationResult, target: Path, count: Count, *, overwrite: bool, progress: Report | None
+) -> AnnotationResult:
+    """Add discrete spikes to a run that was there already: in its file if that is the target, else in a copy there."""
+    is_target = Path(held.output).resolve() == target.resolve()
+    spikes = annotate_spikes(
+        held.output,
+        output=None if is_target else target,
+        in_place=is_target,
+        run_name=held.object_path,
+        count=count,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return replace(held, output=spikes.output, spikes=spikes)
+
+
+def _lost_spikes(form: Output, recording: Recording, plan: AnnotationResult) -> tuple[str, ...]:
+    """Say which discrete spikes go with the run that is replaced."""
+    tables = () if isinstance(form, SidecarOutput) else spikes_tables(recording.nwbfile, plan.object_path)
+    return tuple(f"{table} was found in the rates that were replaced, and is replaced or gone." for table in tables)
 
 
 def _form(

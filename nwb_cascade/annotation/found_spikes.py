@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.annotation.result import POOR_FIT
 from nwb_cascade.discrete import discrete_spikes
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report
@@ -35,7 +36,6 @@ COUNTS = {
 }
 REMEDY = "Without it nobody knows what one spike looks like in these rates; infer them anew with nwb-cascade infer."
 BLOCK_BYTES = 64 * 2**20
-POOR_FIT = 0.5  # see docs/discrete_spikes.md
 
 
 @dataclass(frozen=True)

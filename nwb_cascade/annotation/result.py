@@ -8,6 +8,76 @@ from typing import Any
 
 from nwb_cascade.preparation import RoiWarning
 
+POOR_FIT = 0.5  # fit error of discrete spikes, see docs/discrete_spikes.md
+
+
+@dataclass(frozen=True)
+class SpikesResult:
+    """What adding discrete spikes to a file did.
+
+    Parameters
+    ----------
+    path, output : str
+        The file with the rates, and the one that holds the spikes.
+    run, object_path : str
+        Paths of the rates and of the table of spikes.
+    count : {"conserve", "supported"}
+        How spikes are counted, see `nwb_cascade.discrete.discrete_spikes`.
+    kernel : str
+        The smoothing that the rates carry.
+    smoothing_s, imaging_rate : float
+        Its standard deviation, s, and Hz.
+    n_rois, n_spikes : int
+        Spikes of all ROIs; 0 if nothing was computed.
+    expected : float
+        Sum of the rates.
+    fit_error : float or None
+        Median over ROIs; None if no ROI has one.
+    n_poor : int
+        ROIs with a fit error above 0.5, whose trains should not be read spike by spike.
+    skipped : bool
+        The output held these very spikes already; nothing was done.
+    warnings : tuple of str
+        What to know about the file.
+    seconds : dict of str to float
+        Time that each stage took.
+    """
+
+    path: str
+    output: str
+    run: str
+    object_path: str
+    count: str
+    kernel: str
+    smoothing_s: float
+    imaging_rate: float
+    n_rois: int
+    n_spikes: int = 0
+    expected: float = 0.0
+    fit_error: float | None = None
+    n_poor: int = 0
+    skipped: bool = False
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    def describe(self) -> str:
+        """Return some lines that tell a person what was done."""
+        name = self.object_path.rsplit("/", 1)[-1]
+        if self.skipped:
+            return f"Already in {self.output}: {name} for {self.n_rois} ROIs."
+        lines = [
+            f"Wrote {self.output}: {name}, {self.n_spikes} spikes of {self.n_rois} ROIs, whose rates sum to "
+            f"{self.expected:.1f}."
+        ]
+        if self.fit_error is not None:
+            poor = f"; {self.n_poor} above {POOR_FIT:g}: do not read those trains spike by spike" if self.n_poor else ""
+            lines.append(f"  median fit error {self.fit_error:.2f}{poor}")
+        return "\n".join([*lines, *(f"  note: {text}" for text in self.warnings)])
+
 
 @dataclass(frozen=True)
 class AnnotationResult:
@@ -43,6 +113,8 @@ class AnnotationResult:
         What to know about single ROIs.
     seconds : dict of str to float
         Time that each stage took.
+    spikes : SpikesResult or None
+        The discrete spikes that were stored as well.
     """
 
     path: str
@@ -64,6 +136,7 @@ class AnnotationResult:
     warnings: tuple[str, ...] = ()
     roi_warnings: tuple[RoiWarning, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    spikes: SpikesResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -77,6 +150,8 @@ class AnnotationResult:
         for code, count in Counter(warning.code for warning in self.roi_warnings).most_common():
             example = next(warning for warning in self.roi_warnings if warning.code == code)
             lines.append(f"  {count} of {self.n_rois} ROIs ({code}), such as ROI {example.roi}: {example.message}")
+        if self.spikes is not None:
+            lines.append(f"  {self.spikes.describe()}")
         return "\n".join(lines)
 
     def _verb(self) -> str:

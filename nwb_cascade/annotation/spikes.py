@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from nwb_cascade.annotation.found_spikes import COUNTS, POOR_FIT, Count, find_spikes, options_of, spikes_name
+from nwb_cascade.annotation.found_spikes import (
+    COUNTS,
+    Count,
+    FoundSpikes,
+    SpikesOptions,
+    find_spikes,
+    options_of,
+    spikes_name,
+)
+from nwb_cascade.annotation.result import SpikesResult
 from nwb_cascade.annotation.targets import require_writable, split_name, target_of
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
@@ -17,86 +25,17 @@ from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.stored_run import StoredRun, json_object, open_run
 from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.nwb.write import run_paths
+from nwb_cascade.nwb.write import run_paths, spikes_tables
 from nwb_cascade.nwb.write_spikes import (
     KEY,
     SpikesRecord,
     check_spikes,
     require_free_for_spikes,
     spikes_place,
-    spikes_tables,
     write_spikes,
 )
 
 SCHEMA_BYTES = 2**22
-
-
-@dataclass(frozen=True)
-class SpikesResult:
-    """What adding discrete spikes to a file did.
-
-    Parameters
-    ----------
-    path, output : str
-        The file with the rates, and the one that holds the spikes.
-    run, object_path : str
-        Paths of the rates and of the table of spikes.
-    count : {"conserve", "supported"}
-        How spikes are counted, see `nwb_cascade.discrete.discrete_spikes`.
-    kernel : str
-        The smoothing that the rates carry.
-    smoothing_s, imaging_rate : float
-        Its standard deviation, s, and Hz.
-    n_rois, n_spikes : int
-        Spikes of all ROIs; 0 if nothing was computed.
-    expected : float
-        Sum of the rates.
-    fit_error : float or None
-        Median over ROIs; None if no ROI has one.
-    n_poor : int
-        ROIs with a fit error above 0.5, whose trains should not be read spike by spike.
-    skipped : bool
-        The output held these very spikes already; nothing was done.
-    warnings : tuple of str
-        What to know about the file.
-    seconds : dict of str to float
-        Time that each stage took.
-    """
-
-    path: str
-    output: str
-    run: str
-    object_path: str
-    count: str
-    kernel: str
-    smoothing_s: float
-    imaging_rate: float
-    n_rois: int
-    n_spikes: int = 0
-    expected: float = 0.0
-    fit_error: float | None = None
-    n_poor: int = 0
-    skipped: bool = False
-    warnings: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-    def describe(self) -> str:
-        """Return some lines that tell a person what was done."""
-        name = self.object_path.rsplit("/", 1)[-1]
-        if self.skipped:
-            return f"Already in {self.output}: {name} for {self.n_rois} ROIs."
-        lines = [
-            f"Wrote {self.output}: {name}, {self.n_spikes} spikes of {self.n_rois} ROIs, whose rates sum to "
-            f"{self.expected:.1f}."
-        ]
-        if self.fit_error is not None:
-            poor = f"; {self.n_poor} above {POOR_FIT:g}: do not read those trains spike by spike" if self.n_poor else ""
-            lines.append(f"  median fit error {self.fit_error:.2f}{poor}")
-        return "\n".join([*lines, *(f"  note: {text}" for text in self.warnings)])
 
 
 def annotate_spikes(
@@ -162,17 +101,7 @@ def annotate_spikes(
         parameters = options.parameters(str(run.series.run_key))
         name = spikes_name(run.series.name)
         place = spikes_place(run.nwbfile, run.object_path, name)
-        plan = SpikesResult(
-            path=str(source),
-            output=str(target),
-            run=run.object_path,
-            object_path=place.object_path,
-            count=count,
-            kernel=options.kernel,
-            smoothing_s=options.smoothing_s,
-            imaging_rate=options.imaging_rate,
-            n_rois=run.shape[0],
-        )
+        plan = spikes_result(str(source), str(target), run.object_path, place.object_path, options, n_rois=run.shape[0])
         holder = _holder(run, target, name, parameters, in_place=in_place, overwrite=overwrite)
         if holder is not None:
             return replace(plan, output=str(holder), skipped=True)
@@ -182,28 +111,59 @@ def annotate_spikes(
             run.rates, options, FrameClock.of(run.series, run.imaging_rate), n_threads=n_threads, progress=progress
         )
     record = SpikesRecord(name, plan.run, found.times, found.fit_error, options.method, parameters)
-    n_bytes = SCHEMA_BYTES + 16 * record.n_spikes + 64 * plan.n_rois
     target.parent.mkdir(parents=True, exist_ok=True)
-    require_space(target.parent, size(source) + n_bytes, f"the copy of {source.name} with spikes")
+    n_bytes = size(source) + spikes_bytes(record.n_spikes, plan.n_rois)
+    require_space(target.parent, n_bytes, f"the copy of {source.name} with spikes")
     fitted = time.perf_counter()
     with workplace(target) as work, clear_disk_errors(target), kept_from_writers(source):
         prepared = beside(work, split_name(target.name)[1])
         copy(source, prepared, progress)
-        if prepared.is_file():
-            reserve(prepared, n_bytes)
-        violations = check_spikes(prepared, write_spikes(prepared, record, overwrite=overwrite), record)
+        notes = store_spikes(prepared, record, overwrite=overwrite)
         if stamp(source) != stamps[0]:
             raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
         install(prepared, target, expected=stamps[1])
     seconds = {"fit": fitted - started, "store": time.perf_counter() - fitted}
-    return replace(plan, **found.summary(), warnings=elsewhere(violations), seconds=seconds)
+    return replace(plan, **found.summary(), warnings=notes, seconds=seconds)
 
 
-def elsewhere(violations: tuple[str, ...]) -> tuple[str, ...]:
-    """A note on violations of the schema that earlier authors left; empty if there are none."""
+def spikes_result(
+    path: str,
+    output: str,
+    run: str,
+    table: str,
+    options: SpikesOptions,
+    found: FoundSpikes | None = None,
+    *,
+    n_rois: int = 0,
+) -> SpikesResult:
+    """Tell of spikes: of those that were found, or of what is going to be done for a number of ROIs."""
+    return SpikesResult(
+        path=path,
+        output=output,
+        run=run,
+        object_path=table,
+        count=options.count,
+        kernel=options.kernel,
+        smoothing_s=options.smoothing_s,
+        imaging_rate=options.imaging_rate,
+        n_rois=n_rois if found is None else len(found.times),
+        **({} if found is None else found.summary()),
+    )
+
+
+def store_spikes(prepared: Path, record: SpikesRecord, *, overwrite: bool = False) -> tuple[str, ...]:
+    """Add spikes to a file that nobody else has open yet, and check them; returns what to know about the file."""
+    if prepared.is_file():
+        reserve(prepared, spikes_bytes(record.n_spikes, len(record.spike_times)))
+    violations = check_spikes(prepared, write_spikes(prepared, record, overwrite=overwrite), record)
     if not violations:
         return ()
     return (f"Elsewhere the file violates the NWB schema {len(violations)} times, first: {violations[0]}",)
+
+
+def spikes_bytes(n_spikes: int, n_rois: int) -> int:
+    """Most bytes that a table of spikes takes in a file."""
+    return SCHEMA_BYTES + 16 * n_spikes + 64 * n_rois
 
 
 def _holder(

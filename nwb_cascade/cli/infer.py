@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nwb_cascade.dandi.assets import Asset
 
 MATRIX_ONLY = ("variable",)
-NWB_ONLY = ("series", "run_name")
+NWB_ONLY = ("series", "run_name", "spikes")
 NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their results go into files of their own."
 
 
@@ -40,13 +40,16 @@ NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their re
 @click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Smoothing, for models that take any.")
 @click.option("--smoothing", "smoothing_s", metavar="S", type=float, help="Its standard deviation in seconds.")
 @click.option("--std/--no-std", "ensemble_std", default=True, show_default=True, help="Store the ensemble's deviation.")
+@click.option("--spikes", flag_value="conserve", help="Discrete spikes as well, as many as the rates sum to.")
+@click.option("--supported-spikes", "spikes", flag_value="supported", help="Only spikes that the rates support.")
+@click.option("--report", is_flag=True, help="Write a page about the result beside it (_report.html).")
 @click.option("--run-name", help="Name of the new object [default: InferredSpikeRates].")
 @click.option("--overwrite", is_flag=True, help="Replace a run or copy that was made otherwise.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with which model and why; write nothing.")
 @click.option("--scratch-dir", type=click.Path(exists=True, file_okay=False), help="Folder for temporary matrices.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per FILE, in a list.")
 @click.pass_context
-def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report: bool, **options: Any) -> None:
     """Infer spike rates for dF/F traces and store them with all that made them.
 
     FILE is NWB (HDF5 or Zarr), .npy or .mat, or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or
@@ -60,10 +63,12 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, **opti
     where = {name: options.pop(name) for name in ("output", "in_place", "sidecar")}
     sources = list(listed(files))
     jobs = _jobs([source for _, source in sources], options=options, **where)
+    if report:
+        _require_report([source for _, source in sources])
     debug = bool(ctx.find_root().params.get("debug"))
     records = []
     for (file, source), job in zip(sources, jobs, strict=True):
-        records.append(_attempt(file, source, job, options, debug=debug))
+        records.append(_attempt(file, source, job, options, report=report, debug=debug))
         if not as_json and "description" in records[-1]:
             click.echo(records[-1]["description"])
     if as_json:
@@ -100,7 +105,20 @@ def _jobs(
     ]
 
 
-def _attempt(file: str, source: Any, job: dict[str, Any], options: dict[str, Any], *, debug: bool) -> dict[str, Any]:
+def _require_report(sources: list[Any]) -> None:
+    """Raise before long work if no page can be made about one of the results."""
+    from nwb_cascade.annotation.targets import is_matrix
+    from nwb_cascade.report.page import require_library
+
+    require_library()
+    for source in sources:
+        if isinstance(source, Path) and is_matrix(source):
+            raise click.UsageError(f"--report does not apply to {source}, a matrix.")
+
+
+def _attempt(
+    file: str, source: Any, job: dict[str, Any], options: dict[str, Any], *, report: bool, debug: bool
+) -> dict[str, Any]:
     """Annotate one file; a failure is told in one line and kept in the record, so that the others are done."""
     from nwb_cascade.annotation.sources import name_of
 
@@ -109,13 +127,27 @@ def _attempt(file: str, source: Any, job: dict[str, Any], options: dict[str, Any
         if isinstance(source, Exception):
             raise source
         result = _infer(source, job, options)
+        page = {"report": str(_write_page(result))} if report and not result.dry_run else {}
     except Exception as error:
         if debug:
             traceback.print_exc()
         message = _one_line(error)
         click.echo(f"{name}: {message}", err=True)
         return {"path": name, "error": message, "traceback": traceback.format_exc()}
-    return {**result.to_dict(), "description": result.describe()}
+    told = [result.describe(), *(f"  report: {path}" for path in page.values())]
+    return {**result.to_dict(), **page, "description": "\n".join(told)}
+
+
+def _write_page(result: AnnotationResult) -> Path:
+    """Write the page about a result beside it."""
+    from nwb_cascade.annotation.targets import split_name
+    from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.report import write_report
+
+    output = Path(result.output)
+    page = output.with_name(f"{split_name(output.name)[0]}_report.html")
+    with progress_bar(page.name) as report:
+        return write_report(output, page, run_name=result.object_path, progress=report)
 
 
 def _check_options(matrices: list[Path], recordings: list[Path], options: dict[str, Any]) -> None:

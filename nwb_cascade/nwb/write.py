@@ -17,6 +17,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.nwb.discover import object_path
 from nwb_cascade.nwb.provenance import SOFTWARE, software_version
 from nwb_cascade.nwb.storage import Report, appending, compressed
 from nwb_cascade.traces import TraceArray
@@ -147,6 +148,18 @@ def run_paths(nwbfile: NWBFile) -> frozenset[str]:
     )
 
 
+def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:
+    """Return the paths of all tables of discrete spikes, or of those that explain one run."""
+    tables = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable))
+    return tuple(
+        sorted(
+            object_path(one)
+            for one in tables
+            if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
+        )
+    )
+
+
 def check_run_name(name: str) -> None:
     """Raise InputError unless a text can be the name of an NWB object."""
     if not name.strip() or re.search(r"[/:]", name):
@@ -180,7 +193,8 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
     record : RunRecord
         The run. Matrices are read and stored a few ROIs at a time.
     overwrite : bool
-        Replace a run of the same name. Objects of other types are never replaced.
+        Replace a run of the same name, with the discrete spikes that explain it. Objects of other types are never
+        replaced.
     progress : callable, optional
         Called with (ROIs stored, ROIs in all); a stored ``ensemble_std`` counts its ROIs as well.
 
@@ -204,7 +218,8 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
             _add_to_source(nwbfile, record, path, progress)
             io.write(nwbfile)
             return place.object_path
-    with appending(path, remove=[place.object_path], generator=program) as (nwbfile, io):
+        replaced = [place.object_path, *spikes_tables(nwbfile, place.object_path)]
+    with appending(path, remove=replaced, generator=program) as (nwbfile, io):
         _add_to_source(nwbfile, record, path, progress)
         io.write(nwbfile)
     return place.object_path

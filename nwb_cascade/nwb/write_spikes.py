@@ -87,18 +87,6 @@ def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> SpikesPlace:
     return SpikesPlace(path, type(existing).__name__, key)
 
 
-def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:
-    """Paths of all tables of discrete spikes, or of those that explain one run."""
-    tables = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable))
-    return tuple(
-        sorted(
-            object_path(one)
-            for one in tables
-            if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
-        )
-    )
-
-
 def require_free_for_spikes(place: SpikesPlace, *, overwrite: bool) -> None:
     """Raise NameTakenError unless a place is free, or holds spikes that may be replaced."""
     if place.taken_by is None or (overwrite and place.spikes_key is not None):

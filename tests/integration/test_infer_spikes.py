@@ -1,0 +1,132 @@
+"""``infer --spikes`` and ``--report``: rates, discrete spikes and a page in one step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.annotation.spikes import annotate_spikes
+from nwb_cascade.cli import main
+from nwb_cascade.errors import NameTakenError
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.write import spikes_tables
+from tests.support.annotating import hidden_files
+from tests.support.fake_runs import fake_run
+from tests.support.recordings import dff_recording
+
+TABLE = "/processing/ophys/InferredSpikes"
+
+
+@pytest.fixture(autouse=True)
+def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return dff_recording(tmp_path / "mouse 7.nwb")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["infer", *map(str, arguments)])
+
+
+def table_of(path: str) -> tuple[list[Any], dict[str, Any]]:
+    """Spike times per ROI and parameters of the table in a file."""
+    with open_nwb(Path(path)) as (nwbfile, _):
+        table = nwbfile.processing["ophys"]["InferredSpikes"]
+        assert table.rates is nwbfile.processing["ophys"]["InferredSpikeRates"]
+        return [np.asarray(table["spike_times"][roi]) for roi in range(len(table))], json.loads(table.parameters)
+
+
+@pytest.mark.parametrize("where", [{}, {"in_place": True}, {"sidecar": True}])
+def test_one_step_gives_what_two_give(tmp_path: Path, recording: Path, where: dict[str, Any]) -> None:
+    other = dff_recording(tmp_path / "other.nwb")
+    two = annotate_spikes(annotate(other).output, in_place=True)
+    one = annotate(recording, spikes="conserve", **where)
+    assert one.spikes is not None
+    assert (one.spikes.n_spikes, one.spikes.object_path) == (two.n_spikes, TABLE)
+    assert one.spikes.fit_error == two.fit_error
+    times, parameters = table_of(one.output)
+    for ours, theirs in zip(times, table_of(two.output)[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert parameters["rates_run_key"] == one.run_key
+    assert hidden_files(tmp_path) == []
+    again = annotate(recording, spikes="conserve", **where)
+    assert again.skipped
+    assert again.spikes is not None
+    assert again.spikes.skipped
+    assert again.output == one.output
+
+
+@pytest.mark.parametrize("where", [{}, {"in_place": True}, {"sidecar": True}])
+def test_spikes_are_added_to_a_run_that_is_there(recording: Path, where: dict[str, Any]) -> None:
+    before = annotate(recording, **where)
+    after = annotate(recording, spikes="supported", **where)
+    assert after.skipped
+    assert after.output == before.output
+    assert after.spikes is not None
+    assert not after.spikes.skipped
+    assert table_of(after.output)[1]["count"] == "supported"
+    with pytest.raises(NameTakenError, match="--overwrite"):
+        annotate(recording, spikes="conserve", **where)
+
+
+def test_the_run_is_in_the_recording_and_its_copy_is_asked_for(recording: Path) -> None:
+    annotate(recording, in_place=True)
+    result = annotate(recording, spikes="conserve")
+    assert result.output == str(recording.with_name("mouse 7_spikes.nwb"))
+    assert table_of(result.output)[0]
+    with open_nwb(recording) as (nwbfile, _):
+        assert spikes_tables(nwbfile) == ()
+
+
+def test_a_run_that_is_replaced_takes_its_spikes_along(recording: Path) -> None:
+    annotate(recording, in_place=True, spikes="conserve")
+    result = annotate(recording, in_place=True, threshold="raw", overwrite=True)
+    assert any(TABLE in note for note in result.warnings)
+    with open_nwb(recording) as (nwbfile, _):
+        assert spikes_tables(nwbfile) == ()
+    annotate(recording, in_place=True, overwrite=True, spikes="conserve")
+    with open_nwb(recording) as (nwbfile, _):
+        assert spikes_tables(nwbfile) == (TABLE,)
+
+
+def test_rates_of_published_alignment_give_the_same_times(tmp_path: Path, recording: Path) -> None:
+    other = dff_recording(tmp_path / "other.nwb")
+    early = annotate(recording, legacy_alignment=True, spikes="conserve")
+    two = annotate_spikes(annotate(other, legacy_alignment=True).output, in_place=True)
+    assert table_of(early.output)[1]["frames_early"] == table_of(two.output)[1]["frames_early"] == 1
+    np.testing.assert_array_equal(table_of(early.output)[0][0], table_of(two.output)[0][0])
+
+
+def test_the_command_tells_of_spikes_and_of_the_page(recording: Path) -> None:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    result = run(recording, "--supported-spikes", "--report")
+    assert result.exit_code == 0, result.output
+    assert "InferredSpikes, " in result.stdout
+    page = recording.with_name("mouse 7_spikes_report.html")
+    assert f"report: {page}" in result.stdout
+    assert "InferredSpikes: nwb_cascade.discrete" in page.read_text(encoding="utf-8")
+
+
+def test_a_dry_run_writes_neither_spikes_nor_page(recording: Path, tmp_path: Path) -> None:
+    result = run(recording, "--spikes", "--report", "--dry-run", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)[0]["spikes"] is None
+    assert [path.name for path in tmp_path.iterdir()] == [recording.name]
+
+
+def test_matrices_take_neither(tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", np.zeros((2, 100), np.float32))
+    for option in ("--spikes", "--report"):
+        result = run(tmp_path / "m.npy", "--imaging-rate", 30, option)
+        assert result.exit_code == 2
+        assert f"{option} does not apply to {tmp_path / 'm.npy'}, a matrix" in result.stderr
