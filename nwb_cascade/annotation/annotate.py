@@ -232,10 +232,8 @@ def _form(
     """What the result will be: a copy, the recording itself, or a sidecar."""
     remote = sources.is_remote(source)
     if in_place and (remote or sidecar):
-        what = f"{sources.name_of(source)} is remote: its results are" if remote else "a sidecar is"
-        raise InputError(
-            f"Expected no in_place (--in-place): {what} written to a file beside, never into the original."
-        )
+        what = f"{sources.name_of(source)} is remote and its result" if remote else "a sidecar"
+        raise InputError(f"Expected an output instead of in_place (--in-place): {what} is a file of its own.")
     if remote or sidecar:
         return SidecarOutput(None if remote else Path(sources.name_of(source)), output)
     return CopyOutput(Path(sources.name_of(source)), output, in_place=in_place, repairs=repairs)

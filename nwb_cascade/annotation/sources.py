@@ -125,8 +125,8 @@ def inspect(
 
     Parameters
     ----------
-    source : path, str, Asset or binary file object
-        Path, address of one file, asset of an archive, or an open file object.
+    source : path, str, Asset or NWBSource
+        Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
     statistics, scratch_dir
         As for `nwb_cascade.nwb.discover.inspect`.
     streaming : StreamSettings, optional
@@ -144,7 +144,7 @@ def inspect(
     LookupError, PermissionError, RemoteError
         If a remote file is not found, may not be read, or does not come.
     """
-    if hasattr(source, "read"):
+    if hasattr(source, "read") or hasattr(source, "storage_options"):
         return discover.inspect(source, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
-    with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # no file object
+    with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
         return discover.inspect(file, statistics=statistics, scratch_dir=scratch_dir)

@@ -39,6 +39,7 @@ HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a se
     r"Timeseries has a rate of 0\.0 Hz",
     r"(?s).*Rate must not be a negative value",
     r"(?s).*gnoring the following cached namespace",
+    r"\w+ is experimental -- it may be removed",  # types of hdmf that the file's writer chose
 )
 
 

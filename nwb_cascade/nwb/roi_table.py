@@ -92,7 +92,7 @@ def region_copy(region: DynamicTableRegion, table: DynamicTable) -> DynamicTable
 
 def _columns(table: DynamicTable) -> tuple[list[VectorData], tuple[str, ...]]:
     """Copy the columns that stand on their own; with a sentence for each of the others."""
-    copies: dict[str, VectorData] = {}
+    copies: list[VectorData] = []
     notes = []
     for name in table.colnames:
         chain = list(_chain(table, name))
@@ -100,12 +100,11 @@ def _columns(table: DynamicTable) -> tuple[list[VectorData], tuple[str, ...]]:
         if reason:
             notes.append(f"The column {name} of {table.name} is not copied: {reason}.")
             continue
-        target = _values_copy(chain[-1])
-        copies[target.name] = target
+        copied = [_values_copy(chain[-1])]
         for index in reversed(chain[:-1]):
-            target = VectorIndex(name=index.name, data=np.asarray(index.data[:]), target=target)
-            copies[target.name] = target
-    return list(copies.values()), tuple(notes)
+            copied.insert(0, VectorIndex(name=index.name, data=np.asarray(index.data[:]), target=copied[0]))
+        copies += copied  # an index before its values: hdmf loses sight of values that come some rows at a time
+    return copies, tuple(notes)
 
 
 def _chain(table: DynamicTable, name: str) -> Iterator[VectorData]:
@@ -129,8 +128,16 @@ def _obstacle(column: VectorData) -> str:
 
 
 def _stored(column: VectorData) -> Any:
-    """The values as stored; hdmf wraps compound ones, such as pixel masks."""
-    return getattr(column.data, "dataset", column.data)
+    """The values as stored, of a remote file fetched by chunks; hdmf wraps compound ones, such as pixel masks."""
+    stored = getattr(column.data, "dataset", column.data)
+    prefetched = getattr(column.get_read_io(), "prefetched", None)
+    return prefetched(stored) if prefetched else stored
+
+
+def _is_large(stored: Any) -> bool:
+    """Whether numbers are too many to be read at once."""
+    dtype = getattr(stored, "dtype", np.dtype(object))
+    return dtype.kind in "fiu" and dtype.itemsize * int(np.prod(stored.shape)) > WHOLE_BYTES
 
 
 def _holds_text(data: Any) -> bool:
@@ -144,7 +151,7 @@ def _values_copy(column: VectorData) -> VectorData:
     if isinstance(column, EnumData):
         words = np.asarray(plain(column.elements.data), dtype=object)
         data = words[np.asarray(stored[:])].tolist()
-    elif getattr(stored, "nbytes", 0) > WHOLE_BYTES and stored.dtype.kind in "fiu":
+    elif _is_large(stored):
         data = H5DataIO(Rows(stored), compression="gzip", compression_opts=GZIP_LEVEL, shuffle=True)
     else:
         data = plain(stored)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hdmf.backends.hdf5 import H5DataIO
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.file import Subject
@@ -64,13 +65,23 @@ def add_plane(nwbfile: NWBFile, n_rois: int, *, indicator: str = "GCaMP6f", name
     return table
 
 
-def add_dff(nwbfile: NWBFile, dff: NDArray[np.floating], *, name: str = "RoiResponseSeries", **timing: Any) -> None:
-    """Store traces (n_rois, n_frames) as dF/F in the module ``ophys``; ``timing`` defaults to a rate of 30 Hz."""
+def add_dff(
+    nwbfile: NWBFile,
+    dff: NDArray[np.floating],
+    *,
+    name: str = "RoiResponseSeries",
+    chunks: tuple[int, int] | None = None,
+    **timing: Any,
+) -> None:
+    """Store traces (n_rois, n_frames) as dF/F in the module ``ophys``; ``timing`` defaults to a rate of 30 Hz.
+
+    ``chunks`` are (frames, ROIs), for HDF5.
+    """
     table = add_plane(nwbfile, len(dff), name=name)
     series = RoiResponseSeries(
         name=name,
         description="dF/F as a fraction.",
-        data=np.ascontiguousarray(dff.T),
+        data=np.ascontiguousarray(dff.T) if chunks is None else H5DataIO(dff.T, chunks=chunks),
         rois=table.create_roi_table_region("All ROIs.", region=list(range(len(dff)))),
         unit="n.a.",
         **(timing or {"rate": 30.0, "starting_time": 1.25}),
