@@ -52,6 +52,12 @@ class Suite2pPlane:
     folder: Path
 
 
+def is_suite2p(path: Path) -> bool:
+    """Tell whether a folder is an output folder of suite2p, or contains one where `find_planes` looks."""
+    patterns = ("F.npy", "plane*/F.npy", "suite2p/plane*/F.npy")
+    return path.is_dir() and any(next(path.glob(pattern), None) is not None for pattern in patterns)
+
+
 def find_planes(path: str | Path) -> tuple[Path, ...]:
     """Folders of the planes in a suite2p output, in order.
 

@@ -18,12 +18,14 @@ from nwb_cascade.annotation.sources import Source
 from nwb_cascade.annotation.spikes import annotate_spikes, spikes_result, store_spikes
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.annotation.targets import require_writable, split_name
+from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
 from nwb_cascade.files.replace import beside, workplace
 from nwb_cascade.inference import InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
+from nwb_cascade.nwb.raw import FromRaw
 from nwb_cascade.nwb.recording import Recording, open_recording
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, spikes_tables
@@ -47,6 +49,7 @@ def annotate(
     indicator: str | None = None,
     imaging_rate: float | None = None,
     scale: str | None = None,
+    from_raw: FromRaw | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -89,6 +92,9 @@ def annotate(
         Hz, for a series that states none.
     scale : {"fraction", "percent"}, optional
         What the values are, where the file does not say.
+    from_raw : FromRaw, optional
+        Compute dF/F from the raw fluorescence of the file in this way, see `nwb_cascade.dff`; ``series`` names that
+        then. Without it raw fluorescence is refused.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
     spikes : {"conserve", "supported"}, optional
@@ -133,7 +139,14 @@ def annotate(
     with ExitStack() as opened:
         file, origin = opened.enter_context(sources.opened(source, streaming))
         recording = opened.enter_context(
-            open_recording(file, series=series, imaging_rate=imaging_rate, scale=scale, scratch_dir=scratch)
+            open_recording(
+                file,
+                series=series,
+                imaging_rate=imaging_rate,
+                scale=scale,
+                from_raw=from_raw,
+                scratch_dir=scratch,
+            )
         )
         run = prepare_run(
             recording.traces.imaging_rate,
@@ -254,6 +267,7 @@ def _plan(recording: Recording, run: InferenceRun, target: Path, run_name: str, 
             "n_frames": traces.n_frames,
             "scale": traces.source["scale"],
             "sample_sha256": recording.sample_sha256,
+            **({} if recording.raw is None else {"dff": dict(recording.raw)}),
         },
         weights_sha256=run.model.sha256,
         parameters={**run.parameters, "ensemble_std": ensemble_std},
@@ -272,8 +286,15 @@ def _plan(recording: Recording, run: InferenceRun, target: Path, run_name: str, 
         n_rois=traces.n_rois,
         n_frames=traces.n_frames,
         run_key=key,
-        warnings=tuple(recording.series.problems),
+        warnings=(*recording.series.problems, *recording.notes),
+        dff=_dff_in_words(recording),
     )
+
+
+def _dff_in_words(recording: Recording) -> str:
+    """How dF/F was computed; empty if the file holds it."""
+    dff = recording.traces.dff
+    return dff.method.describe() if isinstance(dff, DffRows) else ""
 
 
 def _require_writable(form: Output, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
@@ -301,6 +322,8 @@ def _record(
         "session_id": str(recording.nwbfile.session_id or ""),
         "sample_sha256": recording.sample_sha256,
     }
+    made = f"dF/F computed from {plan.series} ({plan.dff})" if plan.dff else plan.series
+    parameters = {**run.parameters, **({} if recording.raw is None else {"dff": dict(recording.raw)})}
     smoothing = f"smoothed by a {run.kernel} kernel of {run.smoothing_s:g} s" if run.smoothing_s else "not smoothed"
     return RunRecord(
         name=plan.run_name,
@@ -317,9 +340,9 @@ def _record(
         alignment=run.alignment,
         threshold=run.threshold,
         run_key=plan.run_key,
-        run_parameters=provenance.run_parameters(run.parameters, reason=run.reason),
+        run_parameters=provenance.run_parameters(parameters, reason=run.reason),
         source_provenance=provenance.source_provenance(
             source, n_rois=plan.n_rois, n_frames=plan.n_frames, imaging_rate=plan.imaging_rate
         ),
-        description=f"Expected spikes per frame inferred from {plan.series} by {plan.model}, {smoothing}.",
+        description=f"Expected spikes per frame inferred from {made} by {plan.model}, {smoothing}.",
     )

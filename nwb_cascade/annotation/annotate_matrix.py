@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.annotation.matrix_output import annotate_traces
 from nwb_cascade.annotation.result import AnnotationResult
-from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.annotation.targets import target_of
-from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
-from nwb_cascade.files.matrices import is_mat73, needs_mat73, open_matrix, read_text, write_mat5, write_mat73, write_npy
-from nwb_cascade.files.replace import install, stamp, workplace
-from nwb_cascade.inference import InferenceRun, prepare_run
+from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import Report
+from nwb_cascade.files.matrices import is_mat73, open_matrix
+from nwb_cascade.inference import prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.classify import Sample, judge_scale
-from nwb_cascade.nwb.provenance import canonical_json, run_key, software_versions
 from nwb_cascade.traces import DffTraces, TraceArray
 
-RATES = "expected_spikes"
-RECORD = "nwb_cascade_record"
 FACTORS = {"fraction": 1.0, "percent": 0.01}
-SMALL_BYTES = 2**20  # everything but the matrices
 SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
 
 
@@ -105,7 +96,6 @@ def annotate_matrix(
     target = target_of(source, output, in_place=False)
     if not source.is_file():
         raise FileNotFoundError(f"Expected a matrix at {source}, but there is no such file.")
-    expected = stamp(target)
     with open_matrix(source, variable) as matrix:
         traces, warnings = _traces(source, matrix, imaging_rate, scale)
         run = prepare_run(
@@ -117,40 +107,28 @@ def annotate_matrix(
             kernel=kernel,
             smoothing_s=smoothing_s,
         )
-        plan = _plan(traces, run, target, variable, ensemble_std=ensemble_std, warnings=warnings)
-        is_done = _holds(target, plan.run_key)
-        if target.exists() and not (is_done or overwrite):
-            raise NameTakenError(
-                f"The output {target} exists and was made from other inputs. Choose another (-o) or replace it "
-                "(--overwrite)."
-            )
-        if is_done or dry_run:
-            return replace(plan, skipped=is_done, dry_run=dry_run)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-        require_space(target.parent, 2 * matrices + SMALL_BYTES, f"the result of {source.name}")
-        with workplace(target) as work:
-            folder = target.parent if scratch_dir is None else Path(scratch_dir)
-            started = time.perf_counter()
-            inference = infer_to_disk(traces, run, folder, ensemble_std=ensemble_std, progress=progress)
-            with inference as stored, clear_disk_errors(target):
-                inferred = time.perf_counter()
-                as_mat73 = is_mat73(source) or needs_mat73(stored.expected_spikes)
-                for prepared, place in _prepare(work, target, plan, run, traces, stored, as_mat73=as_mat73):
-                    install(prepared, place, expected=expected if place == target else stamp(place))
-    return replace(
-        plan,
-        n_inferred=stored.n_inferred,
-        roi_warnings=stored.warnings,
-        seconds={"infer": inferred - started, "store": time.perf_counter() - inferred},
-    )
+        facts = {name: traces.source[name] for name in ("sha256", "scale")}
+        return annotate_traces(
+            traces,
+            run,
+            target,
+            key_source={**facts, "variable": variable},
+            series=variable or "",
+            as_mat73=is_mat73(source),
+            ensemble_std=ensemble_std,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            scratch_dir=scratch_dir,
+            progress=progress,
+            warnings=warnings,
+        )
 
 
 def _traces(
     source: Path, matrix: TraceArray, imaging_rate: float, scale: str | None
 ) -> tuple[DffTraces, tuple[str, ...]]:
     """Wrap a matrix as dF/F in fractions; with what to know about it."""
-    facts = {"path": str(source), "sha256": _sha256(source), "scale": "fraction"}
+    facts = {"path": str(source), "sha256": file_sha256(source), "scale": "fraction"}
     n_rois = int(matrix.shape[0]) if len(matrix.shape) == 2 else 0
     traces = DffTraces(ScaledRows(matrix, 1.0), float(imaging_rate), np.arange(n_rois), facts)
     factor = _factor(source, matrix, imaging_rate, scale)
@@ -182,111 +160,8 @@ def _factor(source: Path, matrix: TraceArray, imaging_rate: float, scale: str | 
     return 1.0
 
 
-def _plan(
-    traces: DffTraces,
-    run: InferenceRun,
-    target: Path,
-    variable: str | None,
-    *,
-    ensemble_std: bool,
-    warnings: tuple[str, ...],
-) -> AnnotationResult:
-    """Describe what is going to be done."""
-    key = run_key(
-        source={"sha256": traces.source["sha256"], "variable": variable, "scale": traces.source["scale"]},
-        weights_sha256=run.model.sha256,
-        parameters={**run.parameters, "ensemble_std": ensemble_std},
-    )
-    return AnnotationResult(
-        path=traces.source["path"],
-        output=str(target),
-        run_name=RATES,
-        object_path=RATES,
-        series=variable or "",
-        model=run.model.config.name,
-        model_sha256=run.model.sha256,
-        reason=run.reason,
-        indicator=run.indicator,
-        imaging_rate=traces.imaging_rate,
-        n_rois=traces.n_rois,
-        n_frames=traces.n_frames,
-        run_key=key,
-        warnings=warnings,
-    )
-
-
-def _holds(target: Path, key: str) -> bool:
-    """Whether an existing output is the result of this very run."""
-    if not target.exists():
-        return False
-    if target.suffix.lower() == ".npy":
-        record = target.with_suffix(".json")
-        text = record.read_text(encoding="utf-8") if record.exists() else None
-    else:
-        text = read_text(target, RECORD)
-    try:
-        values = json.loads(text or "null")
-    except json.JSONDecodeError:
-        return False
-    return isinstance(values, dict) and values.get("run_key") == key
-
-
-def _prepare(
-    work: Path,
-    target: Path,
-    plan: AnnotationResult,
-    run: InferenceRun,
-    traces: DffTraces,
-    stored: StoredInference,
-    *,
-    as_mat73: bool,
-) -> list[tuple[Path, Path]]:
-    """Write the output's files into a folder; returns them with their places, the main one last."""
-    small: dict[str, Any] = {
-        "noise_levels": stored.noise_levels,
-        "model_noise_levels": stored.model_noise_levels,
-        "valid_frames": stored.valid_frames,
-    }
-    record = _record(plan, run, traces, stored)
-    main, deviation = work / "prepared", stored.ensemble_std
-    if target.suffix.lower() == ".mat":
-        matrices = {RATES: stored.expected_spikes} | ({} if deviation is None else {"ensemble_std": deviation})
-        write = write_mat73 if as_mat73 else write_mat5
-        write(main, {**matrices, **small, "imaging_rate": plan.imaging_rate, RECORD: canonical_json(record)})
-        return [(main, target)]
-    write_npy(main, stored.expected_spikes)
-    lists = {name: _json_list(values) for name, values in small.items()}
-    (work / "record").write_text(canonical_json({**record, **lists}), encoding="utf-8")
-    files = [(work / "record", target.with_suffix(".json")), (main, target)]
-    if deviation is not None:
-        write_npy(work / "std", deviation)
-        files.insert(0, (work / "std", target.with_name(f"{target.stem}_std.npy")))
-    return files
-
-
-def _record(plan: AnnotationResult, run: InferenceRun, traces: DffTraces, stored: StoredInference) -> Mapping[str, Any]:
-    """What made the result."""
-    return {
-        "run_key": plan.run_key,
-        "file_name": Path(plan.path).name,
-        "source": {name: value for name, value in traces.source.items() if name != "path"},
-        "parameters": dict(run.parameters),
-        "model": json.loads(run.model.config.to_json()),
-        "model_choice": run.reason,
-        "roi_warnings": list(stored.roi_texts()),
-        "software": software_versions(),
-    }
-
-
-def _json_list(values: NDArray[Any]) -> list[Any]:
-    """Values for JSON, NaN as null."""
-    if values.dtype.kind != "f":
-        return list(values.tolist())
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _sha256(path: Path) -> str:
-    """Hash of a file, read in pieces."""
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file, read in pieces."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(2**20):

@@ -115,6 +115,8 @@ class AnnotationResult:
         Time that each stage took.
     spikes : SpikesResult or None
         The discrete spikes that were stored as well.
+    dff : str
+        How dF/F was computed from raw fluorescence, in words; empty if it was there.
     """
 
     path: str
@@ -137,6 +139,7 @@ class AnnotationResult:
     roi_warnings: tuple[RoiWarning, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     spikes: SpikesResult | None = None
+    dff: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -146,6 +149,8 @@ class AnnotationResult:
         """Return some lines that tell a person what was done."""
         what = f"{self.run_name} for {self.n_rois} ROIs, {self.n_frames} frames at {self.imaging_rate:g} Hz"
         lines = [f"{self._verb()} {self.output}: {what}.", f"  model: {self.reason}"]
+        if self.dff:
+            lines.append(f"  dF/F: computed from raw fluorescence, {self.dff}")
         lines += [f"  note: {text}" for text in self.warnings]
         for code, count in Counter(warning.code for warning in self.roi_warnings).most_common():
             example = next(warning for warning in self.roi_warnings if warning.code == code)

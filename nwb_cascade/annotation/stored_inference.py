@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.inference import InferenceRun, infer_blocks
@@ -95,6 +96,8 @@ def infer_to_disk(
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels
             valid_frames[block.rois] = block.valid_frames
             warnings += block.warnings
+        if isinstance(traces.dff, DffRows):
+            warnings += traces.dff.roi_warnings()
         stored = StoredInference(
             matrices[0], matrices[1] if ensemble_std else None, noise[0], noise[1], valid_frames, tuple(warnings)
         )

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.raw_options import dff_method, needs_neuropil, raw_options, take_raw_options
+
 if TYPE_CHECKING:
     from nwb_cascade.annotation.result import AnnotationResult
     from nwb_cascade.dandi.assets import Asset
+    from nwb_cascade.nwb.raw import FromRaw
 
 MATRIX_ONLY = ("variable",)
 NWB_ONLY = ("series", "run_name", "spikes")
+NOT_SUITE2P = (*MATRIX_ONLY, *NWB_ONLY, "imaging_rate", "scale")
+MATRIX_IN_PLACE = "--in-place does not apply to {}: only NWB files can be added to in place."
 NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their results go into files of their own."
 
 
@@ -27,6 +32,7 @@ NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their re
 @click.option("--variable", help="Name of the matrix in a .mat file.")
 @click.option("--imaging-rate", metavar="HZ", type=float, help="For a series or matrix that states no rate.")
 @click.option("--scale", type=click.Choice(["fraction", "percent"]), help="What 0.5 or 50 % look like in FILE.")
+@raw_options
 @click.option("--model", default="auto", show_default=True, metavar="auto|NAME|DIR", help="The model.")
 @click.option("--indicator", help="Calcium indicator [default: as FILE states].")
 @click.option(
@@ -52,23 +58,26 @@ NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their re
 def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report: bool, **options: Any) -> None:
     """Infer spike rates for dF/F traces and store them with all that made them.
 
-    FILE is NWB (HDF5 or Zarr), .npy or .mat, or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or
-    API URL; a dandiset, folder or glob there means all its NWB files). By default the result is a copy beside FILE:
-    sub-1_ophys.nwb gives sub-1_desc-spikes_ophys.nwb, and mouse.nwb gives mouse_spikes.nwb. Remote files are never
-    copied: their result is a small sidecar file, by default in the current folder. The exit status is 0 if all went
-    well, 1 if a file failed (the others are done all the same), 2 if the options do not fit together.
+    FILE is NWB (HDF5 or Zarr), .npy or .mat, an output folder of suite2p, or an address on DANDI
+    (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL; a dandiset, folder or glob there means all its NWB
+    files). By default the result is a copy beside FILE: sub-1_ophys.nwb gives sub-1_desc-spikes_ophys.nwb, and
+    mouse.nwb gives mouse_spikes.nwb. Remote files are never copied: their result is a small sidecar file, by default
+    in the current folder. A suite2p folder gets expected_spikes.npy. The exit status is 0 if all went well, 1 if a file
+    failed (the others are done all the same), 2 if the options do not fit together.
     """
     from nwb_cascade.cli.sources import listed
 
+    raw = take_raw_options(options)
     where = {name: options.pop(name) for name in ("output", "in_place", "sidecar")}
     sources = list(listed(files))
     jobs = _jobs([source for _, source in sources], options=options, **where)
+    _check_raw([source for _, source in sources], *raw)
     if report:
         _require_report([source for _, source in sources])
     debug = bool(ctx.find_root().params.get("debug"))
     records = []
     for (file, source), job in zip(sources, jobs, strict=True):
-        records.append(_attempt(file, source, job, options, report=report, debug=debug))
+        records.append(_attempt(file, source, job, options, raw, report=report, debug=debug))
         if not as_json and "description" in records[-1]:
             click.echo(records[-1]["description"])
     if as_json:
@@ -80,19 +89,23 @@ def _jobs(
     sources: list[Any], *, options: dict[str, Any], output: str | None, in_place: bool, sidecar: bool
 ) -> list[dict[str, Any]]:
     """Return where the result of each source goes, as options of `annotate`; raises a usage error for what clashes."""
-    from nwb_cascade.annotation.targets import is_matrix, shared_folder, targets_of
+    from nwb_cascade.annotation.targets import shared_folder, targets_of
     from nwb_cascade.errors import InputError
 
     local = [source for source in sources if isinstance(source, Path)]
-    matrices = [path for path in local if is_matrix(path)]
-    _check_options(matrices, [path for path in local if not is_matrix(path)], options)
-    if sidecar and (in_place or matrices):
-        raise click.UsageError(f"--sidecar does not apply to {matrices[0]}, a matrix." if matrices else NEVER_INSIDE)
+    matrices, folders, recordings = _kinds(local)
+    _check_options(matrices, folders, recordings, options)
+    if (sidecar or in_place) and (bare := [*matrices, *folders]):
+        why = "--sidecar does not apply to {}: it has no session to describe." if sidecar else MATRIX_IN_PLACE
+        raise click.UsageError(why.format(bare[0]))
+    if sidecar and in_place:
+        raise click.UsageError(NEVER_INSIDE)
     if in_place and len(local) < len(sources):
         raise click.UsageError(NEVER_INSIDE)
     try:
         output = shared_folder(output, len(sources))
-        targets = iter(targets_of([] if sidecar else local, output, in_place))
+        named = [path for path in local if path not in folders]
+        targets = iter(targets_of([] if sidecar else named, output, in_place))
     except InputError as error:
         raise click.UsageError(str(error)) from error
     return [
@@ -100,24 +113,50 @@ def _jobs(
         if sidecar or not isinstance(source, Path)
         else {"in_place": True}
         if in_place
-        else {"output": next(targets)}
+        else {"output": output if source in folders else next(targets)}
         for source in sources
     ]
 
 
+def _kinds(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Tell matrices, folders of suite2p and NWB files apart."""
+    from nwb_cascade.annotation.targets import is_matrix
+    from nwb_cascade.suite2p import is_suite2p
+
+    matrices = [path for path in paths if is_matrix(path)]
+    folders = [path for path in paths if is_suite2p(path)]
+    return matrices, folders, [path for path in paths if path not in matrices and path not in folders]
+
+
+def _check_raw(sources: list[Any], from_raw: bool, given: dict[str, Any]) -> None:
+    """Raise a usage error where options about raw fluorescence have nothing to apply to."""
+    matrices, folders, _ = _kinds([source for source in sources if isinstance(source, Path)])
+    if from_raw and matrices:
+        raise click.UsageError(f"--from-raw does not apply to {matrices[0]}, a matrix: see nwb_cascade.dff.")
+    if given and not from_raw and len(folders) < len(sources):
+        raise click.UsageError(f"--{next(iter(given)).removesuffix('_s').replace('_', '-')} needs --from-raw.")
+    dff_method(given)
+
+
 def _require_report(sources: list[Any]) -> None:
     """Raise before long work if no page can be made about one of the results."""
-    from nwb_cascade.annotation.targets import is_matrix
     from nwb_cascade.report.page import require_library
 
     require_library()
-    for source in sources:
-        if isinstance(source, Path) and is_matrix(source):
-            raise click.UsageError(f"--report does not apply to {source}, a matrix.")
+    matrices, folders, _ = _kinds([source for source in sources if isinstance(source, Path)])
+    for source in (*matrices, *folders):
+        raise click.UsageError(f"--report does not apply to {source}, {'a matrix' if matrices else 'no NWB file'}.")
 
 
 def _attempt(
-    file: str, source: Any, job: dict[str, Any], options: dict[str, Any], *, report: bool, debug: bool
+    file: str,
+    source: Any,
+    job: dict[str, Any],
+    options: dict[str, Any],
+    raw: tuple[bool, dict[str, Any]],
+    *,
+    report: bool,
+    debug: bool,
 ) -> dict[str, Any]:
     """Annotate one file; a failure is told in one line and kept in the record, so that the others are done."""
     from nwb_cascade.annotation.sources import name_of
@@ -126,7 +165,7 @@ def _attempt(
     try:
         if isinstance(source, Exception):
             raise source
-        result = _infer(source, job, options)
+        result = _infer(source, job, options, raw)
         page = {"report": str(_write_page(result))} if report and not result.dry_run else {}
     except Exception as error:
         if debug:
@@ -150,33 +189,54 @@ def _write_page(result: AnnotationResult) -> Path:
         return write_report(output, page, run_name=result.object_path, progress=report)
 
 
-def _check_options(matrices: list[Path], recordings: list[Path], options: dict[str, Any]) -> None:
+def _check_options(matrices: list[Path], folders: list[Path], recordings: list[Path], options: dict[str, Any]) -> None:
     """Raise a usage error for options that do not apply to the files."""
     if matrices and options["imaging_rate"] is None:
         raise click.UsageError(f"{matrices[0]} states no imaging rate: give it with --imaging-rate HZ.")
-    for files, foreign, kind in ((matrices, NWB_ONLY, "a matrix"), (recordings, MATRIX_ONLY, "an NWB file")):
+    for files, foreign, kind in (
+        (matrices, NWB_ONLY, "a matrix"),
+        (folders, NOT_SUITE2P, "a folder of suite2p"),
+        (recordings, MATRIX_ONLY, "an NWB file"),
+    ):
         for name in foreign:
             if files and options[name] is not None:
                 raise click.UsageError(f"--{name.replace('_', '-')} does not apply to {files[0]}, {kind}.")
 
 
-def _infer(source: Path | Asset, job: dict[str, Any], options: dict[str, Any]) -> AnnotationResult:
+def _infer(
+    source: Path | Asset, job: dict[str, Any], options: dict[str, Any], raw: tuple[bool, dict[str, Any]]
+) -> AnnotationResult:
     """Annotate one file."""
     from nwb_cascade.annotation.sources import name_of
-    from nwb_cascade.annotation.targets import is_matrix
     from nwb_cascade.cli.progress import progress_bar
 
-    as_matrix = isinstance(source, Path) and is_matrix(source)
-    foreign = NWB_ONLY if as_matrix else MATRIX_ONLY
+    matrices, folders, _ = _kinds([source] if isinstance(source, Path) else [])
+    foreign = NWB_ONLY if matrices else NOT_SUITE2P if folders else MATRIX_ONLY
     wanted = {name: value for name, value in options.items() if name not in foreign} | job
     with progress_bar(name_of(source).rpartition("/")[2]) as report:
-        if as_matrix:
+        if matrices:
             from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 
-            return annotate_matrix(source, wanted.pop("imaging_rate"), progress=report, **wanted)  # type: ignore[arg-type]
+            return annotate_matrix(matrices[0], wanted.pop("imaging_rate"), progress=report, **wanted)
+        if folders:
+            from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
+            from nwb_cascade.suite2p import read_folder
+
+            method = dff_method(raw[1], neuropil_factor=read_folder(folders[0]).neuropil_factor)
+            needs = needs_neuropil(raw[1])
+            return annotate_suite2p(folders[0], method=method, needs_neuropil=needs, progress=report, **wanted)
         from nwb_cascade.annotation.annotate import annotate
 
-        return annotate(source, progress=report, **wanted)
+        return annotate(source, from_raw=_from_raw(*raw), progress=report, **wanted)
+
+
+def _from_raw(from_raw: bool, given: dict[str, Any]) -> FromRaw | None:
+    """How dF/F is to be computed from raw fluorescence, if it is."""
+    if not from_raw:
+        return None
+    from nwb_cascade.nwb.raw import FromRaw
+
+    return FromRaw(dff_method(given), needs_neuropil(given), given.get("neuropil_series"))
 
 
 def _one_line(error: Exception) -> str:

@@ -95,6 +95,23 @@ class DffMethod:
         """
         return cls(neuropil="none", percentile=50.0, window_s=180.0, guard="noise-floor")
 
+    def describe(self) -> str:
+        """Return the method in a few words.
+
+        Examples
+        --------
+        >>> DffMethod().describe()
+        'F - 0.7 neuropil, running percentile 8 over 60 s, guard exclude'
+        """
+        neuropil = {
+            "none": "F without neuropil subtraction",
+            "fixed": f"F - {self.neuropil_factor:g} neuropil",
+            "robust": "F - a fitted share of the neuropil",
+        }[self.neuropil]
+        baseline = f"percentile {self.percentile:g}" if self.baseline == "percentile" else "minimum and maximum"
+        offset = f", {self.offset:+g} added first" if self.offset else ""
+        return f"{neuropil}{offset}, running {baseline} over {self.window_s:g} s, guard {self.guard}"
+
     def to_json(self) -> str:
         """JSON text with sorted keys; ``from_json`` gives an equal object back."""
         return json.dumps(asdict(self), sort_keys=True)

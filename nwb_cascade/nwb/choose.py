@@ -108,7 +108,7 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
     if candidate.scale == "counts":
         raise InputError(
             f"Expected dF/F, but {path} looks like raw fluorescence: {candidate.scale_why}. Compute dF/F first and "
-            "store it as a RoiResponseSeries in a DfOverF container."
+            "store it as a RoiResponseSeries in a DfOverF container, or have it computed with from_raw= (--from-raw)."
         )
     if scale is not None:
         return 0.01 if scale == "percent" else 1.0
@@ -164,8 +164,8 @@ def _only_dff(candidates: Sequence[Candidate]) -> Candidate:
     raw = [c for c in candidates if c.kind == "raw_fluorescence"]
     if raw:
         raise InputError(
-            f"Expected a dF/F series, found only raw fluorescence: {_listed(raw)}. Compute dF/F first; if one of them "
-            f"is dF/F, {PICK}."
+            f"Expected a dF/F series, found only raw fluorescence: {_listed(raw)}. Compute dF/F first, or have it "
+            f"computed with from_raw= (--from-raw); if one of them is dF/F, {PICK}."
         )
     found = f"only {_listed(candidates)}" if candidates else "no RoiResponseSeries at all"
     raise InputError(f"Expected a dF/F series in the file, found {found}.")

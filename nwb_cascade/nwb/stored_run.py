@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.discover import describe, object_path
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
 from nwb_cascade.traces import TraceArray
 
@@ -133,7 +135,7 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
             yield run
         finally:
             for matrix in (run.rates, run.ensemble_std, run.dff):
-                if isinstance(matrix, TraceBlocks):
+                if isinstance(matrix, (TraceBlocks, DffRows)):
                     matrix.close()
 
 
@@ -210,6 +212,9 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
     if source is None:
         return None, "The file holds the inferred rates without the dF/F that they were made from."
     stored = json_object(series.source_provenance)
+    made = json_object(series.run_parameters).get("dff")
+    if isinstance(made, dict):
+        return _raw_traces(nwbfile, series, made, shape)
     scale = stored.get("scale")
     candidate = describe(source, nwbfile)
     rate = None if candidate.imaging_rate is not None else stored.get("imaging_rate_hz")
@@ -226,6 +231,20 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
     if traces.dff.shape != shape:
         return None, f"The dF/F cannot be shown: it has the shape {traces.dff.shape}, the rates {shape}."
     return traces.dff, ""
+
+
+def _raw_traces(
+    nwbfile: NWBFile, series: Any, made: Mapping[str, Any], shape: tuple[int, int]
+) -> tuple[TraceArray | None, str]:
+    """The dF/F that was computed from raw fluorescence, computed again, or why it cannot be shown."""
+    rate = json_object(series.source_provenance).get("imaging_rate_hz")
+    try:
+        dff = reopen_raw_dff(nwbfile, series.source_series, made, float(rate or series.rate or 0))
+    except (InputError, TypeError) as error:
+        return None, f"The dF/F cannot be shown: {error}"
+    if dff.shape != shape:
+        return None, f"The dF/F cannot be shown: it has the shape {dff.shape}, the rates {shape}."
+    return dff, ""
 
 
 def _time_base(series: Any, n_frames: int, where: str) -> tuple[float, float]:

@@ -1,0 +1,215 @@
+"""dF/F of traces in memory, ROI by ROI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nwb_cascade.dff.baseline import bridge, noise_std, running_baseline, window_frames
+from nwb_cascade.dff.method import DffMethod
+from nwb_cascade.dff.neuropil import fit_neuropil_factor
+from nwb_cascade.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class DffResult:
+    """dF/F with the outcome for every ROI.
+
+    Parameters
+    ----------
+    dff : numpy.ndarray
+        (n_rois, n_frames) float32, fraction. NaN at frames that were left out and for excluded ROIs.
+    neuropil_factor : numpy.ndarray
+        (n_rois,) float32, factor by which the neuropil was subtracted (0: not at all).
+    lowest_baseline : numpy.ndarray
+        (n_rois,) float32, smallest value of the baseline, in the units of the fluorescence, as the guard saw it.
+    offset : numpy.ndarray
+        (n_rois,) float32, what was added to the fluorescence: the method's own offset and neuropil restored by the
+        guard.
+    outcomes : tuple of str
+        One code per ROI: ``ok``; ``restored``, ``floored``, ``excluded`` for what the guard did; ``no-data`` if no
+        frame could be used.
+    method : DffMethod
+        As given.
+    """
+
+    dff: NDArray[np.float32]
+    neuropil_factor: NDArray[np.float32]
+    lowest_baseline: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    outcomes: tuple[str, ...]
+    method: DffMethod
+
+    def messages(self) -> dict[int, str]:
+        """Sentence for every ROI whose outcome is not ``ok``, by row."""
+        return {roi: f"ROI in row {roi}: {text}" for roi, text in self.explanations().items()}
+
+    def explanations(self) -> dict[int, str]:
+        """What happened to every ROI whose outcome is not ``ok``, by row."""
+        least = f"{100 * self.method.least_baseline:g} % of its median fluorescence"
+        texts = {
+            "restored": "its baseline fell to {low:.4g}, not above " + least + ": {offset:.4g} was added to it.",
+            "floored": "its baseline fell to {low:.4g}, not above " + least + ": the noise limits the divisor.",
+            "excluded": "its baseline fell to {low:.4g}, not above "
+            + least
+            + ": dF/F is undefined, set to NaN (another guard may keep it).",
+            "no-data": "it has no finite frame that was not left out.",
+        }
+        return {
+            roi: texts[code].format(low=self.lowest_baseline[roi], offset=self.offset[roi])
+            for roi, code in enumerate(self.outcomes)
+            if code != "ok"
+        }
+
+
+def compute_dff(
+    fluorescence: ArrayLike,
+    imaging_rate: float,
+    method: DffMethod,
+    *,
+    neuropil: ArrayLike | None = None,
+    bad_frames: ArrayLike | None = None,
+) -> DffResult:
+    """Turn raw fluorescence into dF/F, ROI by ROI.
+
+    Frames that are NaN (in fluorescence or neuropil) or marked bad stay NaN; for the baseline they are bridged by
+    straight lines. Traces are mirrored at their ends for the running baseline.
+
+    Parameters
+    ----------
+    fluorescence : array_like
+        (n_rois, n_frames), raw fluorescence in any unit; may be memory-mapped.
+    imaging_rate : float
+        Hz.
+    method : DffMethod
+        What to do.
+    neuropil : array_like, optional
+        Like ``fluorescence``, in the same unit. Needed unless ``method.neuropil`` is ``none``, then unused.
+    bad_frames : array_like, optional
+        (n_frames,) bool, frames to leave out, for example because of motion.
+
+    Returns
+    -------
+    DffResult
+
+    Raises
+    ------
+    InputError
+        If shapes do not agree, the rate is not positive or the neuropil is missing.
+
+    Examples
+    --------
+    >>> method = DffMethod(neuropil="none", percentile=50)
+    >>> compute_dff([[100.0, 100.0, 150.0, 100.0, 100.0]], 10.0, method).dff
+    array([[0. , 0. , 0.5, 0. , 0. ]], dtype=float32)
+    """
+    raw = _matrix("fluorescence", fluorescence)
+    if not (np.isfinite(imaging_rate) and imaging_rate > 0):
+        raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")
+    surround = _surround(neuropil, raw.shape, method)
+    bad = np.zeros(raw.shape[1], dtype=bool) if bad_frames is None else np.asarray(bad_frames)
+    if bad.shape != (raw.shape[1],) or bad.dtype != bool:
+        raise InputError(
+            f"Expected bad_frames as {raw.shape[1]} bool values, received {bad.dtype} of shape {bad.shape}."
+        )
+    dff = np.empty(raw.shape, dtype=np.float32)
+    rois = []
+    for row in range(raw.shape[0]):
+        trace = np.asarray(raw[row], dtype=np.float32) + np.float32(method.offset)
+        around = None if surround is None else np.asarray(surround[row], dtype=np.float32)
+        dff[row], roi = _one_roi(trace, around, bad, imaging_rate, method)
+        rois.append(roi)
+    return DffResult(
+        dff,
+        np.array([roi.neuropil_factor for roi in rois], dtype=np.float32),
+        np.array([roi.lowest_baseline for roi in rois], dtype=np.float32),
+        np.array([roi.offset for roi in rois], dtype=np.float32),
+        tuple(roi.outcome for roi in rois),
+        method,
+    )
+
+
+class _Roi(NamedTuple):
+    """What DffResult keeps of one ROI."""
+
+    neuropil_factor: float
+    lowest_baseline: float
+    offset: float
+    outcome: str
+
+
+def _one_roi(
+    trace: NDArray[np.float32],
+    around: NDArray[np.float32] | None,
+    bad: NDArray[np.bool_],
+    imaging_rate: float,
+    method: DffMethod,
+) -> tuple[NDArray[np.float32], _Roi]:
+    """dF/F of one ROI and what happened to it."""
+    left_out = bad | ~np.isfinite(trace) | (False if around is None else ~np.isfinite(around))
+    if left_out.all():
+        return np.full_like(trace, np.nan), _Roi(0.0, np.nan, method.offset, "no-data")
+    corrected = trace = bridge(trace, left_out)
+    factor = subtracted = 0.0
+    if around is not None:
+        around = bridge(around, left_out)
+        factor = method.neuropil_factor
+        if method.neuropil == "robust":
+            factor = fit_neuropil_factor(trace, around, window_frames(imaging_rate, method))
+        corrected = trace - np.float32(factor) * around
+        subtracted = factor * float(np.median(around))
+    baseline = running_baseline(corrected, imaging_rate, method)
+    least = max(method.least_baseline * float(np.median(trace)), 0.0)
+    lowest = float(baseline.min())
+    outcome, restored, divisor = "ok", 0.0, baseline
+    if not lowest > least:
+        outcome, restored, floor = _rescue(method, lowest, least, subtracted, noise_std(corrected))
+        divisor = np.maximum(baseline + np.float32(restored), np.float32(floor))
+    dff = (corrected - baseline) / divisor
+    dff[left_out] = np.nan
+    return dff, _Roi(factor, lowest, method.offset + restored, outcome)
+
+
+def _rescue(
+    method: DffMethod, lowest: float, least: float, subtracted: float, noise: float
+) -> tuple[str, float, float]:
+    """Outcome for a baseline that is too low, what to add to it, and the least divisor (NaN: none is allowed)."""
+    if method.guard == "restore-neuropil" and lowest + subtracted > least:
+        return "restored", subtracted, 0.0
+    if method.guard == "noise-floor" and noise > 0:
+        return "floored", 0.0, noise
+    return "excluded", 0.0, np.nan
+
+
+def _matrix(name: str, values: ArrayLike) -> NDArray[Any]:
+    matrix = np.asarray(values)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        hint = f" For one ROI pass {name}[None, :]." if matrix.ndim == 1 else ""
+        raise InputError(
+            f"Expected {name} as numbers of shape (n_rois, n_frames), received {matrix.dtype} of shape "
+            f"{matrix.shape}.{hint}"
+        )
+    return matrix
+
+
+def _surround(neuropil: ArrayLike | None, shape: tuple[int, ...], method: DffMethod) -> NDArray[Any] | None:
+    """Neuropil traces if the method uses them."""
+    if method.neuropil == "none":
+        return None
+    if neuropil is None:
+        raise InputError(
+            f"Expected neuropil traces for neuropil={method.neuropil!r}, received none. Give them (Fneu), or choose "
+            "neuropil='none' if the fluorescence is corrected already."
+        )
+    surround = _matrix("neuropil", neuropil)
+    if surround.shape != shape:
+        raise InputError(f"Expected neuropil of the fluorescence's shape {shape}, received {surround.shape}.")
+    if surround.size and not surround.any():
+        raise InputError(
+            "Expected neuropil traces, received only zeros, as suite2p writes them when it did not extract neuropil. "
+            "Choose neuropil='none'."
+        )
+    return surround

@@ -1,0 +1,103 @@
+"""DffRows: dF/F that is computed from raw fluorescence when it is read, some ROIs at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.dff.compute import compute_dff
+from nwb_cascade.dff.method import DffMethod
+from nwb_cascade.errors import InputError
+from nwb_cascade.preparation import RoiWarning
+from nwb_cascade.traces import TraceArray
+
+
+class DffRows:
+    """A lazy float32 array (n_rois, n_frames) of dF/F over traces of raw fluorescence.
+
+    What happened to each ROI is kept from the last time that it was read.
+
+    Parameters
+    ----------
+    fluorescence : TraceArray
+        (n, n_frames), raw fluorescence in any unit.
+    imaging_rate : float
+        Hz.
+    method : DffMethod
+        What to do.
+    neuropil : TraceArray, optional
+        Like ``fluorescence``; needed unless ``method.neuropil`` is ``none``.
+    rows : numpy.ndarray, optional
+        (n_rois,) int, the rows of the traces that are ROIs; by default all.
+    bad_frames : numpy.ndarray, optional
+        (n_frames,) bool, frames to leave out.
+
+    Raises
+    ------
+    InputError
+        If the neuropil is missing or of another shape.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(
+        self,
+        fluorescence: TraceArray,
+        imaging_rate: float,
+        method: DffMethod,
+        *,
+        neuropil: TraceArray | None = None,
+        rows: NDArray[np.int64] | None = None,
+        bad_frames: NDArray[np.bool_] | None = None,
+    ) -> None:
+        if method.neuropil != "none" and neuropil is None:
+            raise InputError(f"Expected neuropil traces for neuropil={method.neuropil!r}, received none.")
+        if neuropil is not None and tuple(neuropil.shape) != tuple(fluorescence.shape):
+            raise InputError(
+                f"Expected neuropil of the fluorescence's shape {tuple(fluorescence.shape)}, received "
+                f"{tuple(neuropil.shape)}."
+            )
+        self.fluorescence, self.neuropil = fluorescence, None if method.neuropil == "none" else neuropil
+        self.method = method
+        self._imaging_rate, self._bad_frames = imaging_rate, bad_frames
+        self._rows = np.arange(fluorescence.shape[0]) if rows is None else np.asarray(rows, np.int64)
+        self._all_rows = rows is None
+        self.shape = (int(self._rows.size), int(fluorescence.shape[1]))
+        self._outcomes: dict[int, tuple[str, str]] = {}
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        """Compute the dF/F of some ROIs, ``[rois]`` a slice or an integer, as a new float32 array."""
+        one = not isinstance(key, slice)
+        rois = range(self.shape[0])[key : key + 1 or None] if one else range(self.shape[0])[key]
+        found = compute_dff(
+            self._read(self.fluorescence, rois),
+            self._imaging_rate,
+            self.method,
+            neuropil=None if self.neuropil is None else self._read(self.neuropil, rois),
+            bad_frames=self._bad_frames,
+        )
+        texts = found.explanations()
+        for row, roi in enumerate(rois):
+            self._outcomes.pop(roi, None)
+            if row in texts:
+                self._outcomes[roi] = (f"dff-{found.outcomes[row]}", texts[row])
+        return found.dff[0] if one else found.dff
+
+    def _read(self, traces: TraceArray, rois: range) -> NDArray[Any]:
+        if self._all_rows:
+            return np.asarray(traces[rois.start : rois.stop])
+        return np.asarray(traces[self._rows[rois.start : rois.stop]])
+
+    def roi_warnings(self) -> tuple[RoiWarning, ...]:
+        """Return what is unusual about the ROIs that were read."""
+        return tuple(RoiWarning(roi, *what) for roi, what in sorted(self._outcomes.items()))
+
+    def close(self) -> None:
+        """Close the traces that can be closed."""
+        for traces in (self.fluorescence, self.neuropil):
+            close = getattr(traces, "close", None)
+            if close is not None:
+                close()

@@ -1,0 +1,230 @@
+"""dF/F computed from the raw fluorescence in a file: which series, which neuropil, by which method."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pynwb import NWBFile
+
+from nwb_cascade.dff import DffMethod, DffRows
+from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
+from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.choose import NOT_DFF, named, resolve_rate
+from nwb_cascade.nwb.discover import describe, object_path, stored_traces
+from nwb_cascade.nwb.read import roi_ids_of
+from nwb_cascade.traces import DffTraces
+
+CORRECTED = re.compile(r"correct|subtract|decontaminat|demix", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FromRaw:
+    """How the dF/F of a file is computed from its raw fluorescence.
+
+    Parameters
+    ----------
+    method : DffMethod
+        Neuropil and baseline.
+    needs_neuropil : bool
+        Whether neuropil that is missing is an error; else ``method.neuropil`` becomes ``none`` where the file has no
+        neuropil traces, or says that the fluorescence is corrected already, and a note says so.
+    neuropil_series : str, optional
+        Name, path or object id of the neuropil traces, where the file holds several that could be meant.
+    """
+
+    method: DffMethod = field(default_factory=DffMethod)
+    needs_neuropil: bool = False
+    neuropil_series: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RawTraces:
+    """dF/F that is computed when it is read.
+
+    ``traces.dff`` is a `DffRows`, ``record`` what is kept of how it was made, ``notes`` what a user should know.
+    """
+
+    traces: DffTraces
+    record: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def choose_raw(candidates: Sequence[Candidate], series: str | None = None) -> Candidate:
+    """Pick one series of raw fluorescence.
+
+    Raises
+    ------
+    AmbiguousSeriesError
+        If several could be meant.
+    InputError
+        If there is none, or the named one is something else.
+    """
+    if series is not None:
+        candidate = named(candidates, series)
+    else:
+        raw = [c for c in candidates if c.kind == "raw_fluorescence"]
+        if not raw:
+            found = ", ".join(c.describe() for c in candidates) or "no RoiResponseSeries at all"
+            raise InputError(f"Expected raw fluorescence in the file, found {found}. Leave out --from-raw for dF/F.")
+        if len(raw) > 1:
+            listed = ", ".join(c.describe() for c in raw)
+            raise AmbiguousSeriesError(
+                f"Expected one series of raw fluorescence, found {len(raw)}: {listed}; name one with series= "
+                "(--series NAME)."
+            )
+        candidate = raw[0]
+    path = candidate.object_path
+    kinds = {**NOT_DFF, "dff": "dF/F already (leave out --from-raw)"}
+    if candidate.kind in kinds:
+        raise InputError(f"Expected raw fluorescence, but {path} holds {kinds[candidate.kind]}: {candidate.why}.")
+    if candidate.transposed is None:
+        raise InputError(f"Cannot tell which axis of {path} is time. {' '.join(candidate.problems[:1])}")
+    if candidate.n_rois == 0 or candidate.n_frames == 0:
+        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+    return candidate
+
+
+def matching_neuropil(
+    nwbfile: NWBFile, candidates: Sequence[Candidate], raw: Candidate, wanted: str | None = None
+) -> Candidate | None:
+    """Find the neuropil traces that belong to a series: same shape, same ROIs; None if there are none.
+
+    Raises
+    ------
+    AmbiguousSeriesError
+        If several could be meant.
+    InputError
+        If the named ones are not there or not of the same ROIs.
+    """
+    if wanted is not None:
+        chosen = named(candidates, wanted)
+        if not _same_rois(nwbfile, raw, chosen):
+            raise InputError(
+                f"Expected neuropil of the ROIs and frames of {raw.object_path}, received {chosen.describe()}."
+            )
+        return chosen
+    found = [c for c in candidates if c.kind == "neuropil" and _same_rois(nwbfile, raw, c)]
+    twin = re.sub("fluorescence", "neuropil", raw.object_path, flags=re.IGNORECASE).lower()
+    found = [c for c in found if c.object_path.lower() == twin] or found
+    found = [c for c in found if c.name == raw.name] or found
+    if len(found) > 1:
+        raise AmbiguousSeriesError(
+            f"Expected one series of neuropil for {raw.object_path}, found {len(found)}: "
+            f"{', '.join(c.object_path for c in found)}; name one with --neuropil-series."
+        )
+    return found[0] if found else None
+
+
+def open_raw_traces(
+    nwbfile: NWBFile,
+    candidates: Sequence[Candidate],
+    raw: Candidate,
+    how: FromRaw,
+    *,
+    name: str,
+    imaging_rate: float | None = None,
+    scratch_dir: str | Path | None = None,
+) -> RawTraces:
+    """Open a series of raw fluorescence as dF/F; values are computed when they are asked for.
+
+    Raises
+    ------
+    InputError
+        If the neuropil that the method needs is missing, or there is no imaging rate.
+    """
+    rate = resolve_rate(raw, imaging_rate)
+    neuropil, method, notes = _neuropil(nwbfile, candidates, raw, how)
+    dff = _rows(nwbfile, raw, neuropil, method, rate, name=name, scratch_dir=scratch_dir)
+    source = {
+        "path": name,
+        "object_path": raw.object_path,
+        "object_id": raw.object_id,
+        "file_identifier": str(nwbfile.identifier),
+        "unit": raw.unit,
+        "scale": "fraction",
+        "scale_from": "dF/F was computed from raw fluorescence",
+        "imaging_rate_from": "option" if raw.imaging_rate is None else raw.imaging_rate_why,
+    }
+    record: dict[str, Any] = {
+        "method": asdict(method),
+        "neuropil_series": None if neuropil is None else neuropil.object_path,
+    }
+    if others := [c.object_path for c in candidates if c.kind == "dff"]:
+        notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
+    ids = roi_ids_of(nwbfile.objects[raw.object_id], dff.shape[0])
+    return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), record, notes)
+
+
+def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], imaging_rate: float) -> DffRows:
+    """Open the dF/F of a stored run again, from the record of how it was made.
+
+    Raises
+    ------
+    InputError
+        If the record or the neuropil that it names cannot be used.
+    """
+    method = DffMethod.from_json(json.dumps(record.get("method")))
+    path, neuropil = record.get("neuropil_series"), None
+    if path is not None:
+        found = [one for one in nwbfile.objects.values() if object_path(one) == path]
+        if not found:
+            raise InputError(f"Expected the neuropil traces {path} in the file.")
+        neuropil = describe(found[0], nwbfile)
+    return _rows(nwbfile, describe(series, nwbfile), neuropil, method, imaging_rate, name="the file")
+
+
+def _neuropil(
+    nwbfile: NWBFile, candidates: Sequence[Candidate], raw: Candidate, how: FromRaw
+) -> tuple[Candidate | None, DffMethod, tuple[str, ...]]:
+    """The neuropil traces that are subtracted, the method as it is applied, and what to say about it."""
+    method = how.method
+    if method.neuropil == "none":
+        return None, method, ()
+    text = f"{raw.object_path} {nwbfile.objects[raw.object_id].description or ''}"
+    if CORRECTED.search(text) and not how.needs_neuropil:
+        note = f"{raw.object_path} is corrected already, by its name or description: no neuropil was subtracted."
+        return None, replace(method, neuropil="none"), (note,)
+    neuropil = matching_neuropil(nwbfile, candidates, raw, how.neuropil_series)
+    if neuropil is not None:
+        return neuropil, method, ()
+    if how.needs_neuropil:
+        raise InputError(
+            f"Expected neuropil traces of the ROIs of {raw.object_path}, found none in the file. Name them with "
+            "--neuropil-series, or choose --neuropil none."
+        )
+    note = f"The file holds no neuropil traces of the ROIs of {raw.object_path}: none was subtracted."
+    return None, replace(method, neuropil="none"), (note,)
+
+
+def _rows(
+    nwbfile: NWBFile,
+    raw: Candidate,
+    neuropil: Candidate | None,
+    method: DffMethod,
+    imaging_rate: float,
+    *,
+    name: str,
+    scratch_dir: str | Path | None = None,
+) -> DffRows:
+    def blocks(candidate: Candidate) -> TraceBlocks:
+        where = f"{name}:{candidate.object_path}"
+        stored = stored_traces(nwbfile.objects[candidate.object_id], transposed=bool(candidate.transposed), where=where)
+        return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=scratch_dir)
+
+    return DffRows(blocks(raw), imaging_rate, method, neuropil=None if neuropil is None else blocks(neuropil))
+
+
+def _same_rois(nwbfile: NWBFile, raw: Candidate, other: Candidate) -> bool:
+    """Whether two series hold the same ROIs of the same table over as many frames."""
+    if (raw.n_rois, raw.n_frames, raw.roi_table) != (other.n_rois, other.n_frames, other.roi_table):
+        return False
+    mine, others = (np.asarray(nwbfile.objects[one.object_id].rois.data[:]) for one in (raw, other))
+    return bool(np.array_equal(mine, others))
