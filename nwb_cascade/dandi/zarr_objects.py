@@ -6,6 +6,8 @@ import itertools
 import re
 import threading
 from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -17,6 +19,7 @@ from nwb_cascade.dandi.link import Link, RetryPolicy, Sessions, token_of
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.transport import RangeReader
 
+N_CONNECTIONS = 4
 WHOLE = "/"  # no key starts with it: stands for the first page of the listing of all objects
 
 
@@ -51,6 +54,8 @@ class ZarrObjects:
         self._is_small = False
         self._listing = threading.Lock()
         self._received: deque[int] = deque()
+        self._ahead: dict[str, Future[bytes]] = {}
+        self._pool = ThreadPoolExecutor(N_CONNECTIONS)
 
     @property
     def n_requests(self) -> int:
@@ -78,8 +83,23 @@ class ZarrObjects:
                 self._listed[prefix] = self._list(prefix)
             return self._listed[prefix]
 
+    def prefetch(self, keys: Iterable[str]) -> None:
+        """Begin to fetch objects that `content` will be asked for; those asked for earlier are forgotten."""
+        wanted = set(keys)
+        for key in set(self._ahead) - wanted:
+            if (forgotten := self._ahead.pop(key, None)) is not None:
+                forgotten.cancel()
+        for key in sorted(wanted - set(self._ahead)):
+            if (entry := self.find(key)) is not None:
+                self._ahead[key] = self._pool.submit(self._load, key, entry)
+
     def content(self, key: str, entry: Entry) -> bytes:
         """Return an object from the disk or from the server."""
+        ahead = self._ahead.pop(key, None)
+        return self._load(key, entry) if ahead is None else ahead.result()
+
+    def _load(self, key: str, entry: Entry) -> bytes:
+        """Read an object from the disk or fetch it."""
         if entry.size == 0:
             return b""
         stored_as, extent = f"{self.asset.content_id}/{key} {entry.etag}", (0, entry.size)

@@ -19,11 +19,11 @@ from nwb_cascade.dandi.assets import Asset, find_asset, with_record
 from nwb_cascade.dandi.link import RetryPolicy
 from nwb_cascade.dandi.store import ExtentStore, default_folder
 from nwb_cascade.dandi.stream import CACHE_LIMIT_BYTES
-from nwb_cascade.dandi.zarr_objects import ZarrObjects
+from nwb_cascade.dandi.zarr_chunks import PrefetchedArray
+from nwb_cascade.dandi.zarr_objects import N_CONNECTIONS, ZarrObjects
 from nwb_cascade.errors import InputError
 
 PROTOCOL = "nwb-cascade-zarr"
-N_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class RemoteZarr:
     def path(self) -> str:
         """The address of the asset, for messages."""
         return self.asset.address
+
+    def prefetched(self, array: Any) -> Any:
+        """Return an array of this store as one whose next block is fetched while the caller works on the last.
+
+        Anything else is returned as it is.
+        """
+        is_array = hasattr(array, "chunks") and hasattr(array, "path") and len(array.shape) > 0
+        return PrefetchedArray(array, self.objects) if is_array else array
 
     @property
     def n_requests(self) -> int:

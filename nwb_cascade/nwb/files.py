@@ -197,6 +197,7 @@ def _open_zarr(source: Any) -> Iterator[Any]:
         raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
     with _handled_warnings():
         io = NWBZarrIO(where, mode="r", load_namespaces=True, storage_options=options)
+    io.prefetched = getattr(source, "prefetched", None)
     try:
         yield io
     finally:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_cascade.dandi import chunks, ranges, urls, zarr_objects
+from nwb_cascade.dandi import address_forms, chunks, ranges, zarr_objects
 from nwb_cascade.dandi.ranges import Extents, bridge, split, subtract, total, union
 
 SIZE = 40
@@ -77,7 +77,7 @@ def test_extents_know_what_they_hold_and_what_they_lack(added, dropped):
             assert start <= position < stop
 
 
-@pytest.mark.parametrize("module", [chunks, ranges, urls, zarr_objects])
+@pytest.mark.parametrize("module", [address_forms, chunks, ranges, zarr_objects])
 def test_the_examples_in_the_docstrings_are_right(module):
     results = doctest.testmod(module)
     assert (results.failed, results.attempted > 0) == (0, True)

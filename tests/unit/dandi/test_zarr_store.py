@@ -65,6 +65,30 @@ def test_a_small_zarr_is_listed_once_and_every_object_travels_once(address, serv
     assert (remote.n_requests, remote.n_bytes) == (server.count("^/zarr/"), server.n_bytes("^/zarr/"))
 
 
+@pytest.mark.parametrize("name", ["group/flat", "group/nested", "sparse"])
+def test_the_next_block_is_fetched_ahead_and_nothing_twice(address, server, name):
+    remote = open_zarr(address)
+    array = open_group(remote)[name]
+    ahead = remote.prefetched(array)
+    assert (ahead.shape, ahead.dtype, ahead.chunks, ahead.ndim, len(ahead)) == ((60, 7), np.float32, (10, 7), 2, 60)
+    blocks = [ahead[start : start + 10] for start in range(0, 30, 10)]
+    on_the_way = {"group/flat": {"group/flat/3.0"}, "group/nested": {"group/nested/3/0"}, "sparse": set()}
+    assert set(remote.objects._ahead) == on_the_way[name]
+    blocks += [ahead[start : start + 10] for start in range(30, 60, 10)]
+    np.testing.assert_array_equal(np.concatenate(blocks), array[:])
+    assert len({served.target for served in server.served("^/zarr/")}) == server.count("^/zarr/")
+    assert remote.prefetched([1, 2]) == [1, 2]
+
+
+def test_a_block_fetched_ahead_that_is_not_wanted_is_forgotten(address, server):
+    remote = open_zarr(address)
+    ahead = remote.prefetched(open_group(remote)["group/flat"])
+    for start in (0, 10, 40):
+        np.testing.assert_array_equal(ahead[start : start + 10], DATA[start : start + 10])
+    ahead[50:60]
+    assert remote.objects._ahead == {}
+
+
 def test_a_large_zarr_is_listed_array_by_array(address, server, monkeypatch):
     monkeypatch.setattr(zarr_objects, "PAGE_SIZE", 3)
     group = open_group(open_zarr(address))
