@@ -1,9 +1,12 @@
 """What the tests of streaming share: files on the server, and what was asked of them."""
 
+from dataclasses import replace
+
 from nwb_cascade.dandi.link import RetryPolicy
 from nwb_cascade.dandi.ranges import total, union
 
 HASTY = RetryPolicy(attempts=3, first_wait_s=0.0, longest_wait_s=0.0, read_timeout_s=0.2)
+PATIENT = replace(HASTY, attempts=20)  # for faults by chance: which request they hit depends on threads and paths
 
 
 def publish(archive, server, content, path="sub-1/sub-1_ophys.nwb"):

@@ -4,7 +4,6 @@ import gc
 import logging
 import pickle
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -19,7 +18,7 @@ from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
 from tests.support.dandi_server import TOKEN
 from tests.support.hdf5_layouts import LAYOUTS, N_SERIES, contiguous, hdf5_bytes, series
-from tests.unit.dandi.streaming import HASTY, fetched, fetched_twice, publish
+from tests.unit.dandi.streaming import HASTY, PATIENT, fetched, fetched_twice, publish
 
 CONTENT = hdf5_bytes(contiguous)
 
@@ -119,8 +118,7 @@ def test_another_process_reads_what_the_first_one_stored(address, server):
 def test_one_request_in_three_failing_changes_nothing(archive, server):
     asset = find_asset(publish(archive, server, hdf5_bytes(LAYOUTS["interleaved"])))
     server.faults = Faults(0.33, seed=1, kinds=PASSING_FAULTS - {Fault.STALL})
-    patient = replace(HASTY, attempts=20)  # which request fails depends on the order of the threads
-    with open_remote(asset, policy=patient) as file, h5py.File(file, "r") as opened:
+    with open_remote(asset, policy=PATIENT) as file, h5py.File(file, "r") as opened:
         for number in range(N_SERIES):
             data = file.prefetched(opened[f"series{number}/data"])
             blocks = [data[start : start + 1200] for start in range(0, len(data), 1200)]

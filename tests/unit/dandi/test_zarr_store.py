@@ -13,7 +13,7 @@ from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
 from tests.support.dandi_server import TOKEN
 from tests.support.recordings import dff_recording, simulated_dff
-from tests.unit.dandi.streaming import HASTY, fetched, publish
+from tests.unit.dandi.streaming import HASTY, PATIENT, fetched, publish
 
 DATA = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
 
@@ -133,7 +133,7 @@ def test_one_request_in_five_failing_changes_nothing(address, server):
     asset = find_asset(address)
     server.faults = Faults(0.2, seed=4, kinds=PASSING_FAULTS - {Fault.STALL})
     server.faults.probability = 0.0
-    group = open_group(open_zarr(asset, policy=HASTY))
+    group = open_group(open_zarr(asset, policy=PATIENT))
     server.faults.probability = 0.2
     # Requests run side by side, so which of them the seeded faults hit differs: read until some were hit.
     for _ in range(20):
