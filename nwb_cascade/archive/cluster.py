@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from nwb_cascade.errors import InputError, RemoteError
 
 MEMORY_PER_WORKER = "4GiB"
 CONNECT_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 600.0  # a busy machine takes long to import what a worker needs
+KEEP_EVERY_S = 2.0
 PATIENT = {
     # The ledger counts how often a job was interrupted, so dask need not give up on it sooner.
     "distributed.scheduler.allowed-failures": 1000,
@@ -20,6 +23,9 @@ PATIENT = {
     # give the place up, and leave a cluster without workers.
     "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.comm.timeouts.connect": "60 s",
+    # The scheduler notes every step of every task; with short notes its memory does not grow with the jobs.
+    "distributed.admin.low-level-log-length": 1000,
+    "distributed.scheduler.events-log-length": 1000,
 }
 
 
@@ -39,7 +45,7 @@ def local_cluster(workers: int, *, memory: str = MEMORY_PER_WORKER, dashboard: s
     dask, distributed = _dask()
     with dask.config.set(PATIENT):
         cluster = distributed.LocalCluster(
-            n_workers=workers,
+            n_workers=0,
             threads_per_worker=1,
             processes=True,
             memory_limit=memory,
@@ -47,8 +53,42 @@ def local_cluster(workers: int, *, memory: str = MEMORY_PER_WORKER, dashboard: s
             silence_logs=logging.CRITICAL,
             env={**ONE_THREAD, "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore")},
         )
-        with cluster, distributed.Client(cluster) as client:
+        with cluster, _kept_at(cluster, workers), distributed.Client(cluster) as client:
+            try:
+                client.wait_for_workers(1, timeout=START_TIMEOUT_S)
+            except TimeoutError as error:
+                raise RemoteError(f"No worker has started on this machine in {START_TIMEOUT_S:g} s.") from error
             yield client
+
+
+@contextmanager
+def _kept_at(cluster: Any, workers: int) -> Iterator[None]:
+    """Keep a local cluster at a number of workers.
+
+    Dask starts a worker anew that died at work, but not one that died while it was starting.
+    """
+    stop = threading.Event()
+
+    def keep() -> None:
+        for name, nanny in list(cluster.workers.items()):
+            if nanny.status.name in ("closed", "closing", "failed", "stopped"):
+                del cluster.workers[name]
+                cluster.worker_spec.pop(name, None)
+        if not stop.is_set():
+            cluster.scale(workers)
+
+    def watch() -> None:
+        while not stop.wait(KEEP_EVERY_S):
+            cluster.loop.add_callback(keep)
+
+    cluster.scale(workers)
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -157,7 +157,7 @@ class _Run:
             if job is None:
                 return
             self.n_submitted += 1
-            key = f"{job.id}-{self.n_submitted}"
+            key = f"annotate-{job.id}-{self.n_submitted}"  # one name for all, so that the scheduler forgets each
             try:
                 future = self.client.submit(self.work, job, self.settings, self.gate, key=key, pure=False)
             except Exception as error:  # whatever dask raises when its connection is gone
