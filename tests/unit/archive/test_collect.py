@@ -1,0 +1,177 @@
+"""Results become a dandiset: one place each, tables, relations to the sources; nothing foreign is touched."""
+
+import csv
+import hashlib
+import re
+
+import pytest
+import yaml
+from dandischema.models import Resource
+
+from nwb_cascade.archive.collect import collect
+from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.manifest import Manifest, Skipped
+from nwb_cascade.archive.upload import results_in, upload_derived
+from nwb_cascade.errors import InputError
+from tests.support.archive_jobs import made_up_job, manifest_of
+
+NAME = "sub-1_ses-a_desc-spikes_ophys.nwb"
+
+
+def asset_job(number, dandiset="000001", instance="dandi"):
+    """A job for an asset of DANDI."""
+    address = f"dandi://{instance}/{dandiset}@0.1.2/sub-{number}.nwb"
+    fields = {"instance": instance, "api_url": "http://server/api", "dandiset": dandiset, "version": "0.1.2"}
+    source = {"kind": "asset", "address": address, "asset": {**fields, "asset_id": "x", "digest": "abc-1"}}
+    recording = {"n_rois": 4, "n_frames": 300, "imaging_rate_hz": 30.0, "indicator": "GCaMP6f", "series": "/dff"}
+    return made_up_job(number, address=address, source=source, recording=recording)
+
+
+JOBS = [asset_job(0), asset_job(1), asset_job(2, "000002", "local"), asset_job(3)]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return Manifest(manifest_of(tmp_path / "m.jsonl", *JOBS, Skipped("/x.nwb", "It is <empty>.")))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Three jobs are done, two of them with results of the same name; one failed."""
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    for number, job in enumerate(JOBS[:3]):
+        done(ledger, job, NAME if number < 2 else "sub-2_ses-b_desc-spikes_ophys.nwb", f"result {number}")
+    with ledger.claim(JOBS[3].id) as claim:
+        claim.fail({"cause": "All <NaN>.", "kind": "InputError"})
+    return ledger
+
+
+def done(ledger, job, name, text):
+    with ledger.claim(job.id) as claim:
+        output = claim.folder / name
+        output.write_text(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        claim.finish(output, {"size": len(text), "sha256": digest, "n_inferred": 3, "roi_warnings": {"noise": 2}})
+
+
+def names(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != ".")
+
+
+def test_every_result_has_a_place(manifest, ledger, tmp_path):
+    found = collect(manifest, ledger, tmp_path / "derived")
+    assert (found.n_files, found.n_missing) == (3, 1)
+    second = f"sub-1/sub-1_ses-a_desc-spikes-{JOBS[1].id[:8]}_ophys.nwb"
+    expected = [f"sub-1/{NAME}", second, "sub-2/sub-2_ses-b_desc-spikes_ophys.nwb"]
+    tables = {"dandiset.yaml", "overview.html", "results.csv", "results.parquet"}
+    assert set(names(tmp_path / "derived")) - tables == set(expected)
+    assert (tmp_path / "derived" / second).read_text() == "result 1"
+
+
+def test_the_table_has_a_row_per_job(manifest, ledger, tmp_path):
+    collect(manifest, ledger, tmp_path / "derived")
+    with open(tmp_path / "derived" / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["done", "done", "done", "failed"]
+    assert rows[0]["path"] == f"sub-1/{NAME}"
+    assert (rows[0]["n_rois"], rows[0]["n_inferred"], rows[0]["roi_warnings"]) == ("4", "3", "2")
+    assert (rows[0]["dandiset"], rows[0]["source_digest"]) == ("000001", "abc-1")
+    assert rows[3]["cause"] == "All <NaN>."
+
+
+def test_the_table_is_parquet_as_well_where_pyarrow_is(manifest, ledger, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    collect(manifest, ledger, tmp_path / "derived")
+    table = parquet.read_table(tmp_path / "derived" / "results.parquet")
+    assert table.column("n_rois").to_pylist() == [4, 4, 4, 4]
+
+
+def test_the_dandiset_says_what_it_was_derived_from(manifest, ledger, tmp_path):
+    path = tmp_path / "derived" / "dandiset.yaml"
+    collect(manifest, ledger, path.parent)
+    values = yaml.safe_load(path.read_text())
+    resources = [Resource(**one) for one in values["relatedResource"]]
+    assert {one.relation.value for one in resources} == {"dcite:IsDerivedFrom"}
+    assert [str(one.url) for one in resources] == [
+        "https://dandiarchive.org/dandiset/000001/0.1.2",
+        "http://server/api/dandisets/000002/versions/0.1.2/",
+    ]
+    assert {"identifier", "name", "description"} <= values.keys()
+
+
+def test_what_a_curator_adds_to_the_dandiset_stays(manifest, ledger, tmp_path):
+    path = tmp_path / "derived" / "dandiset.yaml"
+    collect(manifest, ledger, path.parent)
+    values = yaml.safe_load(path.read_text())
+    cited = {"schemaKey": "Resource", "url": "https://doi.org/1", "relation": "dcite:Cites"}
+    path.write_text(yaml.safe_dump({**values, "name": "Mine", "relatedResource": [cited, *values["relatedResource"]]}))
+    collect(manifest, ledger, path.parent)
+    again = yaml.safe_load(path.read_text())
+    assert again["name"] == "Mine"
+    assert [one["relation"] for one in again["relatedResource"]] == ["dcite:Cites", *2 * ["dcite:IsDerivedFrom"]]
+
+
+def test_the_overview_tells_all_and_escapes(manifest, ledger, tmp_path):
+    collect(manifest, ledger, tmp_path / "derived")
+    html = (tmp_path / "derived" / "overview.html").read_text()
+    for text in ("3 of 4 recordings are done", "All &lt;NaN&gt;.", "It is &lt;empty&gt;.", f'href="sub-1/{NAME}"'):
+        assert text in html
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert html.count("<tr>") > 4
+
+
+def test_collecting_again_adds_what_was_finished_since_and_drops_what_is_gone(manifest, ledger, tmp_path):
+    derived = tmp_path / "derived"
+    collect(manifest, ledger, derived)
+    with ledger.claim(JOBS[3].id, retry_failed=True) as claim:
+        (claim.folder / "sub-3_x.nwb").write_text("x")
+        claim.finish(claim.folder / "sub-3_x.nwb", {"size": 1})
+    ledger.entry(JOBS[2].id).output.unlink()
+    assert collect(manifest, ledger, derived).n_files == 3
+    assert "sub-3/sub-3_x.nwb" in names(derived)
+    assert not any(name.startswith("sub-2/") for name in names(derived))
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_files_are_links_unless_copies_are_wanted(manifest, ledger, tmp_path, copy):
+    collect(manifest, ledger, tmp_path / "derived", copy=copy)
+    assert (tmp_path / "derived" / "sub-1" / NAME).samefile(ledger.entry(JOBS[0].id).output) != copy
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(manifest, ledger, tmp_path):
+    (tmp_path / "derived" / "sub-1").mkdir(parents=True)
+    (tmp_path / "derived" / "sub-1" / "thesis.docx").write_text("x")
+    with pytest.raises(FileExistsError, match=r"holds sub-1/thesis\.docx: name another folder"):
+        collect(manifest, ledger, tmp_path / "derived")
+    assert names(tmp_path / "derived") == ["sub-1/thesis.docx"]
+
+
+def test_a_result_that_was_changed_is_refused(manifest, ledger, tmp_path):
+    ledger.entry(JOBS[0].id).output.write_text("RESULT 0")
+    with pytest.raises(InputError, match="is not the file that the job wrote"):
+        collect(manifest, ledger, tmp_path / "derived")
+
+
+def test_only_the_folder_of_a_run_can_be_collected(manifest, tmp_path):
+    with pytest.raises(InputError, match="Expected the output folder"):
+        collect(manifest, Ledger(tmp_path / "elsewhere"), tmp_path / "derived")
+
+
+def test_uploading_is_left_to_dandi(manifest, ledger, tmp_path, monkeypatch):
+    derived = tmp_path / "derived"
+    with pytest.raises(InputError, match="that 'nwb-cascade archive collect' made"):
+        results_in(derived)
+    collect(manifest, ledger, derived)
+    calls = []
+    monkeypatch.setattr("dandi.upload.upload", lambda **options: calls.append(options))
+    with pytest.raises(InputError, match="number of a dandiset such as 000123"):
+        upload_derived(derived, dandiset="12")
+    upload_derived(derived, dandiset="000123", instance="dandi-sandbox", with_metadata=True)
+    (call,) = calls
+    assert (call["paths"], call["dandi_instance"], call["upload_dandiset_metadata"]) == (
+        [derived],
+        "dandi-sandbox",
+        True,
+    )
+    assert yaml.safe_load((derived / "dandiset.yaml").read_text())["identifier"] == "DANDI:000123"
