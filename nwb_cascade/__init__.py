@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.annotate import AnnotationResult, annotate
+    from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
     from nwb_cascade.annotation.sources import inspect
+    from nwb_cascade.annotation.spikes import annotate_spikes
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
 
@@ -18,6 +20,8 @@ __all__ = [
     "AnnotationResult",
     "InferenceResult",
     "annotate",
+    "annotate_spikes",
+    "annotate_suite2p",
     "infer",
     "inspect",
     "installed_models",
@@ -28,6 +32,8 @@ _HOMES = {
     "AnnotationResult": "nwb_cascade.annotation.annotate",
     "InferenceResult": "nwb_cascade.inference",
     "annotate": "nwb_cascade.annotation.annotate",
+    "annotate_spikes": "nwb_cascade.annotation.spikes",
+    "annotate_suite2p": "nwb_cascade.annotation.annotate_suite2p",
     "infer": "nwb_cascade.inference",
     "inspect": "nwb_cascade.annotation.sources",
     "installed_models": "nwb_cascade.models.library",

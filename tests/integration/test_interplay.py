@@ -1,0 +1,163 @@
+"""Every Python block of docs/interplay.md runs, and gives what the page says; so does the notebook."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import nwb_cascade.annotation.annotate
+import nwb_cascade.annotation.annotate_suite2p
+import nwb_cascade.inference
+from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.write import spikes_tables
+from tests.support.fake_runs import fake_run
+from tests.support.nwb_files import raw_fluorescence
+from tests.support.recordings import dff_recording, simulated_dff
+
+DOCS = Path(__file__).parents[2] / "docs"
+N_ROIS, N_FRAMES, RATE = 4, 600, 30.0
+# Other people's packages may warn of what they do; our own warnings are errors in all other tests.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of a snippet."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (
+        nwb_cascade.annotation.annotate,
+        nwb_cascade.annotation.annotate_suite2p,
+        nwb_cascade.inference,
+    ):
+        monkeypatch.setattr(module, "prepare_run", fake_run)
+
+
+def run_section(title: str) -> dict[str, Any]:
+    """Run the Python blocks of a section of the page; returns what they define."""
+    section = (DOCS / "interplay.md").read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    assert blocks
+    found: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, f"interplay.md, {title}", "exec"), found)
+    return found
+
+
+def write_suite2p(folder: Path) -> Path:
+    """A plane as suite2p writes it, with the masks that neuroconv wants; the second ROI is no cell."""
+    folder.mkdir(parents=True)
+    np.save(folder / "F.npy", raw_fluorescence(N_ROIS, N_FRAMES))
+    np.save(folder / "Fneu.npy", raw_fluorescence(N_ROIS, N_FRAMES, seed=1, rest=100.0))
+    np.save(folder / "spks.npy", np.zeros((N_ROIS, N_FRAMES), np.float32))
+    np.save(folder / "iscell.npy", np.array([[1.0, 0.9], [0.0, 0.1], [1.0, 0.9], [1.0, 0.9]]))
+    ops: Any = {
+        "fs": RATE,
+        "neucoeff": 0.7,
+        "Ly": 16,
+        "Lx": 16,
+        "nplanes": 1,
+        "nframes": N_FRAMES,
+        "meanImg": np.ones((16, 16)),
+    }
+    np.save(folder / "ops.npy", ops)
+    stat = np.empty(N_ROIS, object)
+    for roi in range(N_ROIS):
+        pixels = np.array([roi, roi + 1])
+        stat[roi] = {"ypix": pixels, "xpix": pixels, "lam": np.ones(2), "med": [roi, roi], "npix": 2}
+    np.save(folder / "stat.npy", stat)
+    return folder
+
+
+@pytest.mark.usefixtures("_without_networks")
+def test_suite2p(folder: Path) -> None:
+    write_suite2p(folder / "session" / "suite2p" / "plane0")
+    found = run_section("suite2p")
+    assert found["cells"] == [0, 2, 3]
+    assert found["all_rois"].shape == (N_ROIS, N_FRAMES)
+    assert np.isnan(found["all_rois"][1]).all()
+    np.testing.assert_array_equal(found["all_rois"][2], found["rates"][1])
+
+
+@pytest.mark.usefixtures("_without_networks")
+def test_caiman(folder: Path) -> None:
+    dff = simulated_dff(N_ROIS, N_FRAMES)
+    with h5py.File(folder / "results.hdf5", "w") as file:  # the layout that CaImAn and roiextractors read and write
+        file["estimates/F_dff"] = dff
+        file["estimates/idx_components"] = np.array([0, 3])
+        file["params/data/fr"] = RATE
+    rates = run_section("CaImAn")["rates"]
+    np.testing.assert_allclose(rates.expected_spikes[1, 10:-10], np.maximum(0.75 * dff[3, 10:-10], 0), rtol=1e-5)
+    with h5py.File(folder / "results.hdf5", "r+") as file:
+        del file["estimates/idx_components"]
+        file["estimates/idx_components"] = "NoneType"
+    assert run_section("CaImAn")["rates"].expected_spikes.shape == (N_ROIS, N_FRAMES)
+    with h5py.File(folder / "results.hdf5", "r+") as file:
+        del file["estimates/F_dff"]
+        file["estimates/F_dff"] = "NoneType"
+    with pytest.raises(SystemExit, match="detrend_df_f"):
+        run_section("CaImAn")
+
+
+@pytest.mark.usefixtures("_without_networks")
+def test_neuroconv(folder: Path) -> None:
+    pytest.importorskip("neuroconv", reason="pip install neuroconv")
+    pytest.importorskip("roiextractors", reason="pip install roiextractors")
+    write_suite2p(folder / "session" / "suite2p" / "plane0")
+    result = run_section("neuroconv")["result"]
+    assert result.dff.startswith("F - 0.7 neuropil")
+    with open_nwb(folder / "session.nwb") as (nwbfile, _):
+        assert spikes_tables(nwbfile, result.object_path) == (result.spikes.object_path,)
+
+
+@pytest.fixture
+def annotated(folder: Path, _without_networks: None) -> Path:
+    recording = dff_recording(folder / "recording.nwb")
+    return Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
+
+
+def test_pynapple(annotated: Path) -> None:
+    pytest.importorskip("pynapple", reason="pip install pynapple")
+    found = run_section("pynapple")
+    with open_nwb(annotated) as (nwbfile, _):
+        times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]
+        rates = nwbfile.processing["ophys"]["InferredSpikeRates"].data[:]
+    assert len(found["spikes"]) == len(times)
+    for roi, one in enumerate(times):
+        np.testing.assert_allclose(found["spikes"][roi].t, one, atol=1e-9)
+    np.testing.assert_allclose(found["rates"].d, rates * 30.0)
+    assert found["rates"].t[0] == pytest.approx(1.25)
+
+
+def test_spikeinterface(annotated: Path) -> None:
+    pytest.importorskip("spikeinterface", reason="pip install spikeinterface")
+    sorting = run_section("spikeinterface")["sorting"]
+    with open_nwb(annotated) as (nwbfile, _):
+        times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]
+    assert list(sorting.get_unit_ids()) == list(range(len(times)))
+    np.testing.assert_allclose(sorting.get_unit_spike_train(0) / 1000, times[0], atol=0.0005)
+
+
+def test_the_notebook_runs_from_top_to_bottom(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pynapple", reason="pip install pynapple")
+    pytest.importorskip("matplotlib", reason="pip install matplotlib")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = json.loads((DOCS / "notebooks" / "first_look.ipynb").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), found)
+    assert found["result"].n_inferred == found["result"].n_rois
+    assert len(found["spikes"]) == found["result"].n_rois
