@@ -1,12 +1,13 @@
 """What reading recordings over the network costs: requests, bytes and time, on a local server with a delay.
 
-    python -m scripts.benchmark_streaming [--delay 0.05] [--bandwidth 25]
+    python -m scripts.benchmark_streaming [--delay 0.05] [--bandwidth 25] [--only annotate]
 
 Three files of about 120 MB with 60 series each are written to a temporary folder and served by the DANDI test server
 in a process of its own; every request waits, every connection delivers at most the bandwidth. Measured are: opening,
 describing every series (`nwb_cascade.nwb.discover.inspect` without statistics), reading one series after opening,
 opening again from the cache, and reading a file block by block while something else works on each block. The same for
-fsspec's own file objects, as a yardstick.
+fsspec's own file objects, as a yardstick. Last the whole of `annotate` with the bundled model on a recording of 64 MB:
+the same file local and remote, against transfer and inference on their own.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ from hdmf.data_utils import DataChunkIterator
 from pynwb import NWBHDF5IO, TimeSeries
 from pynwb.ophys import DfOverF, RoiResponseSeries
 
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import open_remote
-from nwb_cascade.nwb.discover import inspect
+from nwb_cascade.nwb.blocks import AHEAD_BYTES
+from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.read import open_traces
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
-from tests.support.recordings import add_plane, bare_nwbfile
+from tests.support.recordings import add_dff, add_plane, bare_nwbfile
 
 N_SERIES, N_ROIS = 60, 50
 MB = 1e6
@@ -199,6 +203,44 @@ def measure_overlap(meter: Meter, work_s: float) -> tuple[float, float, float]:
     return read(0.0), 64 * work_s, read(work_s)
 
 
+def write_recording(path: Path) -> None:
+    """Write one series of (20,000, 800) float32, compressed, in chunks of 8 ROIs, and a second one beside it."""
+    rng = np.random.default_rng(0)
+    nwbfile = bare_nwbfile()
+    for name, n_rois in (("dff", 800), ("other", 80)):
+        traces = rng.normal(scale=0.1, size=(20_000, n_rois)).astype(np.float32)
+        add_dff(nwbfile, traces.T, name=name, chunks=(20_000, 8))
+    with NWBHDF5IO(str(path), "w") as io:
+        io.write(nwbfile)
+
+
+def measure_annotation(path: Path, delay_s: float, bytes_per_s: float) -> Iterator[tuple[str, str]]:
+    """Yield (what, figures) of annotating a recording that is local, and the same one remote."""
+    with tempfile.TemporaryDirectory() as folder:
+        annotate(path, sidecar=True, output=f"{folder}/warm-up.nwb", series="dff")
+        inference = annotate(path, sidecar=True, output=f"{folder}/local.nwb", series="dff").seconds["infer"]
+        yield "inference of the local file", f"- | - | {inference:.2f}"
+        meter = Meter(path, delay_s, bytes_per_s)
+        forget()
+        with meter.cost() as transfer, open_remote(meter.address) as file, open_nwb(file) as (nwbfile, _):
+            candidates = find_candidates(nwbfile, statistics=False)
+            described = file.n_bytes
+            traces = open_traces(nwbfile, next(c for c in candidates if c.name == "dff"))
+            for _ in traces.blocks(AHEAD_BYTES):
+                pass
+            stored = nwbfile.processing["ophys"]["DfOverF"]["dff"].data.id.get_storage_size()
+        yield "find, open, describe and read the remote one", str(transfer)
+        forget()
+        with meter.cost() as both:
+            result = annotate(meter.address, output=f"{folder}/remote.nwb", series="dff")
+        yield "annotate the remote one", str(both)
+        meter.close()
+    share, storing = (both.n_bytes - described) / stored, result.seconds["store"]
+    yield "of that", f"{described / MB:.1f} MB of opening and describing, {share:.2f} × stored | | "
+    ratio = (both.seconds - storing) / max(transfer.seconds, inference)
+    yield "until all is inferred", f"{ratio:.2f} × the larger of both above; then storing takes {storing:.2f} s | | "
+
+
 def forget() -> None:
     """Empty the cache."""
     shutil.rmtree(os.environ["NWB_CASCADE_CACHE"], ignore_errors=True)
@@ -208,12 +250,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that every request waits")
     parser.add_argument("--bandwidth", type=float, default=25.0, help="MB/s of each connection")
+    parser.add_argument("--only", choices=["annotate"], help="measure only this")
     options = parser.parse_args()
     os.environ["DANDI_NO_ET"] = "1"
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NWB_CASCADE_CACHE"] = f"{folder}/cache"
-        for name, write in FILES.items():
+        for name, write in {} if options.only else FILES.items():
             path = Path(folder) / "file.nwb"
             write(path)
             meter = Meter(path, options.delay, options.bandwidth * MB)
@@ -228,6 +271,11 @@ def main() -> None:
             print(f"\nFetch 8 series in 64 blocks {fetching:.2f} s, work {working:.2f} s, both {both:.2f} s: ", end="")
             print(f"{both / max(fetching, working):.2f} × the larger.")
             meter.close()
+        path = Path(folder) / "recording.nwb"
+        write_recording(path)
+        print("\n### annotate\n\n| | requests (of the file) | MB | s |\n| --- | --- | --- | --- |")
+        for what, figures in measure_annotation(path, options.delay, options.bandwidth * MB):
+            print(f"| {what} | {figures} |")
 
 
 if __name__ == "__main__":

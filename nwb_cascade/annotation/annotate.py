@@ -22,9 +22,10 @@ from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
 from nwb_cascade.files.replace import beside, workplace
-from nwb_cascade.inference import InferenceRun, prepare_run
+from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb import provenance
+from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.raw import FromRaw
 from nwb_cascade.nwb.recording import Recording, open_recording
 from nwb_cascade.nwb.timing import FrameClock
@@ -173,7 +174,14 @@ def annotate(
         _require_writable(form, target, plan, scratch, ensemble_std=ensemble_std)
         with workplace(target) as work:
             started = time.perf_counter()
-            inference = infer_to_disk(recording.traces, run, scratch, ensemble_std=ensemble_std, progress=progress)
+            inference = infer_to_disk(
+                recording.traces,
+                run,
+                scratch,
+                ensemble_std=ensemble_std,
+                progress=progress,
+                block_bytes=AHEAD_BYTES if sources.is_remote(source) else BLOCK_BYTES,
+            )
             with inference as stored, clear_disk_errors(target), form.kept_from_writers():
                 inferred = time.perf_counter()
                 prepared = beside(work, split_name(target.name)[1])

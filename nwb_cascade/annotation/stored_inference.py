@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
-from nwb_cascade.inference import InferenceRun, infer_blocks
+from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, infer_blocks
 from nwb_cascade.preparation import RoiWarning
 from nwb_cascade.traces import DffTraces
 
@@ -56,6 +56,7 @@ def infer_to_disk(
     *,
     ensemble_std: bool = True,
     progress: Progress | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[StoredInference]:
     """Infer block by block into temporary matrices on disk, which go at the end of the context.
 
@@ -74,6 +75,8 @@ def infer_to_disk(
         Whether to keep the deviation over the networks as well.
     progress : callable, optional
         Called with (ROIs done, ROIs in all).
+    block_bytes : int
+        Bytes of dF/F to work on at a time.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def infer_to_disk(
         noise = np.full((2, traces.n_rois), np.nan, np.float32)
         valid_frames = np.zeros((traces.n_rois, 2), np.int64)
         warnings: list[RoiWarning] = []
-        for block in infer_blocks(traces, run, progress=progress):
+        for block in infer_blocks(traces, run, progress=progress, block_bytes=block_bytes):
             for matrix, values in zip(matrices, (block.expected_spikes, block.ensemble_std), strict=False):
                 matrix.write_rows(block.rois.start, values)
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels

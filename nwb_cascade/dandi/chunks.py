@@ -133,6 +133,10 @@ class PrefetchedDataset:
             self._begin(following)
         return values
 
+    def prefetch(self, selection: Selection) -> None:
+        """Begin to fetch a part that is going to be read (one slice of step 1 per axis)."""
+        self._begin(selection)
+
     def ranges(self, selection: Selection) -> list[ByteRange]:
         """Return where in the file a selection is stored."""
         return self._places().ranges(selection)

@@ -31,6 +31,7 @@ class PrefetchedArray:
         self._array = array
         self._objects = objects
         self._last: Selection | None = None
+        self._is_told = False
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = array.dtype
         self.chunks: tuple[int, ...] = tuple(array.chunks)
@@ -41,12 +42,17 @@ class PrefetchedArray:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         values: NDArray[Any] = self._array[key]
-        selection = as_slices(key, self.shape)
+        selection = None if self._is_told else as_slices(key, self.shape)
         if selection is not None:
             following = next_selection(self._last, selection, self.shape)
             self._last = selection
             self._objects.prefetch(() if following is None else self._keys(following))
         return values
+
+    def prefetch(self, selection: Selection) -> None:
+        """Begin to fetch a part that is going to be read (one slice of step 1 per axis); nothing is guessed then."""
+        self._is_told = True
+        self._objects.prefetch(self._keys(selection))
 
     def _keys(self, selection: Selection) -> Iterator[str]:
         """Keys of the chunks that hold a selection."""

@@ -14,6 +14,7 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray, span
 
 BLOCK_BYTES = 64 * 2**20
+AHEAD_BYTES = 8 * 2**20  # of traces that are fetched while others are worked on
 BYTES = 4  # of a value as float32
 NOTHING = (slice(0, 0), np.empty((0, 0), np.float32))
 
@@ -87,6 +88,18 @@ class StoredTraces:
             return self._scaled(stored[None, :][rois])
         return self._scaled(stored if self.transposed else stored.T)
 
+    def prefetch(self, rois: slice) -> None:
+        """Begin to fetch whole traces, if the storage can do that in the background."""
+        if not self.fetches_ahead or self.data.ndim == 1:
+            return
+        frames = slice(0, self.shape[1])
+        self.data.prefetch((rois, frames) if self.transposed else (frames, rois))
+
+    @property
+    def fetches_ahead(self) -> bool:
+        """Whether the storage can fetch in the background: a remote one."""
+        return hasattr(self.data, "prefetch")
+
     def _scaled(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Apply conversion, offset and factor, in double precision where there is anything to apply."""
         if (self.conversion, self.offset, self.factor) == (1.0, 0.0, 1.0):
@@ -115,9 +128,10 @@ class TraceBlocks:
 
     Traces are wanted ROI by ROI, over all frames; files often store them frame by frame. Where the chunks of one
     group of ROIs, over all frames, fit into ``block_bytes``, such a group is read at a time and kept until another
-    is wanted. Where they do not fit (a chunk or a contiguous row holds all ROIs), the first access passes once over
-    the dataset and writes it, transposed, to a scratch file, from which rows are then served. In both cases memory
-    stays near twice ``block_bytes``, or the size of one chunk if that is larger. ROIs should be asked for in order.
+    is wanted; of a remote file the groups are smaller, and the next one is fetched while the caller works on this.
+    Where they do not fit (a chunk or a contiguous row holds all ROIs), the first access passes once over the dataset
+    and writes it, transposed, to a scratch file, from which rows are then served. In both cases memory stays near
+    twice ``block_bytes``, or the size of one chunk if that is larger. ROIs should be asked for in order.
 
     Parameters
     ----------
@@ -141,7 +155,8 @@ class TraceBlocks:
         self._max_items = max(1, block_bytes // BYTES)
         chunk_rois, group_items = stored.chunks[0], stored.chunks[0] * max(1, self.shape[1])
         self.spools = group_items > self._max_items and chunk_rois > 1
-        self._group_rois = chunk_rois * max(1, self._max_items // group_items)
+        limit = min(block_bytes, AHEAD_BYTES) if stored.fetches_ahead else block_bytes
+        self._group_rois = chunk_rois * max(1, limit // BYTES // group_items)
         self._group: tuple[slice, NDArray[np.float32]] = NOTHING
         self._scratch: ScratchArray | None = None
 
@@ -183,9 +198,12 @@ class TraceBlocks:
         return self._group[1]
 
     def _fill(self, target: NDArray[np.float32], rois: slice) -> None:
-        """Read whole traces into an array."""
+        """Read whole traces into an array, and begin to fetch those that follow."""
         for tile, frames in self.stored.tiles(rois, self._tile_items):
             target[tile.start - rois.start : tile.stop - rois.start, frames] = self.stored.read(tile, frames)
+        following = slice(rois.stop, min(rois.stop + self._group_rois, self.shape[0]))
+        if following.start < following.stop:
+            self.stored.prefetch(following)
 
     def _spooled(self) -> ScratchArray:
         """Return the traces as a scratch file, writing it on first use in one pass over the dataset."""

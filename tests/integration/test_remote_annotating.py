@@ -7,9 +7,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from pynwb import NWBHDF5IO
 
 import nwb_cascade
 import nwb_cascade.annotation.annotate
-from nwb_cascade.annotation import stored_inference
+import nwb_cascade.nwb.blocks
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.cli import main
 from nwb_cascade.dandi import cache
@@ -29,11 +26,8 @@ from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.ranges import total, union
 from nwb_cascade.dandi.stream import open_remote
 from nwb_cascade.errors import InputError
-from nwb_cascade.inference import infer_blocks
 from nwb_cascade.nwb import discover
-from nwb_cascade.nwb.blocks import TraceBlocks
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.recording import open_recording
 from tests.support.annotating import hidden_files
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
@@ -225,8 +219,8 @@ def test_every_chunk_of_a_series_is_fetched_once_while_blocks_are_inferred(
     long_server: DandiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "PATIENCE_S", 60.0)  # a busy machine is no reason to fetch again
-    monkeypatch.setattr(nwb_cascade.annotation.annotate, "open_recording", small_blocks)
-    monkeypatch.setattr(stored_inference, "infer_blocks", partial(infer_blocks, block_bytes=BLOCK_BYTES))
+    monkeypatch.setattr(nwb_cascade.nwb.blocks, "AHEAD_BYTES", BLOCK_BYTES)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "AHEAD_BYTES", BLOCK_BYTES)
     fetched_when_done: list[int] = []
 
     def progress(done: int, total: int) -> None:
@@ -245,15 +239,6 @@ def test_every_chunk_of_a_series_is_fetched_once_while_blocks_are_inferred(
     assert sum(s.n_bytes for s in served) <= 1.15 * stored + opening + sample
     n_blocks = len([done for done in fetched_when_done if done < fetched_when_done[-1]])
     assert n_blocks > 2
-
-
-@contextmanager
-def small_blocks(source: Any, **options: Any) -> Iterator[Any]:
-    """`open_recording` that reads some ROIs at a time, as it does for long recordings."""
-    with open_recording(source, **options) as recording:
-        stored = recording.traces.dff.stored  # type: ignore[attr-defined]
-        blocks = TraceBlocks(stored, block_bytes=BLOCK_BYTES)
-        yield replace(recording, traces=replace(recording.traces, dff=blocks))
 
 
 @pytest.mark.parametrize("series", ["dff0", "dff1"])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb import blocks as module
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from tests.support.counted_reads import CountedStore, chunk_reads, counted_dataset
 
@@ -176,3 +177,33 @@ def test_a_scratch_file_goes_when_writing_it_fails(tmp_path):
         np.testing.assert_array_equal(blocks[9], expected[9])
         blocks.close()
     assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+class Ahead:
+    """An array in chunks of 2 ROIs that notes what is to be fetched ahead."""
+
+    chunks = (100, 2)
+    dtype = np.dtype(np.float32)
+    shape = (100, 7)
+    ndim = 2
+
+    def __init__(self):
+        self.announced = []
+
+    def prefetch(self, selection):
+        self.announced.append((selection[1].start, selection[1].stop))
+
+    def __getitem__(self, key):
+        return np.ones(self.shape, np.float32)[key]
+
+
+def test_of_a_remote_dataset_the_next_group_is_announced(monkeypatch):
+    monkeypatch.setattr(module, "AHEAD_BYTES", 4 * 100 * 2)
+    data = Ahead()
+    traces = TraceBlocks(StoredTraces(data))
+    traces[0:1]
+    assert data.announced == [(2, 4)]
+    traces[1:6]
+    assert data.announced == [(2, 4), (4, 6), (6, 7)]
+    traces[6:7]
+    assert data.announced[-1] == (6, 7)
