@@ -6,8 +6,9 @@ Three files of about 120 MB with 60 series each are written to a temporary folde
 in a process of its own; every request waits, every connection delivers at most the bandwidth. Measured are: opening,
 describing every series (`nwb_cascade.nwb.discover.inspect` without statistics), reading one series after opening,
 opening again from the cache, and reading a file block by block while something else works on each block. The same for
-fsspec's own file objects, as a yardstick. Last the whole of `annotate` with the bundled model on a recording of 64 MB:
-the same file local and remote, against transfer and inference on their own.
+fsspec's own file objects, as a yardstick. Last the whole of `annotate` on a series of 64 MB,
+the same file local and remote, against transfer and inference on their own; the networks are a stand-in that waits, so
+that inference takes about as long as transfer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,18 +32,23 @@ import h5py
 import numpy as np
 from hdmf.backends.hdf5 import H5DataIO
 from hdmf.data_utils import DataChunkIterator
+from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, TimeSeries
 from pynwb.ophys import DfOverF, RoiResponseSeries
 
+from nwb_cascade.annotation import annotate as annotation
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.engine import NetworkSet
+from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
+from tests.support.fake_runs import HalfAndWhole, fake_run
 from tests.support.recordings import add_dff, add_plane, bare_nwbfile
 
 N_SERIES, N_ROIS = 60, 50
@@ -203,6 +209,25 @@ def measure_overlap(meter: Meter, work_s: float) -> tuple[float, float, float]:
     return read(0.0), 64 * work_s, read(work_s)
 
 
+@dataclass(frozen=True)
+class Waiting(HalfAndWhole):
+    """Networks that wait a while for every frame of every ROI."""
+
+    seconds_per_value: float = 1.5e-7
+
+    def __call__(
+        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        time.sleep(traces.size * self.seconds_per_value)
+        return super().__call__(traces, present, noise_level)
+
+
+def waiting_run(imaging_rate: float, **options: Any) -> InferenceRun:
+    """Stand in for `nwb_cascade.inference.prepare_run`."""
+    networks = NetworkSet((2.0, 4.0), 2, lambda _level: Waiting())
+    return replace(fake_run(imaging_rate, **options), networks=networks)
+
+
 def write_recording(path: Path) -> None:
     """Write one series of (20,000, 800) float32, compressed, in chunks of 8 ROIs, and a second one beside it."""
     rng = np.random.default_rng(0)
@@ -216,6 +241,7 @@ def write_recording(path: Path) -> None:
 
 def measure_annotation(path: Path, delay_s: float, bytes_per_s: float) -> Iterator[tuple[str, str]]:
     """Yield (what, figures) of annotating a recording that is local, and the same one remote."""
+    annotation.prepare_run = waiting_run
     with tempfile.TemporaryDirectory() as folder:
         annotate(path, sidecar=True, output=f"{folder}/warm-up.nwb", series="dff")
         inference = annotate(path, sidecar=True, output=f"{folder}/local.nwb", series="dff").seconds["infer"]
