@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlparse
 
 from ground_truth_nwb.catalogue import Dataset, Source, load_catalogue
 
@@ -26,11 +26,15 @@ ReadText = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Addresses of the services, so that a mirror or a test can stand in for them."""
+    """Addresses of the services, so that a mirror or a test can stand in for them.
+
+    ``files`` is the address of the one file of a source without a listing; None: as the catalogue says.
+    """
 
     github_api: str = "https://api.github.com"
     github_raw: str = "https://raw.githubusercontent.com"
     dandi_api: str = "https://api.dandiarchive.org/api"
+    files: str | None = None
 
 
 @dataclass(frozen=True)
@@ -257,7 +261,8 @@ def _list_dandi(dataset: Dataset, source: Source, read_text: ReadText, places: E
 
 def _list_plain(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[RemoteFile]:
     """Name the one file of a source without a listing."""
-    return [RemoteFile(url=source.location, path=f"{dataset.folder}/{PurePosixPath(source.location).name}")]
+    url = places.files or source.location
+    return [RemoteFile(url=url, path=f"{dataset.folder}/{PurePosixPath(urlparse(url).path).name}")]
 
 
 def _read_ledger(target: Path) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "nwb_cascade.cli.inspect",
     "models": "nwb_cascade.cli.models",
     "report": "nwb_cascade.cli.report",
+    "spikefinder": "nwb_cascade.cli.spikefinder",
     "spikes": "nwb_cascade.cli.spikes",
     "train": "nwb_cascade.cli.train",
 }

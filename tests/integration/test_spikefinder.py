@@ -1,0 +1,146 @@
+"""The whole command on the simulated set, small: tables, figures, page, resuming, what is refused."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.signal import lfilter
+
+import nwb_cascade.spikefinder.run as running
+from nwb_cascade.cli import main
+from nwb_cascade.spikefinder import experiments
+from nwb_cascade.spikefinder.settings import RunSettings
+from tests.support.ground_truth_files import write_spikefinder_pair
+
+SMALL = ("--window", "20", "--seeds", "1", "--training-windows", "300", "--held-out-windows", "100", "--epochs", "1",
+         "--autoencoder-epochs", "1", "--tutorial-epochs", "1")  # fmt: skip
+FIGURES = {"recordings", "windows", "confusion", "precision-recall", "errors", "toy", "reconstructions", "components",
+           "explained", "normal"}  # fmt: skip
+TINY = RunSettings(
+    windows=(20,), seeds=1, n_training=200, n_held_out=60, epochs=1, autoencoder_epochs=1, n_tutorial=0, toy_epochs=1,
+    units=4, n_latent=3, model="",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the command on the simulated set."""
+    out = tmp_path_factory.mktemp("spikefinder") / "out"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(experiments, "TOY_SAMPLES", 100)
+        result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *SMALL])
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_every_method_is_scored_on_training_and_held_out_windows(finished):
+    out, run = finished
+    rows = _rows(out / "scores.csv")
+    found = {(row["method"], row["windows"]) for row in rows}
+    methods = ("classifier", "autoencoder", "tutorial", "inference", "inference-shifted")
+    assert found == {(m, w) for m in methods for w in ("training", "held-out", "held-out, per neuron")}
+    for row in rows:
+        counts = [int(row[name]) for name in ("true_positive", "false_negative", "false_positive", "true_negative")]
+        assert float(row["accuracy"]) == pytest.approx((counts[0] + counts[3]) / sum(counts))
+        assert abs(sum(counts[:2]) - sum(counts[2:])) <= 0.2 * sum(counts)
+    assert "LSTM classifier\theld-out" in run.stdout
+
+
+def test_spike_inference_tells_simulated_windows_better_than_chance(finished):
+    rows = {(row["method"], row["windows"]): float(row["accuracy"]) for row in _rows(finished[0] / "summary.csv")}
+    assert rows["inference", "held-out"] > 0.6
+
+
+def test_all_figures_are_written_as_png_and_svg(finished):
+    out, _ = finished
+    assert {path.stem for path in (out / "figures").iterdir()} == FIGURES
+    for name in FIGURES:
+        assert (out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (out / "figures" / f"{name}.svg").read_text()
+
+
+def test_the_page_holds_tables_and_figures_and_needs_nothing_else(finished):
+    out, _ = finished
+    page = (out / "spikefinder.html").read_text()
+    assert {*re.findall(r'<figure id="([^"]+)"', page)} == FIGURES
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "spike inference of this package" in page
+    assert "0.222" in page  # what the tutorial reports, beside
+    lines = (out / "explained_variance.csv").read_text().splitlines()
+    assert lines[0] == "component,this_run,tutorial_recipe,tutorial_reported"
+    assert len(lines) == 11
+
+
+def test_run_again_a_finished_run_makes_the_same_tables_without_training(finished, monkeypatch):
+    out, _ = finished
+    before = (out / "scores.csv").read_bytes()
+    for name in ("run_classifier", "run_autoencoder", "run_tutorial", "run_toy", "infer_neurons"):
+        monkeypatch.setattr(running, name, lambda *_, **__: pytest.fail("made again"))
+    result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *SMALL])
+    assert result.exit_code == 0, result.output
+    assert (out / "scores.csv").read_bytes() == before
+
+
+def test_the_folder_of_another_run_is_refused(finished):
+    out, _ = finished
+    arguments = [*SMALL[:-1], "2"]
+    result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *arguments])
+    assert result.exit_code == 1
+    assert "holds another run (settings" in result.output
+    assert "tutorial_epochs" in result.output
+
+
+def test_a_killed_run_goes_on_after_its_last_finished_stage(tmp_path, monkeypatch):
+    done = []
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "run_autoencoder", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            running.run(tmp_path / "out", settings=TINY)
+    monkeypatch.setattr(running, "run_classifier", lambda *_: pytest.fail("trained again"))
+    result = running.run(tmp_path / "out", settings=TINY, progress=lambda *now: done.append(now))
+    assert {one.method for one in result.scores} == {"classifier", "autoencoder"}
+    assert done[-1][0] == done[-1][1]
+    assert [now for now, _ in done] == sorted(now for now, _ in done)
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--datasets", "DS99"], "Expected the datasets DS99"),
+        (["--window", "20000"], "at least 20000 bins"),
+        (["--window", "3"], "at least 5 bins"),
+        (["--hold-out", "DS99"], "received DS99"),
+        (["--model", "no-such-model"], "no-such-model"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_line(tmp_path, arguments, message):
+    given = ["--model", "none", "--tutorial-epochs", "0", *arguments]
+    result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(tmp_path / "out"), *given])
+    assert result.exit_code == 1
+    error = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert len(error) == 1
+    assert message in error[0]
+
+
+def test_csv_pairs_with_nan_tails_run_too(tmp_path):
+    generator = np.random.default_rng(0)
+    counts = (generator.random((400, 2)) < 0.03).astype(float)
+    calcium = lfilter([1.0], [1.0, -0.95], counts, axis=0) + 0.1 * generator.standard_normal(counts.shape)
+    calcium[300:, 1] = counts[300:, 1] = np.nan
+    write_spikefinder_pair(tmp_path / "data", calcium, counts)
+    result = running.run(tmp_path / "out", ground_truth=tmp_path / "data", settings=TINY)
+    assert len(result.scores) == 6
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["datasets"] == ["SPIKEFINDER"]
+
+
+def _rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
