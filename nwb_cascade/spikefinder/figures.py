@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ STYLE: dict[Any, Any] = {
 }
 SHOWN_S = 30.0
 N_ROWS = 5
+CONFUSION_TITLE = 22  # characters of a line
 
 
 def plot_sample(
@@ -144,7 +146,7 @@ def confusion_figure(confusions: Mapping[str, Confusion]) -> Figure:
                     column, row, f"{share:.3f}", ha="center", va="center", color="white" if share > 0.35 else DARK
                 )
             axes.set(
-                title=f"{METHODS[method].replace(' + ', chr(10) + '+ ', 1)}\n{found.accuracy:.3f} right",
+                title=f"{fill(METHODS[method], CONFUSION_TITLE)}\n{found.accuracy:.3f} right",
                 xticks=(0, 1),
                 xticklabels=("found", "not found"),
                 yticks=(0, 1),

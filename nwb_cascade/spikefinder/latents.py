@@ -30,8 +30,8 @@ class Components:
 class LinearBoundary:
     """A linear support vector machine on latents.
 
-    ``normal`` (n_latent,) points from windows without a spike to those with one, in the latent space, of length one
-    standard deviation of the latents along it; ``classifier`` is the fitted scikit-learn pipeline.
+    ``normal`` (n_latent,) points from windows without a spike to those with one; its length is one standard deviation
+    of the latents along it. ``centre`` (n_latent,) is their mean, ``classifier`` the fitted scikit-learn pipeline.
     """
 
     classifier: Any
@@ -71,8 +71,8 @@ def linear_boundary(
 ) -> LinearBoundary:
     """Fit a linear support vector machine to latents (n, n_latent) and labels (n,).
 
-    Latents are scaled to standard deviation 1 first, and the normal is scaled back. Up to 2000 windows the loss is the
-    hinge, as in the tutorial; above, its square, which is far faster.
+    Latents are scaled to standard deviation 1 first; the normal is that of the scaled space, scaled back. Up to
+    2000 windows the loss is the hinge, as in the tutorial; above, its square, which is far faster.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def linear_boundary(
     machine = SVC(kernel="linear", C=penalty) if few else LinearSVC(C=penalty, dual=False)
     fitted = make_pipeline(StandardScaler(), machine).fit(latents, labels)
     scaler = fitted[0]
-    direction = np.asarray(machine.coef_[0] / scaler.scale_, np.float64)
-    direction /= max(float(np.linalg.norm(direction)), np.finfo(float).tiny)
-    spread = float(np.std(np.asarray(latents, np.float64) @ direction))
-    return LinearBoundary(fitted, direction * spread, np.asarray(latents, np.float64).mean(axis=0))
+    unit = np.asarray(machine.coef_[0], np.float64)
+    unit /= max(float(np.linalg.norm(unit)), np.finfo(float).tiny)
+    spread = float(np.std(scaler.transform(latents) @ unit))
+    return LinearBoundary(fitted, unit * spread * scaler.scale_, np.asarray(latents, np.float64).mean(axis=0))
 
 
 def require_sklearn() -> None:
