@@ -93,7 +93,7 @@ def linear_boundary(
     machine = SVC(kernel="linear", C=penalty) if few else LinearSVC(C=penalty, dual=False)
     fitted = make_pipeline(StandardScaler(), machine).fit(latents, labels)
     scaler = fitted[0]
-    unit = np.asarray(machine.coef_[0], np.float64)
+    unit = np.array(machine.coef_[0], np.float64)
     unit /= max(float(np.linalg.norm(unit)), np.finfo(float).tiny)
     spread = float(np.std(scaler.transform(latents) @ unit))
     return LinearBoundary(fitted, unit * spread * scaler.scale_, np.asarray(latents, np.float64).mean(axis=0))
