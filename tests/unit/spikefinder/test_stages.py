@@ -29,6 +29,8 @@ def test_a_stage_that_was_killed_leaves_nothing_that_counts(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         stages.get("one", killed)
+    assert not list((tmp_path / "out").rglob("one*"))
+    stages.get("two", lambda: {"values": 2})
     (tmp_path / "out" / "stages" / "one.npz").write_bytes(b"PK half of a file")
     assert stages.get("one", lambda: {"values": 1})["values"] == 1
 
