@@ -6,6 +6,7 @@ and lives in the headers of that connection alone: not in assets, messages or lo
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +46,9 @@ def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPICli
     token : str, optional
         API key; by default the one the environment holds for this instance, see `token_for`.
     """
+    logger = logging.getLogger("dandi")
+    if not logger.handlers:  # else Python prints its errors, which are told in words of our own, to stderr
+        logger.addHandler(logging.NullHandler())
     client = DandiAPIClient(dandi_instance=instance)
     client.page_size, client.page_workers = PAGE_SIZE, PAGE_WORKERS
     for scheme in ("http://", "https://"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -132,7 +133,12 @@ def test_the_commands_take_globs(server: DandiServer, tmp_path: Path) -> None:
 
 def failure(*arguments: object) -> str:
     """The one line that a command which fails prints."""
-    result = run(*arguments)
+    root = logging.getLogger()
+    root.handlers, handlers = [], root.handlers  # as in a program of its own, where Python prints what nobody handles
+    try:
+        result = run(*arguments)
+    finally:
+        root.handlers = handlers
     assert result.exit_code == 1, result.output
     assert len(result.stdout.splitlines()) == ("inspect" in arguments)  # the header of a table without rows
     (line,) = result.stderr.splitlines()
