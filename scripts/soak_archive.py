@@ -3,9 +3,10 @@
     python scripts/soak_archive.py --assets 200 --output /tmp/soak
 
 A DANDI server of this machine (`tests/support`) serves the recordings; each request fails with a probability (reset,
-429, 503, cut or truncated body, expired link). A worker is killed by SIGKILL at regular times, the runner twice, and
-started again. By default the networks are arithmetic, as in the tests, so that a worker is soon at work again after a
-kill; ``--networks bundled`` takes the bundled ensemble. Prints figures as JSON; exit status 1 if anything is wrong.
+429, 503, cut or truncated body, expired link). A worker that is at work is killed by SIGKILL at regular times, the
+runner twice, and started again. By default the networks are arithmetic, as in the tests, so that a worker is soon at
+work again after a kill; ``--networks bundled`` takes the bundled ensemble. Prints figures as JSON; exit status 1 if
+anything is wrong.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--probability", type=float, default=0.1)
     parser.add_argument("--kill-every", type=float, default=20.0, help="seconds between kills of a worker")
+    parser.add_argument("--kill-every-jobs", type=int, help="instead of by the clock, where a start takes minutes")
     parser.add_argument("--networks", choices=["arithmetic", "bundled"], default="arithmetic")
     parser.add_argument("--output", type=Path, required=True, help="a new folder")
     return parser.parse_args()
@@ -119,16 +121,27 @@ def runner(folder: Path, manifest: Path, name: str, workers: int) -> subprocess.
 
 def run_quietly(folder: Path, manifest: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run without faults and kills."""
-    started = time.monotonic()
     code = runner(folder, manifest, "quiet", options.workers).wait()
-    return {"seconds": round(time.monotonic() - started, 1), "exit status": code}
+    return {"seconds": seconds_of(folder / "quiet"), "exit status": code}
+
+
+def seconds_of(out: Path) -> float:
+    """Time from the first claim to the last result."""
+    first = min(path.stat().st_ctime for path in out.glob("jobs/*/claim-0001"))
+    return round(max(path.stat().st_mtime for path in out.glob("jobs/*/*.json")) - first, 1)
 
 
 def run_under_fire(folder: Path, manifest: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run while workers and, at a third and two thirds of the jobs, the runner are killed."""
-    started, kills, runner_kills = time.monotonic(), 0, 0
+    kills, runner_kills = 0, 0
     process = runner(folder, manifest, "fired", options.workers)
-    next_kill = time.monotonic() + options.kill_every
+    last_kill, settled_then = time.monotonic(), 0
+
+    def is_due(settled: int) -> bool:
+        if options.kill_every_jobs:
+            return bool(settled - settled_then >= options.kill_every_jobs)
+        return time.monotonic() - last_kill >= options.kill_every
+
     rng = np.random.default_rng(0)
     while (code := process.poll()) is None:
         time.sleep(0.5)
@@ -140,26 +153,24 @@ def run_under_fire(folder: Path, manifest: Path, options: argparse.Namespace) ->
             process.wait()
             runner_kills += 1
             process = runner(folder, manifest, "fired", options.workers)
-        elif time.monotonic() >= next_kill:
-            next_kill += options.kill_every
-            if workers := worker_pids(process.pid):
-                os.kill(int(rng.choice(workers)), signal.SIGKILL)
-                kills += 1
+        elif is_due(settled) and (workers := working_pids(folder / "fired")):
+            os.kill(int(rng.choice(workers)), signal.SIGKILL)
+            kills += 1
+            last_kill, settled_then = time.monotonic(), settled
     return {
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": seconds_of(folder / "fired"),
         "exit status": code,
         "workers killed": kills,
         "runners killed": runner_kills,
     }
 
 
-def worker_pids(runner_pid: int) -> list[int]:
-    """Processes of the runner's workers."""
-    try:
-        children = psutil.Process(runner_pid).children()
-        return [child.pid for child in children if any("spawn_main" in part for part in child.cmdline())]
-    except psutil.Error:
-        return []
+def working_pids(out: Path) -> list[int]:
+    """Processes that have a claim and live."""
+    claims = [path for job in out.glob("jobs/*") for path in sorted(job.glob("claim-*"))[-1:]]
+    open_claims = [c for c in claims if not list(c.parent.glob(f"*-{c.name.rpartition('-')[2]}.json"))]
+    pids = {int(json.loads(claim.read_text())["pid"]) for claim in open_claims}
+    return sorted(pid for pid in pids if psutil.pid_exists(pid))
 
 
 def compare(folder: Path, manifest: Path) -> dict[str, Any]:

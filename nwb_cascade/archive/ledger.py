@@ -155,7 +155,7 @@ class Ledger:
             return None
         entry.folder.mkdir(parents=True, exist_ok=True)
         path = entry.folder / _name("claim", entry.attempt + 1)
-        if not _create(path, json.dumps(this_process())):
+        if not _create(path, json.dumps(this_process()), durable=False):
             return None
         claim = Claim(path, entry.attempt + 1, interruptions=entry.interruptions, lease_s=self.lease_s)
         if self.entry(job_id).state == "done":  # by a process that was taken for dead
@@ -286,14 +286,18 @@ def _read(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _create(path: Path, text: str) -> bool:
-    """Create a file with its content in one step; False if it is there already."""
+def _create(path: Path, text: str, *, durable: bool = True) -> bool:
+    """Create a file with its content in one step; False if it is there already.
+
+    One that is not durable may be gone or empty after a loss of power, which costs time on a slow disk to prevent.
+    """
     draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
         with open(draft, "x", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -302,7 +306,8 @@ def _create(path: Path, text: str) -> bool:
             if error.errno not in NO_LINKS:
                 raise
             return _create_without_links(path, text)
-        flush_folder(path.parent)
+        if durable:
+            flush_folder(path.parent)
         return True
     finally:
         draft.unlink(missing_ok=True)

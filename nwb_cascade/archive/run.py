@@ -15,7 +15,7 @@ from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Job, Manifest
 from nwb_cascade.errors import RemoteError
 
-JOBS_PER_THREAD = 3  # handed to a cluster per thread of its workers: enough that none waits, few enough to forget
+JOBS_PER_THREAD = 8  # handed to a cluster per thread of its workers: enough that none waits, few enough to forget
 TICK_S = 1.0
 HELD_S = 2.0  # between two looks at jobs that other processes hold
 UNREACHABLE_IN_A_ROW = 8
