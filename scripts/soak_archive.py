@@ -86,7 +86,6 @@ def prepare_environment(folder: Path, options: argparse.Namespace) -> None:
     """Set what the command and its workers are told."""
     os.environ |= {
         "DANDI_NO_ET": "1",
-        "NWB_CASCADE_CACHE": str(folder / "cache"),
         "PYTHONPATH": str(ROOT),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
@@ -108,10 +107,11 @@ def recordings(folder: Path, n_assets: int, n_broken: int) -> list[Path]:
 
 
 def command(*arguments: Any, log: Path) -> subprocess.Popen[bytes]:
-    """Start ``nwb-cascade archive``."""
+    """Start ``nwb-cascade archive`` with a cache named as the log, so that no run reads what another fetched."""
     with open(log, "ab") as output:
         call = [sys.executable, "-W", "ignore", "-c", CODE, "archive", *map(str, arguments)]
-        return subprocess.Popen(call, stdout=output, stderr=subprocess.STDOUT)
+        environment = {**os.environ, "NWB_CASCADE_CACHE": str(log.with_suffix(".cache"))}
+        return subprocess.Popen(call, stdout=output, stderr=subprocess.STDOUT, env=environment)
 
 
 def runner(folder: Path, manifest: Path, name: str, workers: int) -> subprocess.Popen[bytes]:

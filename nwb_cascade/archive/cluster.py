@@ -101,6 +101,7 @@ def existing_cluster(address: str) -> Iterator[Any]:
         If it does not answer.
     """
     _, distributed = _dask()
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told in one sentence
     try:
         client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError) as error:
