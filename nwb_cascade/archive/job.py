@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import time
 import traceback
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
 
 MOST_INTERRUPTIONS = 5
-PROBE_BYTES = 2**22
+LEAST_FREE_BYTES = 64 * 2**20  # with less on the disk a run stops, instead of noting one job after the other as failed
 ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
@@ -116,23 +117,24 @@ def perform(job: Job, settings: Settings, gate: AbstractContextManager[Any] | No
 
 
 def output_problem(folder: Path) -> str:
-    """Say why nothing can be written to a folder; empty if something can."""
+    """Say why nothing more can be written to a folder; empty if something can."""
+    full = f"No space left in {folder}: free some, then run again to go on."
     probe = folder / f".probe-{socket.gethostname()}-{os.getpid()}"
     try:
         with open(probe, "wb") as file:
-            file.write(b"\0" * PROBE_BYTES)
+            file.write(b"\0" * 2**16)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         if error.errno in UNWRITABLE:
             return f"Cannot write in {folder} ({error.strerror}): change its permissions or name another folder."
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"No space left in {folder}: free some, then run again to go on."
+            return full
         return f"Cannot write in {folder}: {error}."
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
-    return ""
+    return full if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else ""
 
 
 def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextManager[Any], started: float) -> Outcome:

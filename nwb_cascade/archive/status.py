@@ -85,4 +85,5 @@ def general(cause: str, address: str) -> str:
     name = re.split(r"[/\\]", address)[-1]
     for text in (address, name):
         cause = cause.replace(text, "FILE")
+    cause = re.sub(r"\S*/jobs/[0-9a-f]{16}/attempt-\d+", "OUT", cause)
     return re.sub(r"\S*/FILE", "FILE", cause)

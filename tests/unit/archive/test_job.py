@@ -117,17 +117,23 @@ def test_a_job_that_somebody_else_has_is_left_alone(ledger, recording):
         assert perform(job, Settings(str(ledger.folder))).status == "held"
 
 
-@pytest.mark.parametrize("full", ["annotating", "probing"])
-def test_a_full_disk_halts_and_nothing_is_noted(ledger, recording, monkeypatch, full):
-    def no_space(*args, **options):
-        raise OSError(28, "No space left on device")
+def no_space(*args, **options):
+    raise OSError(28, "No space left on device")
 
+
+def test_too_little_room_for_one_recording_is_its_failure(ledger, recording, monkeypatch):
     monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate", no_space)
+    assert perform(file_job(recording), Settings(str(ledger.folder))).status == "failed"
+
+
+@pytest.mark.parametrize("sign", ["nothing can be written", "little is left"])
+def test_a_full_disk_halts_and_nothing_is_noted(ledger, recording, monkeypatch, sign):
+    monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate", no_space)
+    if sign == "little is left":
+        monkeypatch.setattr("nwb_cascade.archive.job.LEAST_FREE_BYTES", 2**62)
+    else:
+        monkeypatch.setattr("os.fsync", no_space)
     job = file_job(recording)
-    if full == "annotating":  # for this one recording there is not enough
-        assert perform(job, Settings(str(ledger.folder))).status == "failed"
-        return
-    monkeypatch.setattr("os.fsync", no_space)
     outcome = perform(job, Settings(str(ledger.folder)))
     assert outcome.status == "halted"
     assert "No space left in" in outcome.cause
