@@ -25,7 +25,6 @@ PATIENT = {
     "distributed.comm.timeouts.connect": "60 s",
     # The scheduler notes every step of every task; with short notes its memory does not grow with the jobs.
     "distributed.admin.low-level-log-length": 1000,
-    "distributed.scheduler.events-log-length": 1000,
 }
 
 
