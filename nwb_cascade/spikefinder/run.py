@@ -51,7 +51,7 @@ class Repetition:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What a run gave: all scores, their means, stages by (name, size, seed), and the folder."""
+    """What a run gave: its folder, all scores, their means over repetitions, and the page."""
 
     folder: Path
     scores: tuple[Score, ...]
