@@ -40,9 +40,13 @@ PLANS = {
         architecture="cascade",
         imaging_rate=30.0,
         smoothing_s=0.025,
+        # The excitatory datasets of the published Global_EXC models, as published: with their own clocks.
+        datasets=("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{number}" for number in range(10, 21))),
+        clock_lag_s={},
+        ensemble_size=3,
         later_steps=300,
         settings=TrainingSettings(
-            n_steps=2_000,
+            n_steps=3_000,
             batch_size=16,
             n_frames=1024,
             learning_rate=1e-3,

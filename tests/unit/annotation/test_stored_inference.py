@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nwb_cascade import inference
 from nwb_cascade.annotation.stored_inference import infer_to_disk
 from nwb_cascade.errors import InputError
 from nwb_cascade.inference import infer_blocks
@@ -22,13 +21,11 @@ def traces() -> DffTraces:
 
 
 @pytest.mark.parametrize("block_rois", [1, 2, 5])
-def test_blocks_reassemble_to_the_whole(
-    traces: DffTraces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rois: int
-) -> None:
+def test_blocks_reassemble_to_the_whole(traces: DffTraces, tmp_path: Path, block_rois: int) -> None:
     run, done = fake_run(30.0), []
     (whole,) = infer_blocks(traces, run)
-    monkeypatch.setattr(inference.infer_blocks, "__kwdefaults__", {"progress": None, "block_bytes": 800 * block_rois})
-    with infer_to_disk(traces, run, tmp_path, progress=lambda n, total: done.append((n, total))) as stored:
+    report = lambda n, total: done.append((n, total))  # noqa: E731
+    with infer_to_disk(traces, run, tmp_path, progress=report, block_bytes=800 * block_rois) as stored:
         np.testing.assert_array_equal(stored.expected_spikes[:], whole.expected_spikes)
         assert stored.ensemble_std is not None
         np.testing.assert_array_equal(stored.ensemble_std[:], whole.ensemble_std)
