@@ -18,10 +18,10 @@ from dandischema.models import Resource
 
 from nwb_cascade.annotation import annotate as annotate_module
 from nwb_cascade.cli import main
-from tests.support.archive_preload import fake_run
 from tests.support.dandi_content import Archive
 from tests.support.dandi_faults import API_FAULTS, Fault, Faults
 from tests.support.dandi_server import DandiServer
+from tests.support.fake_runs import fake_run
 from tests.support.recordings import bare_nwbfile, dff_recording, simulated_dff, write_recording
 
 pytest.importorskip("distributed", reason="needs dask")
