@@ -24,6 +24,7 @@ PLANS = {
     "conditional": TrainingPlan(
         name="conditional-1-120Hz",
         folds=True,
+        frame_jitter=0.0,
         # What most new recordings are made with; by imaged time they would be a tenth of the crops.
         emphasis={**EMPHASIS, "DS30": 1.6, "DS31": 1.3, "DS32": 1.3},
         settings=TrainingSettings(
@@ -40,6 +41,7 @@ PLANS = {
         architecture="cascade",
         imaging_rate=30.0,
         smoothing_s=0.025,
+        frame_jitter=0.0,
         # The excitatory datasets of the published Global_EXC models, as published: with their own clocks.
         datasets=("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{number}" for number in range(10, 21))),
         clock_lag_s={},

@@ -17,6 +17,7 @@ from nwb_cascade.resampling import bin_spikes, frame_grid, resample_trace
 
 LOWEST_NOISE = 0.3
 MIN_FRAMES = 24
+LARGEST_JITTER = 0.45  # frames; beyond half a frame two of them would change places
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def make_bank(
     rates: RateRange | None = None,
     versions: int = 8,
     emphasis: Mapping[str, float] | None = None,
+    frame_jitter: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> SegmentBank:
     """Resample every trial to several random rates.
@@ -152,6 +154,8 @@ def make_bank(
         Versions of each trial.
     emphasis : mapping of str to float, optional
         Factor on a dataset's share; shares go with the square root of the imaged time otherwise.
+    frame_jitter : float
+        Standard deviation of the time of each frame about the regular grid, in frames.
     progress : callable, optional
         Called as ``progress(done, total)`` after each cell.
     """
@@ -168,6 +172,7 @@ def make_bank(
                 recording.spike_rate,
                 codes[int(generator.integers(len(codes)))],
                 generator,
+                frame_jitter=frame_jitter,
             )
             for trial in recording.trials
             for _ in range(versions)
@@ -184,15 +189,28 @@ def make_bank(
 
 
 def resample_trial(
-    trial: Trial, imaging_rate: float, spike_rate: float, indicator: int, generator: np.random.Generator
+    trial: Trial,
+    imaging_rate: float,
+    spike_rate: float,
+    indicator: int,
+    generator: np.random.Generator,
+    *,
+    frame_jitter: float = 0.0,
 ) -> Segment | None:
-    """Bring a trial to a rate, at a random phase and exposure; None if too few frames are left."""
+    """Bring a trial to a rate, at a random phase and exposure; None if too few frames are left.
+
+    With jitter (in frames) fluorescence is taken a little off the grid, on which the spikes are counted all the same.
+    """
     start = trial.times[0] + generator.random() / imaging_rate
     if (trial.times[-1] - start) * imaging_rate < MIN_FRAMES:
         return None
     frame_times = frame_grid(start, float(trial.times[-1]), imaging_rate)
     exposure = float(generator.choice([1.0, generator.uniform(0.3, 1.2)]))
-    trace = resample_trace(trial.dff, trial.times, frame_times, imaging_rate, exposure=exposure)
+    taken = frame_times
+    if frame_jitter > 0:
+        off = frame_jitter * generator.standard_normal(frame_times.size)
+        taken = frame_times + np.clip(off, -LARGEST_JITTER, LARGEST_JITTER) / imaging_rate
+    trace = resample_trace(trial.dff, trial.times, taken, imaging_rate, exposure=exposure)
     counts = bin_spikes(trial.spike_times, frame_times, imaging_rate).astype(np.float32)
     level = float(noise_level(trace[None], imaging_rate)[0])
     if not np.isfinite(level):

@@ -73,6 +73,8 @@ class TrainingPlan:
         What else a reader of the bundle's record should know.
     versions : int
         Random versions (rate, phase, exposure) of each trial.
+    frame_jitter : float
+        Standard deviation of the time of each frame about the regular grid, in frames: scanners are not exact.
     emphasis : mapping of str to float
         Factor on a dataset's share of the crops, for datasets whose share by time is not wanted.
     clock_lag_s : mapping of str to float
@@ -98,6 +100,7 @@ class TrainingPlan:
     folds: bool = False
     remark: str = ""
     versions: int = 8
+    frame_jitter: float = 0.03
     emphasis: Mapping[str, float] = field(default_factory=lambda: dict(EMPHASIS))
     clock_lag_s: Mapping[str, float] = field(default_factory=lambda: dict(CLOCK_LAG_S))
     later_steps: int | None = None
@@ -237,6 +240,7 @@ def _run_cascade(
         rates=rates,
         versions=plan.versions,
         emphasis=plan.emphasis,
+        frame_jitter=plan.frame_jitter,
     )
     arrays: dict[str, NDArray[np.float32]] = {}
     for member in range(plan.ensemble_size):
@@ -313,6 +317,7 @@ def _settings_record(plan: TrainingPlan) -> dict[str, Any]:
     return {
         **asdict(plan.settings),
         "versions": plan.versions,
+        "frame_jitter": plan.frame_jitter,
         "emphasis": dict(plan.emphasis),
         "clock_lag_s": dict(plan.clock_lag_s),
         **({"later_steps": plan.later_steps} if plan.later_steps is not None else {}),
@@ -349,7 +354,14 @@ def _bank(
 ) -> SegmentBank:
     generator = np.random.default_rng(seed)
     on_one_clock = _on_one_clock(recordings, plan.clock_lag_s)
-    return make_bank(on_one_clock, sizes.indicator_code, generator, versions=versions, emphasis=plan.emphasis)
+    return make_bank(
+        on_one_clock,
+        sizes.indicator_code,
+        generator,
+        versions=versions,
+        emphasis=plan.emphasis,
+        frame_jitter=plan.frame_jitter,
+    )
 
 
 def _labelled(progress: Progress | None, label: str) -> Callable[[int, int, Mapping[str, float]], None] | None:

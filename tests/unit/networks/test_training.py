@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nwb_cascade.networks.batches import Augmentation, RateRange, draw_batch, make_bank
+from nwb_cascade.networks.batches import Augmentation, RateRange, draw_batch, make_bank, resample_trial
 from nwb_cascade.networks.conditional import ConditionalSizes
 from nwb_cascade.networks.conditional_training import conditional_trainee
 from nwb_cascade.networks.training import TrainingSettings, train_network
@@ -150,3 +150,13 @@ def test_training_lowers_the_loss(bank, tmp_path):
     settings = replace(SETTINGS, n_steps=60, decay_steps=20, checkpoint_steps=20, batch_size=8)
     history = train_network(make, bank, settings, tmp_path).history
     assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_frame_jitter_moves_the_fluorescence_but_not_the_spikes():
+    trial = simulated_recording("DS10", "a").trials[0]
+    steady, jittered = (
+        resample_trial(trial, 20.0, 1.0, 0, np.random.default_rng(3), frame_jitter=jitter) for jitter in (0.0, 0.1)
+    )
+    assert np.array_equal(steady.counts, jittered.counts)
+    assert not np.array_equal(steady.trace, jittered.trace)
+    assert np.corrcoef(steady.trace, jittered.trace)[0, 1] > 0.95
