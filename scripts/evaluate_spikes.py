@@ -1,4 +1,4 @@
-"""Discrete spikes against known spikes; the table of docs/discrete_spikes.md.
+"""Discrete spikes against known spikes; the table "Discrete spikes" of docs/accuracy.md.
 
     python scripts/evaluate_spikes.py ../shared/ground_truth [--model conditional-1-120Hz] [--datasets DS30,DS31]
 
