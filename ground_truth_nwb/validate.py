@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from ground_truth_nwb.dandi_checks import Finding, dandi_findings
 from ground_truth_nwb.nwb_read import read_nwb_cell
 from ground_truth_nwb.write import DANDISET_FILE
 
-BLOCKING = ("ERROR", "CRITICAL")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One complaint about one file: its severity, the rule it breaks, what is wrong."""
-
-    path: str
-    severity: str
-    rule: str
-    message: str
-
-    @property
-    def blocks_upload(self) -> bool:
-        """Whether DANDI would refuse the file; warnings and hints are advice."""
-        return self.severity in BLOCKING
 
 
 def validate_dandiset(root: Path, *, progress: Progress | None = None) -> tuple[Finding, ...]:
@@ -53,31 +36,18 @@ def validate_dandiset(root: Path, *, progress: Progress | None = None) -> tuple[
     LookupError
         If the folder is no dandiset or holds no NWB file.
     """
-    # dandi-cli reports its use to a public service unless this is set before it is imported.
-    os.environ.setdefault("DANDI_NO_ET", "1")
     if not Path(root, DANDISET_FILE).exists():
         raise LookupError(f"Expected {DANDISET_FILE} in {root}, it is missing. Pass the folder of a dandiset.")
     files = sorted(Path(root).glob("sub-*/*.nwb"))
     if not files:
         raise LookupError(f"Expected NWB files in {root} (sub-*/*.nwb), found none.")
-    findings = list(_dandi_findings(Path(root, DANDISET_FILE), root))
+    findings = list(dandi_findings(Path(root, DANDISET_FILE), root))
     for done, path in enumerate(files, start=1):
-        findings += _dandi_findings(path, root)
+        findings += dandi_findings(path, root)
         findings += _reading_findings(path)
         if progress is not None:
             progress(done, len(files))
     return tuple(findings)
-
-
-def _dandi_findings(path: Path, root: Path) -> list[Finding]:
-    """Ask dandi-cli about one file."""
-    from dandi.files import dandi_file
-
-    results = dandi_file(path, dandiset_path=root).get_validation_errors()
-    return [
-        Finding(str(path), str(getattr(result.severity, "name", result.severity)), result.id, str(result.message))
-        for result in results
-    ]
 
 
 def _reading_findings(path: Path) -> list[Finding]:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
+from ground_truth_nwb.dandi_checks import Finding, dandi_findings
 from nwb_cascade.archive.derived import DANDISET_FILE, register
 from nwb_cascade.errors import InputError
 
-BLOCKING = ("ERROR", "CRITICAL")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One complaint about one file: how severe, the rule, what is wrong."""
-
-    path: str
-    severity: str
-    rule: str
-    message: str
-
-    @property
-    def blocks_upload(self) -> bool:
-        """Whether DANDI would refuse the file."""
-        return self.severity in BLOCKING
 
 
 def validate_derived(folder: Path, *, progress: Progress | None = None) -> list[Finding]:
@@ -38,12 +22,10 @@ def validate_derived(folder: Path, *, progress: Progress | None = None) -> list[
     InputError
         If the folder is no dandiset or holds no result.
     """
-    # dandi-cli reports its use to a public service unless this is set before it is imported.
-    os.environ.setdefault("DANDI_NO_ET", "1")
     results = results_in(folder)
-    findings = list(_findings(folder / DANDISET_FILE, folder))
+    findings = list(dandi_findings(folder / DANDISET_FILE, folder))
     for done, path in enumerate(results, 1):
-        findings += _findings(path, folder)
+        findings += dandi_findings(path, folder)
         if progress is not None:
             progress(done, len(results))
     return findings
@@ -96,12 +78,3 @@ def upload_derived(folder: Path, *, dandiset: str, instance: str = "dandi", with
         upload_dandiset_metadata=with_metadata,
         validation="skip",  # has just been done
     )
-
-
-def _findings(path: Path, folder: Path) -> Iterator[Finding]:
-    """Ask dandi about one file."""
-    from dandi.files import dandi_file
-
-    for result in dandi_file(path, dandiset_path=folder).get_validation_errors():
-        severity = str(getattr(result.severity, "name", result.severity))
-        yield Finding(str(path), severity, str(result.id), str(result.message))
