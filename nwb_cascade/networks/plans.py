@@ -85,6 +85,8 @@ class TrainingPlan:
         starting from those of the level before. None: each level on its own, from scratch.
     seeds : tuple of int
         Of the networks; empty: ``settings.seed`` and the numbers after it.
+    network : mapping
+        Sizes that differ from the architecture's defaults (``ConditionalSizes``, ``CASCADE_NETWORK``), by name.
     settings : TrainingSettings
         Of each network.
     """
@@ -105,6 +107,7 @@ class TrainingPlan:
     clock_lag_s: Mapping[str, float] = field(default_factory=lambda: dict(CLOCK_LAG_S))
     later_steps: int | None = None
     seeds: tuple[int, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
     settings: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
@@ -182,7 +185,7 @@ def train_member(
     progress: Progress | None = None,
 ) -> TrainedMember:
     """Train one network of a conditional plan; see ``run_plan``."""
-    sizes = conditional_sizes(recordings)
+    sizes = conditional_sizes(recordings, plan.network)
     fold = member if plan.folds else None
     training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
     settings = plan.member_settings(member)
@@ -210,7 +213,7 @@ def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members:
     return conditional_bundle(
         plan.name,
         "1",
-        conditional_sizes(recordings),
+        conditional_sizes(recordings, plan.network),
         members,
         recordings,
         rates_hz=(1.0, 120.0),
@@ -221,9 +224,10 @@ def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members:
     )
 
 
-def conditional_sizes(recordings: Sequence[Recording]) -> ConditionalSizes:
-    """Default sizes with a code for every indicator of the recordings."""
-    return ConditionalSizes(indicators=tuple(sorted({name for r in recordings for name in r.indicator_codes})))
+def conditional_sizes(recordings: Sequence[Recording], network: Mapping[str, Any]) -> ConditionalSizes:
+    """Sizes of a plan's network with a code for every indicator of the recordings."""
+    codes = sorted({name for r in recordings for name in r.indicator_codes})
+    return ConditionalSizes.from_network({**network, "indicators": tuple(codes)})
 
 
 def _run_cascade(
@@ -289,7 +293,7 @@ def _train_cascade(
         )
 
     def make() -> Trainee:
-        return cascade_trainee(CASCADE_NETWORK, CASCADE_WINDOW, CASCADE_BEFORE, kernel)
+        return cascade_trainee({**CASCADE_NETWORK, **plan.network}, CASCADE_WINDOW, CASCADE_BEFORE, kernel)
 
     return finished_network(make, settings, folder) or train_network(
         make, bank, settings, folder, start=start, progress=progress
@@ -336,7 +340,7 @@ def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Record
         ensemble_size=plan.ensemble_size,
         window_size=CASCADE_WINDOW,
         before_frames=CASCADE_BEFORE,
-        network=CASCADE_NETWORK,
+        network={**CASCADE_NETWORK, **plan.network},
         training_datasets=tuple(sorted({r.dataset for r in recordings})),
         indicators=tuple(sorted({r.indicator for r in recordings})),
         licence=WEIGHTS_LICENCE,

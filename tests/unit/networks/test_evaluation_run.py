@@ -120,7 +120,7 @@ def recordings():
 def test_no_network_of_a_held_out_recording_was_trained_on_it(recordings, monkeypatch, tmp_path):
     from nwb_cascade.networks import plans
 
-    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen: SIZES)
+    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen, network: SIZES)
     plan = TrainingPlan("tiny", folds=True, versions=1, settings=TrainingSettings(n_steps=1, batch_size=2, n_frames=32))
     for member in range(2):
         # The recordings of the member's own fold raise when they are read, so the training cannot have read them.
@@ -135,7 +135,7 @@ def test_no_network_of_a_held_out_recording_was_trained_on_it(recordings, monkey
 def test_a_poisoned_recording_stops_a_training_that_reads_it(recordings, monkeypatch, tmp_path):
     from nwb_cascade.networks import plans
 
-    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen: SIZES)
+    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen, network: SIZES)
     plan = TrainingPlan("tiny", ensemble_size=1, versions=1, settings=TrainingSettings(n_steps=1, batch_size=2))
     with pytest.raises(PoisonedRecordingError):
         run_plan(plan, [poisoned(recordings[0]), *recordings[1:]], tmp_path)
