@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nwb_cascade.dandi.address_forms import is_remote as is_address
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.files import NWBSource
+from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.assets import Asset
@@ -117,6 +117,7 @@ def provenance_of(asset: Asset) -> dict[str, str]:
 def inspect(
     source: Source | NWBSource,
     *,
+    series: str | None = None,
     statistics: bool = True,
     scratch_dir: str | Path | None = None,
     streaming: StreamSettings | None = None,
@@ -127,7 +128,7 @@ def inspect(
     ----------
     source : path, str, Asset or NWBSource
         Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
-    statistics, scratch_dir
+    series, statistics, scratch_dir
         As for `nwb_cascade.nwb.discover.inspect`.
     streaming : StreamSettings, optional
         How remote files are read.
@@ -140,11 +141,19 @@ def inspect(
     Raises
     ------
     OSError, InputError, ImportError
-        If the file cannot be opened or read.
+        If the file cannot be opened or read, or several series or none have the name that was given.
     LookupError, PermissionError, RemoteError
         If a remote file is not found, may not be read, or does not come.
     """
     if hasattr(source, "read") or hasattr(source, "storage_options"):
-        return discover.inspect(source, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
+        return discover.inspect(source, series=series, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
     with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
-        return discover.inspect(file, statistics=statistics, scratch_dir=scratch_dir)
+        return discover.inspect(file, series=series, statistics=statistics, scratch_dir=scratch_dir)
+
+
+def inspect_for_choice(
+    source: Source, series: str | None = None, *, streaming: StreamSettings | None = None
+) -> tuple[Candidate, ...]:
+    """Describe the series of a recording as far as picking its dF/F needs it; errors as for `inspect`."""
+    with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
+        return discover.find_for_choice(nwbfile, series, name=source_name(file))

@@ -128,7 +128,7 @@ def _job(source: Source, wish: Wish) -> Job:
     from nwb_cascade.nwb.choose import choose
 
     wanted = wish.parameters
-    source, candidates = _candidates(source, wish.streaming)
+    source, candidates = _candidates(source, wanted.get("series"), wish.streaming)
     if not candidates:
         raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
     series = choose(
@@ -158,17 +158,19 @@ def _job(source: Source, wish: Wish) -> Job:
     )
 
 
-def _candidates(source: Source, streaming: Mapping[str, Any]) -> tuple[Source, tuple[Candidate, ...]]:
+def _candidates(
+    source: Source, series: str | None, streaming: Mapping[str, Any]
+) -> tuple[Source, tuple[Candidate, ...]]:
     """Series of a recording by its header; and the source with what else became known of it."""
-    from nwb_cascade.annotation.sources import inspect
+    from nwb_cascade.annotation.sources import inspect_for_choice
 
     if source["kind"] == "file":
-        return source, inspect(source["address"], statistics=False)
+        return source, inspect_for_choice(source["address"], series)
     from nwb_cascade.dandi.assets import with_record
     from nwb_cascade.dandi.stream import StreamSettings
 
     asset = with_record(as_asset(source))
-    candidates = inspect(asset, statistics=False, streaming=StreamSettings(**streaming))
+    candidates = inspect_for_choice(asset, series, streaming=StreamSettings(**streaming))
     return {**source, "asset": asdict(asset)}, candidates
 
 

@@ -61,7 +61,6 @@ def _inspect_all(
     from nwb_cascade.cli import USER_ERRORS
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.sources import listed
-    from nwb_cascade.nwb.choose import named
 
     names: dict[str, None] = {}
     sources = list(listed(files))
@@ -73,8 +72,7 @@ def _inspect_all(
             try:
                 if isinstance(source, Exception):
                     raise source
-                candidates = inspect(source, statistics=statistics)
-                found[name] = candidates if series is None else (named(candidates, series),)
+                found[name] = inspect(source, series=series, statistics=statistics)
             except USER_ERRORS as error:
                 if debug:
                     traceback.print_exc()

@@ -23,7 +23,8 @@ class ReadAhead:
 
     A miss right after known bytes, or not far after, counts as reading on: what lies in between is fetched, too, and
     a window that grows each time. A miss farther away, or any but the first kind once ``spare_bytes`` are used up,
-    is fetched on its own.
+    is fetched on its own, but for the first one if little of the file is left from there: descriptions that begin
+    after a movie are there together, often with small data between them, and end with the file.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ class ReadAhead:
         self.is_exact = False
         self._max_window = max_window
         self._window = min(FIRST_WINDOW, max_window)
+        self._has_jumped = False
 
     def choose(self, start: int, stop: int, hole: ByteRange) -> ByteRange:
         """Return the range to fetch for reading start to stop, within the hole of unknown bytes around start."""
@@ -58,6 +60,11 @@ class ReadAhead:
         else:
             first, last = lone_range(start)
             last = max(last, stop)
+            if hole_stop - last > REST_BYTES:
+                if not self._has_jumped and hole_stop - first <= self.spare_bytes:
+                    self.spare_bytes -= hole_stop - first
+                    last = hole_stop
+                self._has_jumped = True
             self._window = max(self._window // GROWTH, min(FIRST_WINDOW, self._max_window))
         return max(first, hole_start), hole_stop if hole_stop - last <= REST_BYTES else last
 

@@ -60,20 +60,23 @@ def named(candidates: Sequence[Candidate], series: str) -> Candidate:
     AmbiguousSeriesError, InputError
         If several series have that name, or none has.
     """
-    for matches in (
-        [c for c in candidates if series in (c.object_path, c.object_id)],
-        [c for c in candidates if c.name == series],
-        [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise AmbiguousSeriesError(
-                f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
-                "series= (--series PATH)."
-            )
+    matches = matching(candidates, series)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise AmbiguousSeriesError(
+            f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
+            "series= (--series PATH)."
+        )
     found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
     raise InputError(f"Expected a series {series!r}, found {found}.")
+
+
+def matching(candidates: Sequence[Candidate], series: str) -> list[Candidate]:
+    """Return the series of a given path or id, else those of that name, else those whose path ends so."""
+    by_id = [c for c in candidates if series in (c.object_path, c.object_id)]
+    by_name = [c for c in candidates if c.name == series]
+    return by_id or by_name or [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))]
 
 
 def require_usable(candidate: Candidate, *, scale: str | None = None, imaging_rate: float | None = None) -> None:

@@ -12,6 +12,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.choose import matching, named
 from nwb_cascade.nwb.classify import (
     Evidence,
     Judgement,
@@ -30,11 +31,16 @@ from nwb_cascade.nwb.timing import Timing, rate_from_timestamps, stated_rate
 SAMPLE_FRAMES = 1000
 SAMPLE_ROIS = 32
 PLANE_RATE_TOLERANCE = 0.1
+NOT_LOOKED_AT = ScaleJudgement("unknown", "its values were not looked at")
 SCALELESS_KINDS = ("events", "inferred", "z_scored")
 
 
 def inspect(
-    source: NWBSource, *, statistics: bool = True, scratch_dir: str | Path | None = None
+    source: NWBSource,
+    *,
+    series: str | None = None,
+    statistics: bool = True,
+    scratch_dir: str | Path | None = None,
 ) -> tuple[Candidate, ...]:
     """Describe every ROI response series of an NWB file.
 
@@ -42,6 +48,9 @@ def inspect(
     ----------
     source : path or binary file object
         HDF5 file, Zarr folder, or an open file object over the bytes of an HDF5 file.
+    series : str, optional
+        Name, object path, end of an object path or object id of the one series to describe; the values of others are
+        not read.
     statistics : bool
         Read all traces (in blocks) for NaN shares, noise levels and per-ROI problems. Without, only headers, the
         first thousand timestamps and a sample of at most 32 ROIs x 1000 frames (128 kB as float32) are read per
@@ -58,9 +67,16 @@ def inspect(
     ------
     OSError, InputError, ImportError
         If the file cannot be opened or read, see `nwb_cascade.nwb.files.open_nwb`.
+    AmbiguousSeriesError, InputError
+        If several series or none have the name that was given.
     """
+    name = source_name(source)
     with open_nwb(source) as (nwbfile, _):
-        return find_candidates(nwbfile, name=source_name(source), statistics=statistics, scratch_dir=scratch_dir)
+        if series is None:
+            return find_candidates(nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir)
+        one = named(find_candidates(nwbfile, name=name, statistics=False, values=False), series)
+        found = nwbfile.objects[one.object_id]
+        return (describe(found, nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir),)
 
 
 def find_candidates(
@@ -68,14 +84,40 @@ def find_candidates(
     *,
     name: str = "the file",
     statistics: bool = True,
+    values: bool = True,
     scratch_dir: str | Path | None = None,
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an open file, see `inspect`; ``name`` stands in error messages."""
+    """Describe every ROI response series of an open file, see `describe`; ``name`` stands in error messages."""
     series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
     return tuple(
-        describe(series[path], nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir)
+        describe(series[path], nwbfile, name=name, statistics=statistics, values=values, scratch_dir=scratch_dir)
         for path in sorted(series)
     )
+
+
+def find_for_choice(
+    nwbfile: NWBFile, series: str | None = None, *, name: str = "the file", scratch_dir: str | Path | None = None
+) -> tuple[Candidate, ...]:
+    """Describe every series of an open file as far as `nwb_cascade.nwb.choose.choose` has to know it.
+
+    Values are looked at where they matter: in the series that is named or, if none is, in those that are dF/F by their
+    words, and in the others if none of these turns out to be. A look at each of 60 remote series costs 60 requests.
+    """
+    found = {c.object_id: c for c in find_candidates(nwbfile, name=name, statistics=False, values=False)}
+
+    def look_at(chosen: list[Candidate]) -> None:
+        for candidate in chosen:
+            one = nwbfile.objects[candidate.object_id]
+            found[candidate.object_id] = describe(one, nwbfile, name=name, scratch_dir=scratch_dir)
+
+    candidates = list(found.values())
+    if series is not None:
+        look_at(matching(candidates, series))
+        return tuple(found.values())
+    look_at([c for c in candidates if c.kind == "dff"])
+    if not any(c.kind == "dff" for c in found.values()):
+        look_at([c for c in candidates if c.kind != "dff"])
+    return tuple(found.values())
 
 
 def describe(
@@ -84,18 +126,19 @@ def describe(
     *,
     name: str = "the file",
     statistics: bool = False,
+    values: bool = True,
     scratch_dir: str | Path | None = None,
 ) -> Candidate:
-    """Describe one series of an open file, see `inspect`."""
+    """Describe one series of an open file, see `inspect`; without ``values`` by its header alone."""
     facts = _Facts.of(series, complete=statistics)
     stored = sample = None
-    if facts.readable:
+    if facts.readable and values:
         where = f"{name}:{object_path(series)}"
         stored = stored_traces(series, transposed=bool(facts.layout.transposed), where=where)
         sample = _sample(stored, facts.timing.imaging_rate)
-    scale = judge_scale(sample, facts.unit)
+    scale = judge_scale(sample, facts.unit) if values else NOT_LOOKED_AT
     judgement = reconcile(classify(_evidence(series, facts.unit)), scale)
-    if stored is None or judgement.kind in SCALELESS_KINDS:
+    if judgement.kind in SCALELESS_KINDS or not facts.readable:
         scale = ScaleJudgement("unknown", "it holds no fluorescence traces")
     numbers = Statistics()
     if stored is not None and statistics:

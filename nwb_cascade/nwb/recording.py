@@ -17,7 +17,7 @@ from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import choose
-from nwb_cascade.nwb.discover import as_array, find_candidates
+from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 from nwb_cascade.nwb.raw import FromRaw, choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
@@ -65,8 +65,8 @@ def open_recording(
     folder = None if scratch_dir is None else Path(scratch_dir)
     name = source_name(source)
     with open_nwb(source) as (nwbfile, _):
-        candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=folder)
         if from_raw is not None:
+            candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=folder)
             if scale is not None:
                 raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
             chosen = _with_all_timestamps(nwbfile, choose_raw(candidates, series))
@@ -75,6 +75,7 @@ def open_recording(
             )
             traces, record, notes = raw.traces, raw.record, raw.notes
         else:
+            candidates = find_for_choice(nwbfile, series, name=name, scratch_dir=folder)
             chosen = choose(candidates, series, scale=scale, imaging_rate=imaging_rate)
             chosen = _with_all_timestamps(nwbfile, chosen)
             traces = open_traces(nwbfile, chosen, name=name, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)

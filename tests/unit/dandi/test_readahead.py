@@ -46,6 +46,20 @@ def test_what_lies_in_between_is_fetched_up_to_a_limit_only():
     assert total(asked) <= 512 * KIB + 20 * MIB + 8 * MIB + 400 * LONE_BYTES
 
 
+def test_descriptions_after_a_movie_are_fetched_with_the_small_data_between_them_at_once():
+    movie = SIZE - 18 * MIB
+    asked = fetch(
+        [(0, 8), (SIZE - 600, SIZE), *[(movie + n * 300 * KIB, movie + n * 300 * KIB + 600) for n in range(60)]]
+    )
+    assert len(asked) == 3
+    assert total(asked) <= 19 * MIB
+
+
+def test_only_the_first_jump_takes_the_rest_of_the_file():
+    asked = fetch([(0, 8), (100 * MIB, 100 * MIB + 600), (SIZE - 18 * MIB, SIZE - 18 * MIB + 600)])
+    assert total(asked) <= 512 * KIB + 2 * LONE_BYTES
+
+
 def test_a_read_goes_back_to_what_was_written_just_before():
     assert lone_range(1_000_000) == (1_000_000 - 16 * KIB, 1_000_000 + 48 * KIB)
     assert lone_range(100) == (0, 64 * KIB)

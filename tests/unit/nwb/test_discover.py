@@ -8,10 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
+from nwb_cascade.errors import AmbiguousSeriesError
 from nwb_cascade.noise import noise_level
+from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.candidate import KINDS, SCALES
 from nwb_cascade.nwb.choose import choose
-from nwb_cascade.nwb.discover import find_candidates, inspect
+from nwb_cascade.nwb.discover import find_candidates, find_for_choice, inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import write_run
 from tests.support import nwb_files, nwb_published
@@ -350,3 +352,52 @@ def test_open_files_are_searched_without_closing_them(tmp_path):
     with open_nwb(one_series(tmp_path / "a.nwb", simulated_dff().T)) as (nwbfile, _):
         assert [c.object_path for c in find_candidates(nwbfile)] == [SERIES]
         assert nwbfile.objects[find_candidates(nwbfile)[0].object_id].data.shape == (300, 4)
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Paths of the series whose values are looked at."""
+    paths, look = [], discover._sample
+
+    def note(stored, imaging_rate):
+        paths.append(stored.where.partition(":")[2])
+        return look(stored, imaging_rate)
+
+    monkeypatch.setattr(discover, "_sample", note)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("layout", "series", "expected"),
+    [
+        (nwb_files.neuroconv, None, ["DfOverF"]),
+        (nwb_files.neuroconv, "Baseline", ["Baseline"]),
+        (nwb_files.neuroconv, "nothing", []),
+        (nwb_files.suite2p_transposed, None, ["Deconvolved", "Fluorescence", "Neuropil"]),
+    ],
+)
+def test_values_are_looked_at_where_the_choice_depends_on_them(layout, series, expected, looked_at, tmp_path):
+    with open_nwb(layout(tmp_path / "a.nwb")) as (nwbfile, _):
+        found = find_for_choice(nwbfile, series)
+        assert sorted(path.rpartition("/")[2] for path in looked_at) == expected
+        looked_at.clear()
+        assert [c.kind for c in found] == [c.kind for c in find_candidates(nwbfile, statistics=False)]
+    assert all(
+        (c.scale_why == "its values were not looked at") == (c.name not in expected)
+        for c in found
+        if c.kind in (DFF, RAW)
+    )
+
+
+def test_values_that_contradict_the_words_are_found_out_before_a_choice(tmp_path, looked_at):
+    path = one_series(tmp_path / "a.nwb", simulated_dff() * 1000 + 5000)
+    with open_nwb(path) as (nwbfile, _), pytest.raises(AmbiguousSeriesError, match="none that is surely one"):
+        choose(find_for_choice(nwbfile))
+    assert looked_at
+
+
+def test_one_series_is_described_without_a_look_at_the_others(looked_at, tmp_path):
+    path = nwb_files.neuroconv(tmp_path / "a.nwb")
+    (candidate,) = inspect(path, series="DfOverF")
+    assert candidate == next(c for c in inspect(path) if c.name == "DfOverF")
+    assert len(looked_at) == 1 + 6
