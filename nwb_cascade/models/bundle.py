@@ -1,7 +1,7 @@
 """The bundle: one folder per model with weights, configuration and their hashes.
 
-``config.json`` holds a :class:`~nwb_cascade.config.ModelConfig`, ``weights.safetensors`` the arrays (a format
-that can be memory-mapped and cannot execute code), ``SHA256SUMS`` the hash of both (as by ``sha256sum``).
+``config.json`` holds a :class:`~nwb_cascade.config.ModelConfig`, ``weights.safetensors`` the arrays (a format that
+cannot execute code) as float32 or, to be smaller, as float16, ``SHA256SUMS`` the hash of both (as by ``sha256sum``).
 """
 
 from __future__ import annotations
@@ -59,12 +59,17 @@ def make_model(config: ModelConfig, weights: Weights) -> Model:
         If the arrays are not those that the configuration implies.
     """
     check_weights(config, weights, f"model {config.name!r}")
-    content = _serialise(weights)
+    content = _serialise(weights, np.float32)
     return Model(config, _deserialise(content, Path(WEIGHTS_FILE)), _sha256(content), None)
 
 
 def save_bundle(
-    directory: str | os.PathLike[str], config: ModelConfig, weights: Weights, *, overwrite: bool = False
+    directory: str | os.PathLike[str],
+    config: ModelConfig,
+    weights: Weights,
+    *,
+    overwrite: bool = False,
+    half: bool = False,
 ) -> Model:
     """Write a model as a bundle; the folder appears complete or not at all.
 
@@ -78,11 +83,13 @@ def save_bundle(
         Its float32 arrays.
     overwrite : bool
         Replace a bundle that is already there.
+    half : bool
+        Store the weights rounded to float16, in half the bytes; they are float32 again when they are read.
 
     Returns
     -------
     Model
-        The model with the path and the hash of its bundle.
+        The model as it is read back, with the path and the hash of its bundle.
 
     Raises
     ------
@@ -92,12 +99,15 @@ def save_bundle(
         If the folder exists and ``overwrite`` is not set, or it holds other files than a bundle's.
     """
     target = Path(directory)
+    if half:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+            weights = {key: array.astype(np.float16).astype(np.float32) for key, array in weights.items()}
     check_weights(config, weights, f"model {config.name!r}")
     if target.exists():
         if not overwrite:
             raise FileExistsError(f"{target} exists already; pass overwrite=True to replace it.")
         check_only_bundle(target)
-    content = _serialise(weights)
+    content = _serialise(weights, np.float16 if half else np.float32)
     files = {CONFIG_FILE: config.to_json().encode(), WEIGHTS_FILE: content}
     files[HASH_FILE] = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items()).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -201,10 +211,10 @@ def _check_hash(path: Path, content: bytes, recorded: Mapping[str, str]) -> None
     )
 
 
-def _serialise(weights: Weights) -> bytes:
+def _serialise(weights: Weights, dtype: type[np.floating]) -> bytes:
     from safetensors.numpy import save
 
-    return bytes(save({key: np.ascontiguousarray(weights[key]) for key in sorted(weights)}))
+    return bytes(save({key: np.ascontiguousarray(weights[key], dtype) for key in sorted(weights)}))
 
 
 def _deserialise(content: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
@@ -216,8 +226,9 @@ def _deserialise(content: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
     except SafetensorError as error:
         detail = f"{len(content)} bytes, {error}"
         raise ModelFileError(f"{path} is truncated or damaged ({detail}); import the model again.") from error
-    for array in weights.values():
-        array.flags.writeable = False
+    for key, array in weights.items():
+        weights[key] = array.astype(np.float32) if array.dtype == np.float16 else array
+        weights[key].flags.writeable = False
     return weights
 
 

@@ -57,6 +57,25 @@ def test_the_weights_file_can_be_memory_mapped(saved, weights):
         content.close()
 
 
+def test_half_precision_is_half_as_large_and_read_as_float32(saved, weights, tmp_path):
+    half = save_bundle(tmp_path / "half", config(), weights, half=True)
+    assert (half.path / "weights.safetensors").stat().st_size < 0.6 * (
+        saved.path / "weights.safetensors"
+    ).stat().st_size
+    loaded = load_bundle(half.path)
+    for key, array in weights.items():
+        assert loaded.weights[key].dtype == np.float32
+        np.testing.assert_array_equal(loaded.weights[key], array.astype(np.float16))
+        np.testing.assert_array_equal(loaded.weights[key], half.weights[key])
+
+
+def test_weights_too_large_for_half_precision_are_not_saved(weights, tmp_path):
+    weights["2/0/conv1/kernel"][0] = 1e6
+    with pytest.raises(ModelFileError, match="finite"):
+        save_bundle(tmp_path / "half", config(), weights, half=True)
+    assert not (tmp_path / "half").exists()
+
+
 def test_an_existing_bundle_is_kept_unless_overwriting(saved, weights):
     with pytest.raises(FileExistsError, match="pass overwrite=True"):
         save_bundle(saved.path, config(), weights)
