@@ -15,9 +15,10 @@ from nwb_cascade.archive.job import sha256_of
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.overview import write_overview
-from nwb_cascade.archive.results import rows_of, write_csv, write_parquet
+from nwb_cascade.archive.results import require_parquet, rows_of, write_csv, write_parquet
 from nwb_cascade.archive.status import status_of
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import appearing
 
 LIST = ".nwb-cascade-collected.json"
 TABLE, PARQUET, OVERVIEW = "results.csv", "results.parquet", "overview.html"
@@ -50,6 +51,7 @@ def collect(
     folder: Path,
     *,
     copy: bool = False,
+    parquet: bool = False,
     progress: Progress | None = None,
 ) -> Collection:
     """Arrange all finished results as a dandiset; do it again to add what was finished since.
@@ -62,6 +64,8 @@ def collect(
         The derived dandiset: new, empty or of an earlier call.
     copy : bool
         Copy the files; by default they are hard links where the file system has them.
+    parquet : bool
+        Write the table as Parquet, too; one of an earlier call is removed if it is not renewed.
     progress : callable, optional
         Called with the files in place and their total.
 
@@ -69,9 +73,13 @@ def collect(
     ------
     FileExistsError
         If the folder holds other files.
+    ImportError
+        If Parquet is wanted and pyarrow is not installed.
     InputError
         If the output folder is none, or a result is not the file that was written.
     """
+    if parquet:
+        require_parquet()
     ledger.require()
     earlier = _prepare(folder)
     entries, paths = _places(manifest, ledger)
@@ -85,7 +93,9 @@ def collect(
     _note(folder, set(paths.values()))
     rows = list(rows_of(manifest, ledger, paths))
     write_csv(folder / TABLE, rows)
-    if not write_parquet(folder / PARQUET, rows):
+    if parquet:
+        write_parquet(folder / PARQUET, rows)
+    else:
         (folder / PARQUET).unlink(missing_ok=True)
     write_overview(folder / OVERVIEW, manifest.header, status_of(manifest, ledger), rows)
     write_dandiset_file(folder, manifest.header, (job for job in manifest.jobs() if job.id in paths))
@@ -128,18 +138,24 @@ def _places(manifest: Manifest, ledger: Ledger) -> tuple[dict[str, Entry], dict[
 def _install(entry: Entry, target: Path, *, copy: bool) -> None:
     """Link or copy one result, after making sure that it is what was noted."""
     output = entry.output
-    if target.exists() and target.samefile(output) and not copy:
+    if target.exists() and _is_installed(output, target, copy=copy):
         return
     if entry.record.get("sha256") and sha256_of(output) != entry.record["sha256"]:
         raise InputError(
             f"{output} is not the file that the job wrote: remove it and run the manifest again, then collect."
         )
     target.parent.mkdir(exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    draft.unlink(missing_ok=True)
-    if copy or not _linked(output, draft):
-        shutil.copyfile(output, draft)
-    os.replace(draft, target)
+    with appearing(target) as draft:
+        if copy or not _linked(output, draft):
+            shutil.copy2(output, draft)
+
+
+def _is_installed(output: Path, target: Path, *, copy: bool) -> bool:
+    """Whether an earlier call put a result in its place; a copy has its size and time."""
+    if target.samefile(output):
+        return not copy
+    found, wanted = target.stat(), output.stat()
+    return (found.st_size, found.st_mtime_ns) == (wanted.st_size, wanted.st_mtime_ns)
 
 
 def _linked(output: Path, draft: Path) -> bool:
@@ -152,6 +168,5 @@ def _linked(output: Path, draft: Path) -> bool:
 
 def _note(folder: Path, names: set[str]) -> None:
     """Keep a list of what is ours, before it is there."""
-    draft = folder / f"{LIST}.{os.getpid()}"
-    draft.write_text(json.dumps(sorted(names)), encoding="utf-8")
-    os.replace(draft, folder / LIST)
+    with appearing(folder / LIST) as draft:
+        draft.write_text(json.dumps(sorted(names)), encoding="utf-8")

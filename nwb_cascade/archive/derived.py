@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from nwb_cascade.archive.manifest import Header, Job
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import appearing
 from nwb_cascade.nwb.provenance import SOFTWARE
 
 DANDISET_FILE = "dandiset.yaml"
@@ -84,9 +84,8 @@ def _new(header: Header) -> dict[str, Any]:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    os.replace(partial, path)
+    with appearing(path) as partial:
+        partial.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import flush_folder
+from nwb_cascade.files.disk import appearing, flush_folder
 from nwb_cascade.nwb.provenance import OUTPUT_VERSION, canonical_json, software_version
 
 FORMAT = "nwb-cascade-manifest"
@@ -128,17 +128,12 @@ def job_id(content_id: str, model_sha256: str, parameters: Mapping[str, Any]) ->
 def write_manifest(path: Path, header: Header, records: Iterable[Job | Skipped]) -> Path:
     """Write a manifest; the file is there in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            for record in (header, *records):
-                file.write(_as_line(record) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        flush_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with appearing(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        for record in (header, *records):
+            file.write(_as_line(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    flush_folder(path.parent)
     return path
 
 

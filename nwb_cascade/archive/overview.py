@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -12,6 +11,7 @@ from string import Template
 from nwb_cascade.archive.manifest import Header
 from nwb_cascade.archive.results import Row
 from nwb_cascade.archive.status import Status
+from nwb_cascade.files.disk import appearing
 from nwb_cascade.nwb.provenance import SOFTWARE, canonical_json, software_version
 
 SHOWN = {
@@ -93,9 +93,8 @@ def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Ro
         body="\n".join(_row(row) for row in rows),
         script=SCRIPT,
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(html, encoding="utf-8")
-    os.replace(partial, path)
+    with appearing(path) as partial:
+        partial.write_text(html, encoding="utf-8")
 
 
 def _provenance(header: Header) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Job, Manifest
+from nwb_cascade.files.disk import appearing
 
 
 @dataclass(frozen=True)
@@ -56,31 +56,42 @@ def rows_of(manifest: Manifest, ledger: Ledger, paths: Mapping[str, str]) -> Ite
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as CSV with a line of names; the file is there in full or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
+    with appearing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-    os.replace(partial, path)
 
 
-def write_parquet(path: Path, rows: Sequence[Row]) -> bool:
-    """Write rows as Parquet; returns False if pyarrow is not installed."""
+def write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as Parquet: numbers as int64 and float64, text as strings, what is unknown as null.
+
+    Raises
+    ------
+    ImportError
+        As `require_parquet`.
+    """
+    pa, parquet = _pyarrow()
+    kinds = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
+    fields = [(name, kinds[str(field.type).partition(" ")[0]]) for name, field in Row.__dataclass_fields__.items()]
+    values = [{name: None if value == "" else value for name, value in asdict(row).items()} for row in rows]
+    with appearing(path) as partial:
+        parquet.write_table(pa.Table.from_pylist(values, schema=pa.schema(fields)), partial)
+
+
+def require_parquet() -> None:
+    """Raise ImportError, naming the extra, unless pyarrow is installed."""
+    _pyarrow()
+
+
+def _pyarrow() -> tuple[Any, Any]:
     try:
-        import pyarrow as pa  # type: ignore[import-not-found,unused-ignore]
-        from pyarrow import parquet  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        return False
-    kinds = {"float": pa.float64(), "int": pa.int64()}
-    fields = [
-        (name, kinds.get(str(field.type).partition(" ")[0], pa.string()))
-        for name, field in Row.__dataclass_fields__.items()
-    ]
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=pa.schema(fields))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    parquet.write_table(table, partial)
-    os.replace(partial, path)
-    return True
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            "A table in Parquet needs pyarrow: pip install 'nwb-cascade[archive]', or do with results.csv."
+        ) from error
+    return pyarrow, parquet
 
 
 def _row(job: Job, entry: Entry, path: str) -> Row:

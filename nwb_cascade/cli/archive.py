@@ -310,38 +310,32 @@ def submit_command(
 @out_option
 @click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--copy", is_flag=True, help="Copy files instead of linking to them.")
+@click.option("--parquet", is_flag=True, help="Write the table as results.parquet, too.")
 @click.option(
     "--report", "pages", type=click.Path(file_okay=False, path_type=Path), help="Folder for a page per result."
 )
-def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, pages: Path | None) -> None:
+def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parquet: bool, pages: Path | None) -> None:
     """Build a dandiset of the results in the folder DERIVED, with a table and an overview; repeat it to add more."""
     from nwb_cascade.archive.collect import collect
     from nwb_cascade.archive.ledger import Ledger
     from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.archive.pages import require_pages, write_pages
     from nwb_cascade.cli.progress import progress_bar
 
-    with progress_bar("Collecting") as report:
-        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, progress=report)
-    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
     if pages is not None:
-        _write_pages(derived, pages)
-
-
-def _write_pages(derived: Path, pages: Path) -> None:
-    """Write the report of every result that has none yet; the pages stay outside of the dandiset."""
-    from nwb_cascade.archive.upload import results_in
-    from nwb_cascade.cli.progress import progress_bar
-    from nwb_cascade.report import write_report
-
-    results = results_in(derived)
+        require_pages(derived, pages)
+    with progress_bar("Collecting") as report:
+        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=report)
+    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
+    if pages is None:
+        return
     with progress_bar("Reports") as report:
-        for done, path in enumerate(results, 1):
-            page = pages / f"{path.stem}.html"
-            if not page.exists() or page.stat().st_mtime < path.stat().st_mtime:
-                page.parent.mkdir(parents=True, exist_ok=True)
-                write_report(path, page)
-            report(done, len(results))
-    click.echo(f"{len(results)} pages in {pages}")
+        failures = write_pages(derived, pages, progress=report)
+    for failure in failures:
+        click.echo(f"No page for {failure}", err=True)
+    click.echo(f"{found.n_files - len(failures)} pages in {pages}")
+    if failures:
+        raise SystemExit(1)
 
 
 @command.command("upload")

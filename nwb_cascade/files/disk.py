@@ -62,6 +62,21 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Yield a hidden name beside a file: what is written there takes the file's place in one step at the end.
+
+    After an error nothing has changed.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
 def clear_disk_errors(target: Path) -> Iterator[None]:
     """Turn a full disk, a quota or a size limit, however the storage library words it, into one sentence."""
     try:

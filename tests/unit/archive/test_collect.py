@@ -3,15 +3,18 @@
 import csv
 import hashlib
 import re
+import sys
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from dandischema.models import Resource
 
 from nwb_cascade.archive.collect import collect
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest, Skipped
 from nwb_cascade.archive.upload import results_in, upload_derived
+from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
 from tests.support.archive_jobs import made_up_job, manifest_of
 
@@ -64,8 +67,8 @@ def test_every_result_has_a_place(manifest, ledger, tmp_path):
     assert (found.n_files, found.n_missing) == (3, 1)
     second = f"sub-1/sub-1_ses-a_desc-spikes-{JOBS[1].id[:8]}_ophys.nwb"
     expected = [f"sub-1/{NAME}", second, "sub-2/sub-2_ses-b_desc-spikes_ophys.nwb"]
-    tables = {"dandiset.yaml", "overview.html", "results.csv", "results.parquet"}
-    assert set(names(tmp_path / "derived")) - tables == set(expected)
+    tables = {"dandiset.yaml", "overview.html", "results.csv"}
+    assert set(names(tmp_path / "derived")) == tables | set(expected)
     assert (tmp_path / "derived" / second).read_text() == "result 1"
 
 
@@ -80,11 +83,33 @@ def test_the_table_has_a_row_per_job(manifest, ledger, tmp_path):
     assert rows[3]["cause"] == "All <NaN>."
 
 
-def test_the_table_is_parquet_as_well_where_pyarrow_is(manifest, ledger, tmp_path):
+def test_parquet_holds_what_the_csv_holds_with_types(manifest, ledger, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
-    collect(manifest, ledger, tmp_path / "derived")
+    command = ["archive", "collect", str(manifest.path), "--out", str(ledger.folder), str(tmp_path / "derived")]
+    assert CliRunner().invoke(main, [*command, "--parquet"]).exit_code == 0
     table = parquet.read_table(tmp_path / "derived" / "results.parquet")
-    assert table.column("n_rois").to_pylist() == [4, 4, 4, 4]
+    with open(tmp_path / "derived" / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert table.column_names == list(rows[0])
+    kinds = {name: str(kind) for name, kind in zip(table.column_names, table.schema.types, strict=True)}
+    whole = {"n_rois", "n_frames", "n_inferred", "roi_warnings", "bytes"}
+    assert {name for name, kind in kinds.items() if kind == "int64"} == whole
+    assert {name for name, kind in kinds.items() if kind == "double"} == {"imaging_rate_hz", "seconds"}
+    assert {kind for name, kind in kinds.items()} == {"int64", "double", "string"}
+    read = {"int64": int, "double": float, "string": str}
+    for one, other in zip(table.to_pylist(), rows, strict=True):
+        assert one == {name: read[kinds[name]](other[name]) if other[name] else None for name in kinds}
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert not (tmp_path / "derived" / "results.parquet").exists()  # it would be of an earlier day
+
+
+def test_without_pyarrow_nothing_is_begun(manifest, ledger, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"Parquet needs pyarrow: pip install 'nwb-cascade\[archive\]', or do with"):
+        collect(manifest, ledger, tmp_path / "derived", parquet=True)
+    assert not (tmp_path / "derived").exists()
+    collect(manifest, ledger, tmp_path / "derived")
+    assert (tmp_path / "derived" / "results.csv").exists()
 
 
 def test_the_dandiset_says_what_it_was_derived_from(manifest, ledger, tmp_path):
@@ -137,6 +162,17 @@ def test_collecting_again_adds_what_was_finished_since_and_drops_what_is_gone(ma
 def test_files_are_links_unless_copies_are_wanted(manifest, ledger, tmp_path, copy):
     collect(manifest, ledger, tmp_path / "derived", copy=copy)
     assert (tmp_path / "derived" / "sub-1" / NAME).samefile(ledger.entry(JOBS[0].id).output) != copy
+
+
+def test_a_copy_is_made_once_and_again_when_it_was_changed(manifest, ledger, tmp_path):
+    place = tmp_path / "derived" / "sub-1" / NAME
+    collect(manifest, ledger, tmp_path / "derived", copy=True)
+    first = place.stat().st_ino
+    collect(manifest, ledger, tmp_path / "derived", copy=True)
+    assert place.stat().st_ino == first
+    place.write_text("edited by hand")
+    collect(manifest, ledger, tmp_path / "derived", copy=True)
+    assert place.read_text() == "result 0"
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(manifest, ledger, tmp_path):

@@ -1,0 +1,61 @@
+"""Pages: what ``nwb-cascade report`` shows, for every result of a derived dandiset, in a folder beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from nwb_cascade.errors import InputError
+
+Progress = Callable[[int, int], None]
+
+
+def require_pages(derived: Path, pages: Path) -> None:
+    """Raise before any work if pages cannot be made, or not there.
+
+    Raises
+    ------
+    InputError
+        If they would lie within the dandiset, which holds nothing but its own files.
+    ImportError
+        If plotly is not installed.
+    """
+    from nwb_cascade.report.page import require_library
+
+    if pages.resolve().is_relative_to(derived.resolve()):
+        raise InputError(
+            f"Expected a folder outside of the dandiset {derived} for the pages, received {pages}: name another one."
+        )
+    require_library()
+
+
+def write_pages(derived: Path, pages: Path, *, progress: Progress | None = None) -> list[str]:
+    """Write a page about every result that has none yet; returns which failed and why, as sentences.
+
+    A page has the time stamp of its result, by which a newer or another result of that name is noticed.
+
+    Parameters
+    ----------
+    derived : pathlib.Path
+        The derived dandiset.
+    pages : pathlib.Path
+        Where the pages go, ``NAME.html`` for ``sub-X/NAME.nwb``; made if need be.
+    progress : callable, optional
+        Called with the results looked at and their total.
+    """
+    from nwb_cascade.report import write_report
+
+    failures = []
+    results = sorted(derived.glob("sub-*/*.nwb"))
+    for done, result in enumerate(results, 1):
+        page, made = pages / f"{result.stem}.html", result.stat().st_mtime_ns
+        if not page.exists() or page.stat().st_mtime_ns != made:
+            try:
+                write_report(result, page)
+                os.utime(page, ns=(made, made))
+            except Exception as error:  # one file must not keep the others from their pages
+                failures.append(f"{result}: {' '.join(str(error).split()) or type(error).__name__}")
+        if progress is not None:
+            progress(done, len(results))
+    return failures
