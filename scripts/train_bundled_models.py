@@ -29,7 +29,7 @@ PLANS = {
         # What most new recordings are made with; by imaged time they would be a tenth of the crops.
         emphasis={**EMPHASIS, "DS30": 1.6, "DS31": 1.3, "DS32": 1.3},
         settings=TrainingSettings(
-            n_steps=26_000,
+            n_steps=21_000,
             batch_size=32,
             learning_rate=2e-3,
             decay_steps=11_000,
