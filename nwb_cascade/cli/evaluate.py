@@ -90,6 +90,8 @@ def command(
     from nwb_cascade.networks.assessment import Condition, evaluate
     from nwb_cascade.networks.recordings import load_recordings
 
+    if coverage_file:
+        _require_ensemble(models[0])
     with progress_bar("Reading ground truth") as report:
         recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=report)
     estimators = _estimators(models, published, held_out, not indicator_unknown, deconvolution)
@@ -198,6 +200,15 @@ def _draw(path: Path, found: list[tuple[Condition, list[Result]]]) -> None:
     accuracy_figure({name: {k: np.array(v) for k, v in one.items()} for name, one in scores.items()}).savefig(path)
 
 
+def _require_ensemble(name: str) -> None:
+    """Refuse --coverage for a single network, before any work."""
+    from nwb_cascade.models.library import load_model
+
+    config = load_model(name).config
+    if config.ensemble_size < 2:
+        raise click.UsageError(f"{config.name} has a single network, hence no deviation; leave out --coverage.")
+
+
 def _write_coverage(
     path: Path,
     recordings: Sequence[Recording],
@@ -218,8 +229,6 @@ def _write_coverage(
     from nwb_cascade.networks.interval_coverage import coverage_entry, interval_coverage
 
     model = load_model(name)
-    if model.config.ensemble_size < 2:
-        raise click.UsageError(f"{model.config.name} has a single network, hence no deviation; leave out --coverage.")
     deviation = bundle_estimator(model.config, model.weights, tell_indicator=tell, quantity="ensemble_std")
     expected = bundle_estimator(model.config, model.weights, tell_indicator=tell)
     if held_out is not None:
