@@ -55,6 +55,9 @@ RELATIVES: dict[str, tuple[str, ...]] = {
     "jRCaMP1b": ("jRCaMP1a", "R-CaMP1.07", "jRGECO1a"),
     "jRGECO1a": ("R-CaMP1.07", "jRCaMP1a"),
 }
+# Before a model's code: halfway between that and unknown, which is what serves an indicator best that is only related
+# to it (measured: docs/accuracy.md).
+NEAR = "near "
 SPECIES_WITH_CODES = {"danio rerio": "zebrafish", "zebrafish": "zebrafish"}
 
 
@@ -65,7 +68,7 @@ class IndicatorMatch:
     Parameters
     ----------
     code : str or None
-        One of the model's indicators; None: unknown.
+        One of the model's indicators, after ``NEAR`` if it is only a relative; None: unknown.
     canonical : str or None
         Canonical name of what the recording states; None if that is not a known indicator.
     message : str
@@ -111,8 +114,8 @@ def indicator_code_name(indicator: str, species: str | None = None) -> str:
 def match_indicator(text: str | None, codes: Sequence[str], species: str | None = None) -> IndicatorMatch:
     """Choose what to tell a model about a recording's indicator.
 
-    The code for indicator and species is taken, else that for the indicator, else those of its nearest relatives in
-    order; a text that names no known indicator is told as unknown.
+    The code for indicator and species is taken, else, as something near, that for the indicator in other species, else
+    those of its nearest relatives in order; a text that names no known indicator is told as unknown.
 
     Parameters
     ----------
@@ -127,14 +130,17 @@ def match_indicator(text: str | None, codes: Sequence[str], species: str | None 
     if name is None:
         stated = f"{text!r} is no indicator known here" if text else "the recording states no indicator"
         return IndicatorMatch(None, None, f"{stated}; the model treats it as unknown.")
+    stated = indicator_code_name(name, species)
+    if stated in codes:
+        return IndicatorMatch(stated, name, f"{name} is known to the model as {stated}.")
     for candidate in (name, *RELATIVES.get(name, ())):
         for code in (indicator_code_name(candidate, species), candidate):
             if code in codes:
-                if candidate == name:
-                    return IndicatorMatch(code, name, f"{name} is known to the model as {code}.")
-                return IndicatorMatch(
-                    code, name, f"The model was not trained on {name}; its relative {code} stands in."
+                message = (
+                    f"The model was not trained on {stated} and takes it for something between its relative {code} "
+                    "and an unknown indicator."
                 )
+                return IndicatorMatch(NEAR + code, name, message)
     return IndicatorMatch(None, name, f"The model knows neither {name} nor a relative and treats it as unknown.")
 
 

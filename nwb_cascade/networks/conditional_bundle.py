@@ -67,15 +67,24 @@ def describe_member(
 
 
 def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
-    """Give indicators that a member never met the code of the nearest one that it met, else that of ``unknown``.
+    """Give indicators that a member never met the code near that of their nearest relative, else that of ``unknown``.
 
     Their own codes never left their random start, so that telling the network one of them would be noise.
     """
     table = weights[CODES].copy()
+    near = near_codes(weights[CODES])
     for code in sizes.indicators:
         if code not in met:
-            table[sizes.indicator_code(code)] = weights[CODES][sizes.indicator_code(_nearest(code, met))]
+            table[sizes.indicator_code(code)] = near[sizes.indicator_code(_nearest(code, met))]
     return {**weights, CODES: table}
+
+
+def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Codes for what is only near each indicator of a table (n_codes, width): halfway to ``unknown``, its first row.
+
+    A relative's own code gives correlations nearly as good, but the amplitude of the relative.
+    """
+    return np.asarray((table + table[:1]) / 2, np.float32)
 
 
 def conditional_bundle(

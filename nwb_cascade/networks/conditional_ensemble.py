@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import NetworkSet
 from nwb_cascade.errors import ModelFileError
-from nwb_cascade.indicators import match_indicator
+from nwb_cascade.indicators import NEAR, match_indicator
 from nwb_cascade.networks.backend import compiled
 from nwb_cascade.networks.conditional import ConditionalSizes, build_network, conditions
+from nwb_cascade.networks.conditional_bundle import CODES, near_codes
 
 Weights = Mapping[str, NDArray[np.float32]]
 _COMPILED: dict[str, ConditionalNetworks] = {}
@@ -50,9 +52,9 @@ class ConditionalNetworks:
     def __init__(self, sizes: ConditionalSizes, members: Sequence[Weights], noise_range: tuple[float, float]) -> None:
         from keras import ops
 
-        self.sizes = sizes
+        self.sizes = sizes = replace(sizes, indicators=(*sizes.indicators, *(NEAR + name for name in sizes.indicators)))
         self._noise_range = noise_range
-        networks = [_with_weights(sizes, weights, member) for member, weights in enumerate(members)]
+        networks = [_with_weights(sizes, _with_near_codes(weights), member) for member, weights in enumerate(members)]
 
         def evaluate(trace: Any, present: Any, condition: Any, indicator: Any) -> Any:
             inputs = {"trace": trace, "present": present, "condition": condition, "indicator": indicator}
@@ -100,8 +102,7 @@ def build_conditional(
     imaging_rate : float
         Of the recording, Hz. Rates outside ``config.model_rates_hz`` are taken as its nearest end.
     indicator : str or None
-        One of ``config.indicators``, or any spelling that ``nwb_cascade.indicators`` knows: its nearest relative
-        among them stands in. None or any other text: unknown.
+        A code as ``nwb_cascade.indicators.match_indicator`` gives it, or a text that it is given. None: unknown.
 
     Raises
     ------
@@ -138,6 +139,12 @@ def _compiled_networks(config: ModelConfig, weights: Weights) -> ConditionalNetw
 def _member(weights: Weights, member: int) -> dict[str, NDArray[np.float32]]:
     prefix = f"{member}/"
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def _with_near_codes(weights: Weights) -> dict[str, NDArray[np.float32]]:
+    """Weights with a code for what is near each indicator, behind the codes of the indicators."""
+    table = weights.get(CODES)
+    return dict(weights) if table is None else {**weights, CODES: np.concatenate([table, near_codes(table)[1:]])}
 
 
 def _with_weights(sizes: ConditionalSizes, weights: Weights, member: int) -> Any:

@@ -73,14 +73,14 @@ def test_a_known_indicator_is_told_as_itself():
 
 def test_zebrafish_has_a_code_of_its_own_where_the_model_has_one():
     assert match_indicator("GCaMP6f", CODES, "Danio rerio").code == "GCaMP6f (zebrafish)"
-    assert match_indicator("OGB-1", CODES, "Danio rerio").code == "OGB-1"
+    assert match_indicator("OGB-1", CODES, "Danio rerio").code == "near OGB-1"
     assert match_indicator("GCaMP6f", CODES, "Mus musculus").code == "GCaMP6f"
     assert indicator_code_name("OGB-1", None) == "OGB-1"
 
 
-def test_an_indicator_the_model_does_not_know_is_told_as_its_nearest_relative_and_says_so():
+def test_an_indicator_the_model_does_not_know_is_told_as_near_its_nearest_relative_and_says_so():
     match = match_indicator("jGCaMP7f", CODES)
-    assert match.code == "GCaMP6f"
+    assert match.code == "near GCaMP6f"
     assert "jGCaMP7f" in match.message
     assert "relative GCaMP6f" in match.message
 

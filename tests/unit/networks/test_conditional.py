@@ -9,6 +9,7 @@ from nwb_cascade.config import ModelConfig
 from nwb_cascade.engine import infer_block
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.networks.conditional import ConditionalSizes, build_network
+from nwb_cascade.networks.conditional_bundle import CODES
 from nwb_cascade.networks.conditional_ensemble import build_conditional, conditional_networks
 
 SIZES = ConditionalSizes(widths=(4, 6, 8), depths=(1, 2, 1), condition=8, embedding=4, indicators=("GCaMP6f", "OGB-1"))
@@ -107,11 +108,22 @@ def test_rate_indicator_and_noise_level_each_change_the_result(config, weights, 
     assert not np.allclose(evaluate(config, weights, trace), evaluate(config, weights, trace, **change))
 
 
-def test_an_indicator_in_another_spelling_or_a_relative_is_told_as_the_model_knows_it(config, weights):
+def test_an_indicator_in_another_spelling_is_told_as_the_model_knows_it(config, weights):
     trace = np.random.default_rng(6).standard_normal(128).astype(np.float32)
     as_known = evaluate(config, weights, trace, indicator="GCaMP6f")
     assert evaluate(config, weights, trace, indicator="AAV-GCaMP 6f") == pytest.approx(as_known)
-    assert evaluate(config, weights, trace, indicator="jGCaMP7f") == pytest.approx(as_known)
+
+
+def test_a_relative_is_told_as_halfway_between_what_the_model_knows_and_unknown(config, weights):
+    trace = np.random.default_rng(6).standard_normal(128).astype(np.float32)
+    halfway = {
+        key: np.repeat((value[:1] + value[1:2]) / 2, len(value), axis=0) if key.endswith(CODES) else value
+        for key, value in weights.items()
+    }
+    as_halfway = evaluate(config, halfway, trace, indicator=None)
+    assert evaluate(config, weights, trace, indicator="jGCaMP7f") == pytest.approx(as_halfway)
+    assert evaluate(config, weights, trace, indicator="near GCaMP6f") == pytest.approx(as_halfway)
+    assert evaluate(config, weights, trace, indicator="GCaMP6f") != pytest.approx(as_halfway)
 
 
 def test_noise_levels_outside_training_are_read_as_its_ends(config, weights):

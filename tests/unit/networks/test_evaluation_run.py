@@ -205,9 +205,9 @@ def test_the_record_names_what_each_network_was_trained_on(bundle, recordings):
     assert {"python", "keras", "numpy"} <= set(config.extra["packages"])
 
 
-def test_indicators_that_a_network_never_met_take_the_code_of_the_nearest_it_met():
+def test_indicators_that_a_network_never_met_are_near_the_nearest_it_met():
     table = np.arange(8, dtype=np.float32).reshape(4, 2)
     adopted = adopt_codes({CODES: table}, SIZES, {"GCaMP6f"})[CODES]
     assert adopted[1].tolist() == table[1].tolist()
-    assert adopted[2].tolist() == table[1].tolist()
+    assert adopted[2].tolist() == ((table[0] + table[1]) / 2).tolist()
     assert adopted[3].tolist() == table[0].tolist()
