@@ -53,14 +53,14 @@ def main() -> None:
         print(json.dumps(compare_workers(options.recordings, options.rois, options.frames), indent=1))
 
 
-def no_work(job: Any, settings: Any, gate: Any) -> Any:
+def no_work(job: Any, settings: Any) -> Any:
     """Do nothing."""
     from nwb_cascade.archive.job import Outcome
 
     return Outcome(job.id, "done")
 
 
-def tiny_work(job: Any, settings: Any, gate: Any) -> Any:
+def tiny_work(job: Any, settings: Any) -> Any:
     """Do a job without a recording."""
     from nwb_cascade.archive.job import Outcome
     from nwb_cascade.archive.ledger import Ledger

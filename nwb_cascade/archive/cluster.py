@@ -142,12 +142,6 @@ def batch_cluster(system: str, jobs: int, *, memory: str, options: Mapping[str, 
             yield client
 
 
-def api_gate(client: Any, calls: int) -> Any:
-    """Return a context manager for workers that at most some of them enter at the same time."""
-    _, distributed = _dask()
-    return distributed.Semaphore(max_leases=calls, name=f"nwb-cascade-api-{os.getpid()}")
-
-
 def _dask() -> tuple[Any, Any]:
     try:
         import dask

@@ -11,13 +11,13 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nwb_cascade.archive.ledger import LEASE_S, Claim, Ledger
+from nwb_cascade.archive.ledger import API_FOLDER, LEASE_S, Claim, Ledger
 from nwb_cascade.archive.manifest import Job
 from nwb_cascade.archive.sources import open_source
 from nwb_cascade.errors import ModelFileError, NoModelError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nwb_cascade.annotation.result import AnnotationResult
     from nwb_cascade.models.bundle import Model
 
+API_CALLS = 4
 MOST_INTERRUPTIONS = 5
 LEAST_FREE_BYTES = 64 * 2**20  # with less on the disk a run stops, instead of noting one job after the other as failed
 ONE_THREAD = {
@@ -54,6 +55,8 @@ class Settings:
         Take up jobs that failed.
     lease_s : float
         See `Ledger`.
+    api_calls : int
+        Most requests to the archive's API at once, of all processes that work for this output folder.
     streaming : mapping
         Fields of `nwb_cascade.dandi.stream.StreamSettings`.
     """
@@ -61,6 +64,7 @@ class Settings:
     out: str
     retry_failed: bool = False
     lease_s: float = LEASE_S
+    api_calls: int = API_CALLS
     streaming: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -92,7 +96,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def perform(job: Job, settings: Settings, gate: AbstractContextManager[Any] | None = None) -> Outcome:
+def perform(job: Job, settings: Settings) -> Outcome:
     """Do one job, unless it is done or somebody else has it; never raises for what is wrong with a recording.
 
     Parameters
@@ -101,8 +105,6 @@ def perform(job: Job, settings: Settings, gate: AbstractContextManager[Any] | No
         From a manifest.
     settings : Settings
         How to do it.
-    gate : context manager, optional
-        Entered while the archive's API is called, to limit how many do so at the same time.
     """
     ledger = Ledger(settings.out, lease_s=settings.lease_s)
     started = time.perf_counter()
@@ -111,7 +113,7 @@ def perform(job: Job, settings: Settings, gate: AbstractContextManager[Any] | No
         if claim is None:
             return _not_ours(ledger, job.id)
         with claim:
-            return _attempt(job, settings, claim, gate or nullcontext(), started)
+            return _attempt(job, settings, claim, started)
     except OSError as error:
         return Outcome(job.id, "halted", output_problem(Path(settings.out)) or _sentence(error), type(error).__name__)
 
@@ -137,7 +139,7 @@ def output_problem(folder: Path) -> str:
     return full if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else ""
 
 
-def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextManager[Any], started: float) -> Outcome:
+def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> Outcome:
     """Annotate, and note the result or the failure."""
     try:
         if claim.interruptions >= MOST_INTERRUPTIONS:
@@ -145,7 +147,7 @@ def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextMa
                 f"Its process was killed {claim.interruptions} times in a row: too little memory per worker, or a "
                 "crash in a library."
             )
-        result = _annotate(job, settings, claim, gate)
+        result = _annotate(job, settings, claim)
         output = Path(result.output)
         seconds = time.perf_counter() - started
         record = {
@@ -175,7 +177,7 @@ def _attempt(job: Job, settings: Settings, claim: Claim, gate: AbstractContextMa
         return Outcome(job.id, "failed", _sentence(error), type(error).__name__, seconds=seconds)
 
 
-def _annotate(job: Job, settings: Settings, claim: Claim, gate: AbstractContextManager[Any]) -> AnnotationResult:
+def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
     """Annotate the recording into the folder of the attempt, which takes over what an interrupted one finished."""
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
@@ -183,25 +185,16 @@ def _annotate(job: Job, settings: Settings, claim: Claim, gate: AbstractContextM
 
     model = _model(job.model, job.model_sha256)
     source = open_source(job.source)
-    streaming = None
-    if job.source["kind"] == "asset":
-        from nwb_cascade.dandi.assets import with_record
-        from nwb_cascade.dandi.stream import StreamSettings
-
-        with gate:
-            source = with_record(source)
-        streaming = StreamSettings(**settings.streaming)
     for path in claim.earlier_outputs()[:1]:
         os.rename(path, claim.folder / path.name)
-    return annotate(
-        source,
-        output=claim.folder,
-        sidecar=True,
-        streaming=streaming,
-        model=model,
-        overwrite=True,
-        **job.parameters,
-    )
+    options = {"output": claim.folder, "sidecar": True, "model": model, "overwrite": True, **job.parameters}
+    if job.source["kind"] == "file":
+        return annotate(source, **options)
+    from nwb_cascade.dandi.stream import StreamSettings
+    from nwb_cascade.dandi.turns import limited
+
+    with limited(Path(settings.out, API_FOLDER), settings.api_calls):
+        return annotate(source, streaming=StreamSettings(**settings.streaming), **options)
 
 
 @lru_cache(maxsize=8)

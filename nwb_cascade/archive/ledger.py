@@ -3,6 +3,7 @@
 ::
 
     OUT/archive.json                 marks the folder
+    OUT/api-calls/                   locks by which jobs take turns, see nwb_cascade.dandi.turns
     OUT/jobs/JOB/claim-0001          the first attempt: who; its time stamp is renewed while the work goes on
     OUT/jobs/JOB/attempt-0001/       what it writes
     OUT/jobs/JOB/failed-0001.json    how it ended
@@ -38,7 +39,8 @@ from nwb_cascade.files.disk import flush_folder
 
 MARK = "archive.json"
 MARKED = {"format": "nwb-cascade-archive", "format_version": 1}
-OWN_NAMES = (MARK, "jobs", "logs")
+API_FOLDER = "api-calls"
+OWN_NAMES = (MARK, API_FOLDER, "jobs", "logs")
 LEASE_S = 120.0
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
 _NAME = re.compile(r"(claim|done|failed)-(\d+)(\.json)?")

@@ -10,7 +10,7 @@ from string import Template
 
 from nwb_cascade.archive.manifest import Header
 from nwb_cascade.archive.results import Row
-from nwb_cascade.archive.status import Status
+from nwb_cascade.archive.status import Group, Status
 from nwb_cascade.files.disk import appearing
 from nwb_cascade.nwb.provenance import SOFTWARE, canonical_json, software_version
 
@@ -86,9 +86,9 @@ def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Ro
         total=status.total,
         lead=f"{len(done)} of {status.total} recordings are done: {inferred} of {rois} ROIs with values.",
         provenance=_table(_provenance(header)),
-        counts=_table([*counts, ("Skipped by the plan", str(sum(status.skipped.values())))]),
-        failures=_grouped("Failures", [(f"{g.kind}: {g.cause}", g.count, g.examples[0]) for g in status.failures]),
-        skipped=_grouped("Skipped by the plan", [(reason, n, "") for reason, n in status.skipped.items()]),
+        counts=_table([*counts, ("Skipped by the plan", str(status.n_skipped))]),
+        failures=_grouped("Failures", status.failures),
+        skipped=_grouped("Skipped by the plan", status.skipped),
         head="".join(_head(name, title) for name, title in SHOWN.items()),
         body="\n".join(_row(row) for row in rows),
         script=SCRIPT,
@@ -113,15 +113,16 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _grouped(title: str, groups: Sequence[tuple[str, int, str]]) -> str:
+def _grouped(title: str, groups: Sequence[Group]) -> str:
     """A section of causes with their numbers; nothing if there are none."""
     if not groups:
         return ""
     cells = "".join(
-        f'<tr><td class="number">{count}</td><td>{escape(cause)}</td><td>{escape(example)}</td></tr>'
-        for cause, count, example in groups
+        f'<tr><td class="number">{group.count}</td><td>{escape(group.examples[0])}</td><td>{escape(group.kind)}</td>'
+        f"<td>{escape(group.cause)}</td></tr>"
+        for group in groups
     )
-    head = '<tr><th class="number">Files</th><th>Cause</th><th>Such as</th></tr>'
+    head = '<tr><th class="number">Files</th><th>Such as</th><th>Error</th><th>Its cause</th></tr>'
     return f'<h2>{escape(title)}</h2><table class="warnings"><thead>{head}</thead><tbody>{cells}</tbody></table>'
 
 

@@ -171,7 +171,9 @@ def _candidates(
 
     asset = with_record(as_asset(source))
     candidates = inspect_for_choice(asset, series, streaming=StreamSettings(**streaming))
-    return {**source, "asset": asdict(asset)}, candidates
+    # a Zarr may change under its id, a blob may not
+    content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
+    return {**source, "content_id": content, "asset": asdict(asset)}, candidates
 
 
 def _model_sha256(name: str) -> str:

@@ -6,7 +6,6 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ JOBS_PER_THREAD = 8  # handed to a cluster per thread of its workers: enough tha
 TICK_S = 1.0
 HELD_S = 2.0  # between two looks at jobs that other processes hold
 UNREACHABLE_IN_A_ROW = 8
-Work = Callable[[Job, Settings, Any], Outcome]
+Work = Callable[[Job, Settings], Outcome]
 
 
 @dataclass
@@ -66,7 +65,6 @@ def run_manifest(
     manifest: Manifest,
     settings: Settings,
     *,
-    gate: AbstractContextManager[Any] | None = None,
     work: Work = perform,
     report: Report | None = None,
 ) -> Tally:
@@ -83,8 +81,6 @@ def run_manifest(
         The jobs.
     settings : Settings
         How to do them.
-    gate : context manager, optional
-        Passed to the work.
     work : callable
         Does one job; may be any function that the workers can import.
     report : callable, optional
@@ -95,22 +91,14 @@ def run_manifest(
     RunStoppedError
         If the scheduler goes away, nothing can be written, or no server answers; the sentence says so.
     """
-    return _Run(client, manifest, settings, gate, work, report or (lambda tally, outcome: None)).execute()
+    return _Run(client, manifest, settings, work, report or (lambda tally, outcome: None)).execute()
 
 
 class _Run:
     """The state of one run."""
 
-    def __init__(
-        self,
-        client: Any,
-        manifest: Manifest,
-        settings: Settings,
-        gate: AbstractContextManager[Any] | None,
-        work: Work,
-        report: Report,
-    ) -> None:
-        self.client, self.settings, self.gate, self.work, self.report = client, settings, gate, work, report
+    def __init__(self, client: Any, manifest: Manifest, settings: Settings, work: Work, report: Report) -> None:
+        self.client, self.settings, self.work, self.report = client, settings, work, report
         self.ledger = Ledger(settings.out, lease_s=settings.lease_s)
         self.tally = Tally(manifest.count())
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -159,7 +147,7 @@ class _Run:
             self.n_submitted += 1
             key = f"annotate-{job.id}-{self.n_submitted}"  # one name for all, so that the scheduler forgets each
             try:
-                future = self.client.submit(self.work, job, self.settings, self.gate, key=key, pure=False)
+                future = self.client.submit(self.work, job, self.settings, key=key, pure=False)
             except Exception as error:  # whatever dask raises when its connection is gone
                 raise self._scheduler_is_gone() from error
             self.flying[future] = job

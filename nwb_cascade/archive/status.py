@@ -5,24 +5,44 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
 
 RECENT_S = 600.0
+N_EXAMPLES = 3
 STATES = ("done", "failed", "running", "interrupted", "pending")
 
 
 @dataclass(frozen=True)
-class FailureGroup:
-    """Failures with the same cause: its class and sentence, how many, and some of the files."""
+class Group:
+    """Files that were skipped or failed for the same cause.
 
-    kind: str
+    Parameters
+    ----------
+    cause : str
+        The sentence of the first of them, with its name.
+    count : int
+        How many there are.
+    examples : tuple of str
+        Addresses of some, the first of them first.
+    kind : str
+        Class of the error; empty for files that were skipped.
+    """
+
     cause: str
     count: int
     examples: tuple[str, ...]
+    kind: str = ""
+
+    def in_words(self, what: str) -> str:
+        """Return one line; ``what`` became of them, such as "failed"."""
+        kind = f" ({self.kind})" if self.kind else ""
+        name = "" if self.examples[0] in self.cause else f"{self.examples[0]}: "
+        return f"{self.count} {what}{kind}, such as {name}{self.cause}"
 
 
 @dataclass(frozen=True)
@@ -37,8 +57,13 @@ class Status:
     counts: dict[str, int]
     per_second: float
     seconds_left: float | None
-    failures: tuple[FailureGroup, ...] = ()
-    skipped: dict[str, int] = field(default_factory=dict)
+    failures: tuple[Group, ...] = ()
+    skipped: tuple[Group, ...] = ()
+
+    @property
+    def n_skipped(self) -> int:
+        """Files that the plan made no job for."""
+        return sum(group.count for group in self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -48,42 +73,43 @@ class Status:
 def status_of(manifest: Manifest, ledger: Ledger) -> Status:
     """Look at every job of a manifest."""
     counts: Counter[str] = Counter()
-    failures: dict[tuple[str, str], list[str]] = {}
+    failures = []
     recent = []
     now = time.time()
     for job in manifest.jobs():
         entry = ledger.entry(job.id)
         counts[entry.state] += 1
         if entry.state == "failed":
-            cause = general(str(entry.record.get("cause", "")), job.address)
-            failures.setdefault((str(entry.record.get("kind", "")), cause), []).append(job.address)
+            failures.append((str(entry.record.get("kind", "")), str(entry.record.get("cause", "")), job.address))
         if entry.state in ("done", "failed") and now - (ended := float(entry.record.get("time", 0))) < RECENT_S:
             recent.append(ended - float(entry.record.get("seconds", 0)))
     per_second = len(recent) / max(now - min(recent), 1.0) if recent else 0.0
     left = sum(counts[state] for state in ("running", "interrupted", "pending"))
-    groups = [
-        FailureGroup(kind, cause, len(addresses), tuple(addresses[:3])) for (kind, cause), addresses in failures.items()
-    ]
     return Status(
         total=counts.total(),
         counts={state: counts[state] for state in STATES},
         per_second=per_second,
         seconds_left=left / per_second if per_second else None,
-        failures=tuple(sorted(groups, key=lambda group: -group.count)),
-        skipped=dict(Counter(general(one.reason, one.address) for one in manifest.skipped()).most_common()),
+        failures=grouped(failures),
+        skipped=grouped(("", one.reason, one.address) for one in manifest.skipped()),
     )
 
 
-def general(cause: str, address: str) -> str:
-    """Cut what is particular to one file out of a cause, so that equal causes can be counted.
+def grouped(found: Iterable[tuple[str, str, str]]) -> tuple[Group, ...]:
+    """Group (kind, cause, address) by kind and cause, whatever the files are called; the largest group first."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for kind, cause, address in found:
+        groups.setdefault((kind, _general(cause, address)), []).append((cause, address))
+    made = [
+        Group(members[0][0], len(members), tuple(address for _, address in members[:N_EXAMPLES]), kind)
+        for (kind, _), members in groups.items()
+    ]
+    return tuple(sorted(made, key=lambda group: -group.count))
 
-    Examples
-    --------
-    >>> general("Expected traces in /data/sub-1.nwb, received 0 ROIs.", "/data/sub-1.nwb")
-    'Expected traces in FILE, received 0 ROIs.'
-    """
-    name = re.split(r"[/\\]", address)[-1]
-    for text in (address, name):
+
+def _general(cause: str, address: str) -> str:
+    """Cut what is particular to one file out of a cause."""
+    for text in (address, re.split(r"[/\\]", address)[-1]):
         cause = cause.replace(text, "FILE")
     cause = re.sub(r"\S*/jobs/[0-9a-f]{16}/attempt-\d+", "OUT", cause)
     return re.sub(r"\S*/FILE", "FILE", cause)

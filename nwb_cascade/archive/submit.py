@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from nwb_cascade.archive.job import API_CALLS
 from nwb_cascade.errors import InputError
 
 MAX_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize; the largest index is one less
@@ -53,6 +54,7 @@ def write_slurm_script(
     max_array_size: int = MAX_ARRAY_SIZE,
     options: Sequence[str] = (),
     program: Sequence[str] | None = None,
+    api_calls: int = API_CALLS,
     retry_failed: bool = False,
 ) -> Batch:
     """Write an sbatch array script whose tasks call ``nwb-cascade archive run-one``.
@@ -77,6 +79,8 @@ def write_slurm_script(
         Further options of sbatch, such as ``--partition=short``.
     program : sequence of str, optional
         Command that stands for ``nwb-cascade``; by default this Python.
+    api_calls : int
+        Most requests to the archive's API at once, of all tasks together.
     retry_failed : bool
         Take up jobs that failed.
 
@@ -99,6 +103,7 @@ def write_slurm_script(
     logs.mkdir(parents=True, exist_ok=True)
     submit = ("sbatch", str(path))
     run = [*(program or default_program()), "archive", "run-one", str(manifest), "--out", str(out)]
+    run += ["--api-calls", str(api_calls), *(["--retry-failed"] if retry_failed else [])]
     text = SCRIPT.substitute(
         submit=shlex.join(submit),
         last=n_tasks - 1,
@@ -109,7 +114,7 @@ def write_slurm_script(
         options="\n".join(f"#SBATCH {option}" for option in options),
         n_jobs=n_jobs,
         chunk=chunk,
-        command=shlex.join([*run, *(["--retry-failed"] if retry_failed else [])]),
+        command=shlex.join(run),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(line for line in text.splitlines() if line) + "\n", encoding="utf-8")

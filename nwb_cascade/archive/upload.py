@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ground_truth_nwb.dandi_checks import Finding, dandi_findings
 from nwb_cascade.archive.derived import DANDISET_FILE, register
-from nwb_cascade.errors import InputError
+from nwb_cascade.errors import InputError, RemoteError
 
 Progress = Callable[[int, int], None]
 
@@ -64,17 +65,40 @@ def upload_derived(folder: Path, *, dandiset: str, instance: str = "dandi", with
     Raises
     ------
     InputError
-        If the number is none.
+        If the number is none, or the instance unknown.
+    LookupError
+        If there is no such dandiset.
+    PermissionError
+        If there is no API key, or it is refused.
+    RemoteError
+        If the server does not answer, or a file did not get there; what did is not sent again.
     """
     if not re.fullmatch(r"[0-9]{6}", dandiset):
         raise InputError(f"Expected the number of a dandiset such as 000123, received {dandiset!r}.")
-    register(folder, dandiset)
     os.environ.setdefault("DANDI_NO_ET", "1")
+    from dandi.exceptions import UploadError
     from dandi.upload import upload
 
-    upload(
-        paths=[folder],
-        dandi_instance=instance,
-        upload_dandiset_metadata=with_metadata,
-        validation="skip",  # has just been done
-    )
+    from nwb_cascade.dandi.assets import clear_errors
+    from nwb_cascade.dandi.client import is_known, token_for, token_variable
+    from nwb_cascade.dandi.urls import find_instance
+
+    found = find_instance(instance)
+    no_key = f"Uploading to {found.name} needs an API key: set the environment variable {token_variable(found)}."
+    if not is_known(found):
+        if token_for(found) is None:
+            raise PermissionError(no_key)
+        found = replace(found, name="dandi")  # dandi looks for NAME_API_KEY, and no variable is called HOST:PORT_...
+    register(folder, dandiset)
+    try:
+        with clear_errors(found, dandiset):
+            upload(
+                paths=[folder],
+                dandi_instance=found,
+                upload_dandiset_metadata=with_metadata,
+                validation="skip",  # has just been done
+            )
+    except EOFError as error:  # dandi asked for the key where nobody answers
+        raise PermissionError(no_key) from error
+    except UploadError as error:
+        raise RemoteError(f"A file of {folder} was not uploaded: {error}. Do it again to send the rest.") from error

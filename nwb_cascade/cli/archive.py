@@ -17,6 +17,13 @@ manifest_argument = click.argument("manifest", type=click.Path(path_type=Path))
 out_option = click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results."
 )
+api_calls_option = click.option(
+    "--api-calls",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Most requests to DANDI's API at once.",
+)
 cache_options = [
     click.option("--cache", "cache_dir", type=click.Path(file_okay=False), help="Folder for bytes of remote files."),
     click.option("--cache-size", metavar="GB", type=click.FloatRange(min=0), help="Most that it may hold."),
@@ -71,7 +78,7 @@ def plan_command(
     SOURCE is a folder, a glob, a file, or an address on DANDI: 000402, 000402@0.230307.2132/sub-1*/*, a URL.
     """
     from nwb_cascade.archive.plan import plan
-    from nwb_cascade.archive.status import general
+    from nwb_cascade.archive.status import grouped
     from nwb_cascade.cli.progress import progress_bar
 
     if Path(model).is_dir():
@@ -88,11 +95,8 @@ def plan_command(
             progress=report,
         )
     click.echo(f"{summary.n_jobs} jobs in {path}, {len(summary.skipped)} files without one.")
-    reasons: dict[str, list[str]] = {}
-    for one in summary.skipped:
-        reasons.setdefault(general(one.reason, one.address), []).append(one.address)
-    for reason, addresses in sorted(reasons.items(), key=lambda item: -len(item[1])):
-        click.echo(f"  {len(addresses)} skipped, such as {addresses[0]}: {reason}")
+    for group in grouped(("", one.reason, one.address) for one in summary.skipped):
+        click.echo(f"  {group.in_words('skipped')}")
 
 
 @command.command("run")
@@ -109,7 +113,7 @@ def plan_command(
     multiple=True,
     help="Such as queue=gpu, walltime=4:00:00",
 )
-@click.option("--api-calls", default=4, show_default=True, type=click.IntRange(min=1), help="To DANDI at once.")
+@api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
 @click.option("--dashboard", metavar="HOST:PORT", default="127.0.0.1:0", help="Address of dask's dashboard.")
 @with_cache_options
@@ -131,7 +135,6 @@ def run_command(
 
     Exit status 0 if all jobs are done, 3 if some failed, 1 if the run had to stop.
     """
-    from nwb_cascade.archive.cluster import api_gate
     from nwb_cascade.archive.job import Settings, output_problem
     from nwb_cascade.archive.ledger import Ledger
     from nwb_cascade.archive.manifest import Manifest
@@ -144,10 +147,11 @@ def run_command(
     _prepare(Ledger(out))
     if problem := output_problem(out):
         raise PermissionError(problem)
-    settings = Settings(str(out.resolve()), retry_failed, streaming=_streaming(cache_dir, cache_size))
+    streaming = _streaming(cache_dir, cache_size)
+    settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
     cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard)
     with cluster as client, run_progress(client) as report:
-        tally = run_manifest(client, plan, settings, gate=api_gate(client, api_calls), report=report)
+        tally = run_manifest(client, plan, settings, report=report)
     failed = tally.failed + tally.before_failed
     click.echo(f"{tally.done + tally.before_done} of {tally.total} jobs done, {failed} failed; results in {out}.")
     if failed:
@@ -161,6 +165,7 @@ def run_command(
 @click.option("--index", type=click.IntRange(min=0), help="Position of the job, the first is 0.")
 @click.option("--count", default=1, show_default=True, type=click.IntRange(min=1), help="So many jobs from there.")
 @click.option("--job", "job_name", metavar="ID", help="Name of the job.")
+@api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take it up even if it failed.")
 @with_cache_options
 def run_one_command(
@@ -169,6 +174,7 @@ def run_one_command(
     index: int | None,
     count: int,
     job_name: str | None,
+    api_calls: int,
     retry_failed: bool,
     cache_dir: str | None,
     cache_size: float | None,
@@ -183,7 +189,8 @@ def run_one_command(
     plan = Manifest(manifest)
     jobs = [plan.find(job_name)] if job_name is not None else plan.slice(index or 0, count)
     _prepare(Ledger(out))
-    settings = Settings(str(out.resolve()), retry_failed, streaming=_streaming(cache_dir, cache_size))
+    streaming = _streaming(cache_dir, cache_size)
+    settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
     outcomes = []
     for job in jobs:
         outcomes.append(perform(job, settings))
@@ -214,13 +221,13 @@ def status_command(manifest: Path, out: Path, as_json: bool) -> None:
 
 def _print_status(status: Status) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    click.echo(f"{status.total} jobs: {counts or 'none'}; {sum(status.skipped.values())} files skipped by the plan.")
+    click.echo(f"{status.total} jobs: {counts or 'none'}; {status.n_skipped} files skipped by the plan.")
     if status.per_second and status.seconds_left:
         click.echo(
             f"{60 * status.per_second:.1f} jobs per minute lately, about {status.seconds_left / 60:.0f} min left."
         )
     for group in status.failures:
-        click.echo(f"  {group.count} failed, such as {group.examples[0]} ({group.kind}): {group.cause}")
+        click.echo(f"  {group.in_words('failed')}")
 
 
 def _prepare(ledger: Any) -> None:
@@ -276,6 +283,7 @@ def _cluster(
 @click.option("--chunk", type=click.IntRange(min=1), help="Jobs per task [default: as few as the site allows].")
 @click.option("--max-array-size", default=1001, show_default=True, type=click.IntRange(min=2), help="Of the site.")
 @click.option("--sbatch-option", "options", multiple=True, metavar="OPTION", help="Such as --partition=short.")
+@api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
 @click.option("--now", is_flag=True, help="Call sbatch as well.")
 def submit_command(

@@ -16,6 +16,8 @@ from dandi.consts import DandiInstance, known_instances
 from dandi.dandiapi import DandiAPIClient
 from requests.adapters import HTTPAdapter
 
+from nwb_cascade.dandi.turns import turn
+
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 PAGE_SIZE = 1000  # the most that the archive's API gives at once
@@ -23,14 +25,18 @@ PAGE_WORKERS = 2  # pages fetched at the same time; dandi's default of 5 is more
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class TimeLimited(HTTPAdapter):
-    """Gives every request a time limit; dandi's client sets none and would wait for ever."""
+class Considerate(HTTPAdapter):
+    """Gives every request a time limit, as dandi's client would wait for ever, and makes it await its turn."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         try:
-            return super().send(request, *args, **kwargs)
+            with turn():
+                response = super().send(request, *args, **kwargs)
+                if not kwargs.get("stream"):
+                    _ = response.content  # comes within the turn
+            return response
         except requests.ReadTimeout as error:
             # dandi's client tries again after a ConnectionError, but not after a ReadTimeout
             raise requests.ConnectionError(str(error), request=request) from error
@@ -52,7 +58,7 @@ def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPICli
     client = DandiAPIClient(dandi_instance=instance)
     client.page_size, client.page_workers = PAGE_SIZE, PAGE_WORKERS
     for scheme in ("http://", "https://"):
-        client.session.mount(scheme, TimeLimited())
+        client.session.mount(scheme, Considerate())
     if token := token or token_for(instance):
         client.session.headers["Authorization"] = f"token {token}"
     return client
@@ -70,16 +76,16 @@ def token_for(instance: DandiInstance) -> str | None:
 
 def token_variable(instance: DandiInstance) -> str:
     """Return the name of the environment variable for an instance's API key."""
-    return f"{instance.name.upper().replace('-', '_')}_API_KEY" if _is_known(instance) else "DANDI_API_KEY"
+    return f"{instance.name.upper().replace('-', '_')}_API_KEY" if is_known(instance) else "DANDI_API_KEY"
 
 
 def owns_a_token(instance: DandiInstance) -> bool:
     """Tell whether a token from the environment may be sent to this instance."""
     default = os.environ.get("DANDI_INSTANCE", "").rstrip("/")
-    return _is_known(instance) or is_loopback(instance.api) or default in set(instance.urls())
+    return is_known(instance) or is_loopback(instance.api) or default in set(instance.urls())
 
 
-def _is_known(instance: DandiInstance) -> bool:
+def is_known(instance: DandiInstance) -> bool:
     """Whether it is the instance that dandi knows by that name, and not another that calls itself so."""
     known = known_instances.get(instance.name)
     return known is not None and urlsplit(known.api).hostname == urlsplit(instance.api).hostname

@@ -12,6 +12,7 @@ from dandi.consts import DandiInstance
 
 from nwb_cascade.dandi.assets import Asset
 from nwb_cascade.dandi.client import token_for
+from nwb_cascade.dandi.turns import turn
 from nwb_cascade.errors import RemoteChangedError, RemoteError
 
 BUSY = {408, 429, 500, 502, 503, 504}
@@ -106,8 +107,9 @@ class Link:
         """Return the URL to read from; asks the API if there is none yet."""
         if not self._url:
             headers = {"Authorization": f"token {self._token}"} if self._token else {}
-            with session.get(self._api_url, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                self._url = self._target(response)
+            with turn():
+                response = session.get(self._api_url, headers=headers, timeout=timeout, allow_redirects=False)
+            self._url = self._target(response)
         return self._url
 
     def drop(self, url: str) -> bool:

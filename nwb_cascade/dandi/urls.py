@@ -22,6 +22,7 @@ from dandi.utils import get_instance
 
 from nwb_cascade.dandi.address_forms import IDENTIFIER, LOCATED
 from nwb_cascade.dandi.client import is_loopback
+from nwb_cascade.dandi.turns import turn
 from nwb_cascade.errors import InputError, RemoteError
 
 EXAMPLE = "dandi://dandi/000402@0.230307.2132/sub-17797/sub-17797_ses-4-scan-10.nwb"
@@ -110,7 +111,8 @@ def find_instance(name: str) -> DandiInstance:
 
 def _ask(name_or_url: str) -> DandiInstance:
     try:
-        return get_instance(name_or_url)
+        with turn():
+            return get_instance(name_or_url)
     except (RuntimeError, ValueError, CliVersionError) as error:
         raise RemoteError(
             f"{name_or_url} does not answer as a DANDI archive ({error}): check the address and the connection."
@@ -136,7 +138,8 @@ def _located(text: str, instance: DandiInstance, dandiset: str, version: str | N
 def _parsed(text: str) -> ParsedDandiURL:
     """Let dandi parse an address, with its failures in one sentence."""
     try:
-        return parse_dandi_url(text, glob="*" in unquote(text))
+        with turn():
+            return parse_dandi_url(text, glob="*" in unquote(text))
     except UnknownURLError as error:
         raise InputError(f"Expected an address such as {EXAMPLE}, received {text!r}.") from error
     except NotFoundError as error:

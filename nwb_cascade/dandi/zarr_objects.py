@@ -6,18 +6,21 @@ import itertools
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from dandi.consts import DandiInstance
+from dandi.dandiapi import DandiAPIClient
 
 from nwb_cascade.dandi.assets import Asset, clear_errors
 from nwb_cascade.dandi.client import PAGE_SIZE, connect
 from nwb_cascade.dandi.link import Link, RetryPolicy, Sessions, token_of
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.transport import RangeReader
+from nwb_cascade.errors import RemoteChangedError
 
 N_CONNECTIONS = 4
 WHOLE = "/"  # no key starts with it: stands for the first page of the listing of all objects
@@ -67,6 +70,19 @@ class ZarrObjects:
         """Bytes of objects fetched so far."""
         return sum(self._received)
 
+    def require_unchanged(self) -> None:
+        """Raise RemoteChangedError unless the archive states the checksum that the asset was looked up with.
+
+        A Zarr may change under its id, unlike a blob.
+        """
+        with self._client() as client:
+            found = client.get(f"/zarr/{self.asset.content_id}/").get("checksum")
+        if found and self.asset.digest and found != self.asset.digest:
+            raise RemoteChangedError(
+                f"{self.asset.address} has changed: expected the checksum {self.asset.digest}, the server states "
+                f"{found}. Look the asset up again."
+            )
+
     def find(self, key: str) -> Entry | None:
         """Return what the archive says of an object; None if there is none of that key."""
         return self.entries(listing_prefix(key)).get(key)
@@ -111,11 +127,17 @@ class ZarrObjects:
 
     def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, Entry]:
         """Ask the archive for the objects whose key starts with a prefix."""
-        instance = DandiInstance(self.asset.instance, None, self.asset.api_url)
-        with connect(instance) as client, clear_errors(instance, self.asset.address):
+        with self._client() as client:
             listed = client.paginate(f"/zarr/{self.asset.content_id}/files", params={"prefix": prefix})
             pages = itertools.islice(listed, PAGE_SIZE) if first_page_only else listed
             return {page["Key"]: Entry(page["Size"], page["ETag"].strip('"')) for page in pages}
+
+    @contextmanager
+    def _client(self) -> Iterator[DandiAPIClient]:
+        """A connection to the archive, with its failures in words."""
+        instance = DandiInstance(self.asset.instance, None, self.asset.api_url)
+        with connect(instance) as client, clear_errors(instance, self.asset.address):
+            yield client
 
     def _fetch(self, key: str, entry: Entry) -> bytes:
         """Fetch an object from the storage, or by a link of the API if the storage refuses it."""

@@ -160,7 +160,8 @@ def open_zarr(
     Returns
     -------
     RemoteZarr
-        URL and options for hdmf-zarr or zarr; nothing is read yet.
+        URL and options for hdmf-zarr or zarr; nothing is read yet. Of an asset that was looked up earlier, the archive
+        is asked whether it is still the same.
 
     Raises
     ------
@@ -169,9 +170,13 @@ def open_zarr(
     LookupError, PermissionError, RemoteError
         As for `open_remote`.
     """
+    is_known = isinstance(source, Asset) and bool(source.digest)
     asset = with_record(find_asset(source, instance=instance) if isinstance(source, str) else source)
     if asset.kind != "zarr":
         raise InputError(f"Expected a Zarr store, received {asset.address}, which is a single file: use open_remote.")
     store = ExtentStore(Path(cache_dir) if cache_dir else default_folder(), cache_limit_bytes)
     fsspec.register_implementation(PROTOCOL, RemoteZarrFileSystem, clobber=True)
-    return RemoteZarr(asset, ZarrObjects(asset, store, policy))
+    objects = ZarrObjects(asset, store, policy)
+    if is_known:
+        objects.require_unchanged()
+    return RemoteZarr(asset, objects)

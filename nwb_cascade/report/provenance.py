@@ -75,7 +75,8 @@ def _recording(run: StoredRun) -> list[Row]:
         ("dF/F series", str(source.get("object_path", ""))),
         ("dF/F read as", str(source.get("scale", ""))),
         ("Made from file", str(source.get("file_name", ""))),
-        ("Dandiset", _joined(source.get("dandiset"), source.get("version"), source.get("asset_path"))),
+        ("Address", str(source.get("address", ""))),
+        ("Asset", _joined(source.get("asset_id"), source.get("digest"))),
         ("Traces", f"{n_rois} ROIs × {n_frames} frames at {run.imaging_rate:.6g} Hz ({_length(run)})"),
     ]
 

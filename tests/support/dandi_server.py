@@ -15,6 +15,8 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -66,6 +68,13 @@ class DandiServer:
         How long a stalled request stays silent.
     token : str
         The API key of the one user, who owns every embargoed dandiset.
+
+    Attributes
+    ----------
+    meeting : (int, float)
+        Requests to the API wait until so many were here at once, or for so many seconds.
+    most_api_calls : int
+        Most requests to the API at once so far, from their arrival to their answer.
     """
 
     def __init__(
@@ -87,6 +96,9 @@ class DandiServer:
         self.stall_s = stall_s
         self.token = token
         self.closing = threading.Event()
+        self.meeting = (0, 0.0)
+        self.most_api_calls = self._api_calls = 0
+        self._calls = threading.Condition()
         self._lock = threading.Lock()
         self._log: list[Served] = []
         self._http = _HttpServer(("127.0.0.1", port), _Handler)
@@ -139,6 +151,24 @@ class DandiServer:
         """Make every signed link handed out so far invalid."""
         self.routes.expire_links()
 
+    @contextmanager
+    def arrived(self, target: str) -> Iterator[None]:
+        """Count a request to the API while it is here."""
+        if is_storage(target):
+            yield
+            return
+        with self._calls:
+            self._api_calls += 1
+            self.most_api_calls = max(self.most_api_calls, self._api_calls)
+            self._calls.notify_all()
+            wanted, seconds = self.meeting
+            self._calls.wait_for(lambda: self.most_api_calls >= wanted, seconds)
+        try:
+            yield
+        finally:
+            with self._calls:
+                self._api_calls -= 1
+
     def record(self, served: Served) -> None:
         """Note an answered request."""
         with self._lock:
@@ -171,13 +201,14 @@ class _Handler(BaseHTTPRequestHandler):
     def respond(self) -> None:
         owner = self.server.owner
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if owner.delay_s:
-            time.sleep(owner.delay_s)
         split = urlsplit(self.path)
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         fault = owner.faults.choose(self.path, is_storage=is_storage(self.path))
         request = Request(self.command, unquote(split.path), query, self.headers.get("Authorization"), body)
-        response = faulty(fault) or ranged(owner.routes.answer(request), self.headers.get("Range"))
+        with owner.arrived(self.path):
+            if owner.delay_s:
+                time.sleep(owner.delay_s)
+            response = faulty(fault) or ranged(owner.routes.answer(request), self.headers.get("Range"))
         self._send(response, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815

@@ -13,7 +13,7 @@ from dandischema.models import Resource
 from nwb_cascade.archive.collect import collect
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest, Skipped
-from nwb_cascade.archive.upload import results_in, upload_derived
+from nwb_cascade.archive.upload import results_in
 from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
 from tests.support.archive_jobs import made_up_job, manifest_of
@@ -194,20 +194,11 @@ def test_only_the_folder_of_a_run_can_be_collected(manifest, tmp_path):
         collect(manifest, Ledger(tmp_path / "elsewhere"), tmp_path / "derived")
 
 
-def test_uploading_is_left_to_dandi(manifest, ledger, tmp_path, monkeypatch):
-    derived = tmp_path / "derived"
+def test_only_a_collected_folder_with_results_can_be_uploaded(manifest, tmp_path):
     with pytest.raises(InputError, match="that 'nwb-cascade archive collect' made"):
-        results_in(derived)
-    collect(manifest, ledger, derived)
-    calls = []
-    monkeypatch.setattr("dandi.upload.upload", lambda **options: calls.append(options))
-    with pytest.raises(InputError, match="number of a dandiset such as 000123"):
-        upload_derived(derived, dandiset="12")
-    upload_derived(derived, dandiset="000123", instance="dandi-sandbox", with_metadata=True)
-    (call,) = calls
-    assert (call["paths"], call["dandi_instance"], call["upload_dandiset_metadata"]) == (
-        [derived],
-        "dandi-sandbox",
-        True,
-    )
-    assert yaml.safe_load((derived / "dandiset.yaml").read_text())["identifier"] == "DANDI:000123"
+        results_in(tmp_path / "derived")
+    nothing_done = Ledger(tmp_path / "empty")
+    nothing_done.prepare()
+    collect(manifest, nothing_done, tmp_path / "derived")
+    with pytest.raises(InputError, match=r"found none: collect some results first"):
+        results_in(tmp_path / "derived")

@@ -44,10 +44,10 @@ class Client:
         self.land()
         return {"worker": self.threads}
 
-    def submit(self, work, job, settings, gate, *, key, pure):
+    def submit(self, work, job, settings, *, key, pure):
         self.submitted += 1
         status, value = self.script.get(self.submitted, ("finished", None))
-        future = Future(status, work(job, settings, gate) if value is None else value)
+        future = Future(status, work(job, settings) if value is None else value)
         self.flying.append(future)
         self.most = max(self.most, len(self.flying))
         return future
@@ -59,7 +59,7 @@ class Client:
                 callback(future)
 
 
-def work(job, settings, gate):
+def work(job, settings):
     """Finish a job without a recording."""
     claim = Ledger(settings.out).claim(job.id, retry_failed=settings.retry_failed)
     if claim is None:

@@ -34,9 +34,12 @@ def test_failures_are_grouped_by_cause(tmp_path):
     path, ledger = prepared(tmp_path)
     status = status_of(Manifest(path), ledger)
     assert status.counts == {"done": 1, "failed": 3, "running": 1, "interrupted": 0, "pending": 1}
-    assert [(group.cause, group.count) for group in status.failures] == [("FILE is empty.", 2), ("No disk.", 1)]
+    first = f"{JOBS[1].address} is empty."
+    assert [(group.cause, group.count) for group in status.failures] == [(first, 2), ("No disk.", 1)]
     assert status.failures[0].examples == (JOBS[1].address, JOBS[2].address)
-    assert status.skipped == {"Expected an NWB file, received FILE.": 2}
+    assert [(group.cause, group.count) for group in status.skipped] == [
+        ("Expected an NWB file, received /data/x0.nwb.", 2)
+    ]
     assert status.per_second > 0
 
 
@@ -45,7 +48,9 @@ def test_the_command_prints_it(tmp_path):
     arguments = ["archive", "status", str(path), "--out", str(ledger.folder)]
     printed = CliRunner().invoke(main, arguments).stdout
     assert "6 jobs: 1 done, 3 failed, 1 running, 1 pending; 2 files skipped" in printed
-    assert "2 failed, such as /data/sub-1.nwb (InputError): FILE is empty." in printed
+    assert "  2 failed (InputError), such as /data/sub-1.nwb is empty.\n" in printed
+    assert "  1 failed (InputError), such as /data/sub-3.nwb: No disk.\n" in printed
+    assert "FILE" not in printed
     assert json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["total"] == 6
 
 

@@ -1,0 +1,125 @@
+"""A derived dandiset goes to the archive by dandi's own uploader, byte for byte."""
+
+import os
+import re
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from nwb_cascade.archive.collect import collect
+from nwb_cascade.archive.job import Settings, perform
+from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.manifest import Manifest
+from nwb_cascade.cli import main
+from tests.support.archive_jobs import file_job, manifest_of
+from tests.support.dandi_content import Archive
+from tests.support.dandi_server import DandiServer
+from tests.support.dandi_uploads import UploadRoutes
+from tests.support.fake_runs import fake_run
+from tests.support.recordings import dff_recording, simulated_dff
+
+MINE = "000123"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """Nothing of whoever runs the tests: no key, no key ring, no default instance."""
+    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("DANDI_INSTANCE", raising=False)
+    monkeypatch.setenv("DANDI_NO_ET", "1")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+
+
+@pytest.fixture
+def derived(tmp_path, monkeypatch):
+    """Two results, collected."""
+    monkeypatch.setattr("nwb_cascade.annotation.annotate.prepare_run", fake_run)
+    jobs = [file_job(dff_recording(tmp_path / f"take{n}.nwb", simulated_dff(seed=n))) for n in range(2)]
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    assert [perform(job, Settings(str(ledger.folder))).status for job in jobs] == ["done", "done"]
+    collect(Manifest(manifest_of(tmp_path / "m.jsonl", *jobs)), ledger, tmp_path / "derived")
+    return tmp_path / "derived"
+
+
+@pytest.fixture
+def server():
+    archive = Archive()
+    archive.add(MINE)
+    with DandiServer(archive, routes=UploadRoutes) as server:
+        yield server
+
+
+def upload(derived, server, *options, dandiset=MINE):
+    arguments = ["archive", "upload", derived, "--dandiset", dandiset, "--instance", server.api_url, *options]
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def stored(server):
+    """Content of the dandiset on the server by path."""
+    return {path: asset.stored.content for path, asset in server.archive.dandisets[MINE].versions["draft"].items()}
+
+
+def test_the_results_and_nothing_else_are_there_afterwards(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_API_KEY", server.token)
+    files = {path.relative_to(derived).as_posix(): path.read_bytes() for path in derived.rglob("*.nwb")}
+    assert len(files) == 2
+
+    dry = upload(derived, server, "--dry-run")
+    assert (dry.exit_code, server.count()) == (0, 0), dry.output
+    sent = upload(derived, server, "--with-metadata")
+    assert sent.exit_code == 0, sent.output
+    assert stored(server) == files
+    assert server.archive.dandisets[MINE].metadata["name"] == "Spike rates inferred by nwb-cascade"
+    for asset in server.archive.dandisets[MINE].versions["draft"].values():
+        assert asset.metadata["wasAttributedTo"][0]["species"]["name"].startswith("Mus musculus")
+    parts = server.served(r"^/blobs/uploads/\d+/\d+$", method="PUT")
+    assert len(parts) == 2
+    assert not any(one.has_authorization for one in server.served() if one.is_storage)
+    assert server.token not in dry.output + sent.output + (derived / "dandiset.yaml").read_text()
+
+    server.routes.received.clear()
+    assert upload(derived, server).exit_code == 0
+    assert server.routes.received == []  # all of it is there
+
+
+def test_a_result_that_is_another_one_now_replaces_that_on_the_server(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_API_KEY", server.token)
+    path = sorted(derived.rglob("*.nwb"))[0].relative_to(derived).as_posix()
+    server.archive.dandisets[MINE].add(path, b"of another day", metadata={"blobDateModified": "2020-01-01T00:00:00Z"})
+    assert upload(derived, server).exit_code == 0
+    assert stored(server)[path] == (derived / path).read_bytes()
+    assert server.archive.dandisets[MINE].metadata == {}  # only with --with-metadata
+
+
+@pytest.mark.parametrize(
+    ("key", "dandiset", "message"),
+    [
+        (None, MINE, r"Uploading to \S+ needs an API key: set the environment variable DANDI_API_KEY\."),
+        ("wrong", MINE, r"\S+ refuses the API key in DANDI_API_KEY for 000123: it is wrong, or has no access there\."),
+        ("right", "000999", r"There is no dandiset 000999 on \S+; check its number\."),
+        ("right", "123", r"Expected the number of a dandiset such as 000123, received '123'\."),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(derived, server, monkeypatch, key, dandiset, message):
+    if key is not None:
+        monkeypatch.setenv("DANDI_API_KEY", server.token if key == "right" else key)
+    result = upload(derived, server, dandiset=dandiset)
+    assert result.exit_code == 1
+    assert re.fullmatch(f"Error: {message}", result.stderr.splitlines()[-1]), result.output
+    assert stored(server) == {}
+
+
+def test_a_storage_that_fails_is_told_and_the_rest_is_sent_the_next_time(derived, server, monkeypatch):
+    from tests.support.dandi_faults import Fault
+
+    monkeypatch.setenv("DANDI_API_KEY", server.token)
+    server.faults.script(Fault.EXPIRED, r"^/blobs/uploads/1/1$")
+    first = upload(derived, server)
+    assert first.exit_code == 1
+    assert len(stored(server)) == 1
+    assert upload(derived, server).exit_code == 0
+    assert len(stored(server)) == 2
+    assert yaml.safe_load((derived / "dandiset.yaml").read_text())["identifier"] == f"DANDI:{MINE}"
