@@ -23,6 +23,7 @@ NEUROPIL_STD = 0.05
 CELL_SPREAD_LOG_STD = 0.25
 READ_NOISE_SHARE = 0.3
 KERNEL_REACH = 8.0
+PEAK_STEPS = 1001
 NOISE_TOLERANCE = 1e-4
 
 
@@ -173,22 +174,31 @@ def fluorescence(
 ) -> NDArray[np.float64]:
     """Return the noise-free dF/F at the given times: calcium of all spikes, cooperative binding, saturation.
 
-    Calcium is a sum of double exponentials whose time constants are ``hill`` times those of the fluorescence,
-    so that the response to one spike, which follows the power ``hill`` of calcium, has the time constants of
-    the table. The Hill curve is placed so that one spike peaks at ``amplitude``.
+    Calcium is the sum over the spikes of a rise times a decay. The rise has ``hill`` times the table's time constant
+    and the decay is the ``hill``-th root of the table's sum of a slow and a fast one, so that the response to one
+    spike, which follows the power ``hill`` of calcium, falls as the table says. The Hill curve is placed so that one
+    spike peaks at ``amplitude``.
     """
-    rise, decay = kinetics.hill * kinetics.rise_s, kinetics.hill * kinetics.decay_s
-    peak_time = rise * np.log1p(decay / rise)
-    peak = (1.0 - np.exp(-peak_time / rise)) * np.exp(-peak_time / decay)
+    # The slow decay alone would peak here; a fast part only moves the peak to an earlier time.
+    latest_peak = kinetics.rise_s * kinetics.hill * np.log1p(kinetics.decay_s / kinetics.rise_s)
+    peak = _calcium(np.linspace(0.0, latest_peak, PEAK_STEPS), kinetics).max()
     calcium = np.zeros(time_s.size)
     first = np.searchsorted(time_s, spike_times_s)
-    last = np.searchsorted(time_s, spike_times_s + KERNEL_REACH * decay)
+    last = np.searchsorted(time_s, spike_times_s + KERNEL_REACH * kinetics.hill * kinetics.decay_s)
     for spike, start, stop in zip(spike_times_s, first, last, strict=True):
-        elapsed = time_s[start:stop] - spike
-        calcium[start:stop] += (1.0 - np.exp(-elapsed / rise)) * np.exp(-elapsed / decay) / peak
+        calcium[start:stop] += _calcium(time_s[start:stop] - spike, kinetics) / peak
     power = calcium**kinetics.hill
     half = kinetics.max_dff / kinetics.amplitude - 1.0
     return np.asarray(kinetics.max_dff * power / (power + half), dtype=np.float64)
+
+
+def _calcium(elapsed_s: NDArray[np.float64], kinetics: Kinetics) -> NDArray[np.float64]:
+    """Return the calcium at times from a spike on, in units of its own."""
+    slow = np.exp(-elapsed_s / kinetics.decay_s)
+    fast = np.exp(-elapsed_s / kinetics.fast_decay_s)
+    decay = (1.0 - kinetics.fast_share) * slow + kinetics.fast_share * fast
+    rise = 1.0 - np.exp(-elapsed_s / (kinetics.hill * kinetics.rise_s))
+    return np.asarray(rise * decay ** (1.0 / kinetics.hill), dtype=np.float64)
 
 
 def _simulate_trace(
@@ -262,7 +272,8 @@ def _slow_noise(rng: np.random.Generator, time_s: NDArray[np.float64], correlati
 
 
 def _cell_kinetics(rng: np.random.Generator, table: Kinetics) -> Kinetics:
-    """Vary amplitude and decay from cell to cell."""
+    """Vary amplitude and decays from cell to cell."""
     spread = np.exp(rng.normal(0.0, CELL_SPREAD_LOG_STD, 2))
     amplitude = min(table.amplitude * spread[0], 0.5 * table.max_dff)
-    return replace(table, amplitude=amplitude, decay_s=table.decay_s * spread[1])
+    decay_s, fast_decay_s = table.decay_s * spread[1], table.fast_decay_s * spread[1]
+    return replace(table, amplitude=amplitude, decay_s=decay_s, fast_decay_s=fast_decay_s)
