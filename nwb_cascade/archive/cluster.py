@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from nwb_cascade.archive.job import ONE_THREAD
@@ -15,7 +17,9 @@ from nwb_cascade.errors import InputError, RemoteError
 MEMORY_PER_WORKER = "4GiB"
 CONNECT_TIMEOUT_S = 15.0
 START_TIMEOUT_S = 600.0  # a busy machine takes long to import what a worker needs
-KEEP_EVERY_S = 2.0
+KEEP_EVERY_S, KEEP_JOBS_EVERY_S = 2.0, 20.0
+GONE = ("closed", "closing", "failed", "stopped", "created")  # the last of a batch job that was not accepted
+LOST_BATCH_JOB = "2 minutes"  # without a sign of its worker, after which it is cancelled and another one submitted
 PATIENT = {
     # The ledger counts how often a job was interrupted, so dask need not give up on it sooner.
     "distributed.scheduler.allowed-failures": 1000,
@@ -61,23 +65,24 @@ def local_cluster(workers: int, *, memory: str = MEMORY_PER_WORKER, dashboard: s
 
 
 @contextmanager
-def _kept_at(cluster: Any, workers: int) -> Iterator[None]:
-    """Keep a local cluster at a number of workers.
+def _kept_at(cluster: Any, workers: int, *, every_s: float = KEEP_EVERY_S) -> Iterator[None]:
+    """Keep a cluster at a number of workers.
 
-    Dask starts a worker anew that died at work, but not one that died while it was starting.
+    Dask starts a worker anew that died at work, but neither one that died while it was starting nor a batch job that
+    has ended.
     """
     stop = threading.Event()
 
     def keep() -> None:
-        for name, nanny in list(cluster.workers.items()):
-            if nanny.status.name in ("closed", "closing", "failed", "stopped"):
+        for name, worker in list(cluster.workers.items()):
+            if worker.status.name in GONE:
                 del cluster.workers[name]
                 cluster.worker_spec.pop(name, None)
         if not stop.is_set():
             cluster.scale(workers)
 
     def watch() -> None:
-        while not stop.wait(KEEP_EVERY_S):
+        while not stop.wait(every_s):
             cluster.loop.add_callback(keep)
 
     cluster.scale(workers)
@@ -110,7 +115,9 @@ def existing_cluster(address: str) -> Iterator[Any]:
 
 
 @contextmanager
-def batch_cluster(system: str, jobs: int, *, memory: str, options: Mapping[str, Any]) -> Iterator[Any]:
+def batch_cluster(
+    system: str, jobs: int, *, memory: str, logs: Path, options: Mapping[str, Any], dashboard: str
+) -> Iterator[Any]:
     """Yield a client of workers that are jobs of a batch system, by dask-jobqueue.
 
     Parameters
@@ -121,8 +128,19 @@ def batch_cluster(system: str, jobs: int, *, memory: str, options: Mapping[str, 
         Number of batch jobs, one worker each.
     memory : str
         Memory of each.
+    logs : pathlib.Path
+        Folder of what they print.
     options : mapping
         Further arguments of dask-jobqueue's class, such as ``queue`` and ``walltime``.
+    dashboard : str
+        As for `local_cluster`.
+
+    Raises
+    ------
+    InputError
+        If the system is unknown or has no such option.
+    RemoteError
+        If it does not take the first batch jobs.
     """
     dask, distributed = _dask()
     try:
@@ -134,12 +152,53 @@ def batch_cluster(system: str, jobs: int, *, memory: str, options: Mapping[str, 
     if system not in kinds:
         raise InputError(f"Expected a batch system out of {', '.join(sorted(kinds))}, received {system!r}.")
     prologue = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
-    with dask.config.set(PATIENT):
-        settings = {"cores": 1, "processes": 1, "memory": memory, "job_script_prologue": prologue, **options}
-        cluster = getattr(dask_jobqueue, kinds[system])(**settings)
-        with cluster, distributed.Client(cluster) as client:
-            cluster.scale(jobs=jobs)
-            yield client
+    settings = {
+        "cores": 1,
+        "processes": 1,
+        "memory": memory,
+        "job_script_prologue": prologue,
+        "log_directory": str(logs),
+        "scheduler_options": {"dashboard_address": dashboard},
+        **options,
+    }
+    host = dashboard.rpartition(":")[0] or "{host}"
+    config = {
+        **PATIENT,
+        "distributed.deploy.lost-worker-timeout": LOST_BATCH_JOB,
+        "distributed.dashboard.link": f"{{scheme}}://{host}:{{port}}/status",  # dask takes the scheduler's host for it
+    }
+    with dask.config.set(config):
+        try:
+            cluster = getattr(dask_jobqueue, kinds[system])(**settings)
+        except (TypeError, ValueError) as error:
+            given, why = (
+                ", ".join(f"{name}={value!r}" for name, value in options.items()),
+                str(error).partition(". ")[0],
+            )
+            raise InputError(
+                f"Expected options of dask-jobqueue's {kinds[system]}, received {given}: {why}."
+            ) from error
+        with cluster:
+            logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # what fails is told in one sentence
+            cluster.scale(jobs)
+            try:
+                cluster.sync(_submitted, cluster, jobs)
+            except (OSError, RuntimeError, ValueError) as error:
+                why = " ".join(str(error).split()).rpartition("stderr: ")[2]
+                raise RemoteError(f"{system} did not take a batch job: {why}") from error
+            with _kept_at(cluster, jobs, every_s=KEEP_JOBS_EVERY_S), distributed.Client(cluster) as client:
+                yield client
+
+
+async def _submitted(cluster: Any, jobs: int) -> None:
+    """Wait until all batch jobs were submitted; one that was refused is submitted again, and raises why."""
+    while len(cluster.workers) < jobs:
+        await asyncio.sleep(0.1)
+    refused = [job for job in cluster.workers.values() if job.status.name == "created"]
+    for job in refused:
+        job.status = type(job.status).failed  # which the cluster wants to know when it is closed
+    if refused:
+        await refused[0].start()
 
 
 def _dask() -> tuple[Any, Any]:

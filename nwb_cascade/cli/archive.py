@@ -111,7 +111,7 @@ def plan_command(
     "batch_options",
     metavar="NAME=VALUE",
     multiple=True,
-    help="Such as queue=gpu, walltime=4:00:00",
+    help="Such as queue=gpu, walltime=4:00:00; lists as JSON.",
 )
 @api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
@@ -149,7 +149,7 @@ def run_command(
         raise PermissionError(problem)
     streaming = _streaming(cache_dir, cache_size)
     settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
-    cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard)
+    cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard, out)
     with cluster as client, run_progress(client) as report:
         tally = run_manifest(client, plan, settings, report=report)
     failed = tally.failed + tally.before_failed
@@ -253,6 +253,7 @@ def _cluster(
     memory: str,
     batch_options: tuple[str, ...],
     dashboard: str,
+    out: Path,
 ) -> AbstractContextManager[Any]:
     """The cluster that the options mean."""
     import os
@@ -262,12 +263,21 @@ def _cluster(
     if scheduler:
         return existing_cluster(scheduler)
     if jobqueue:
-        wrong = [option for option in batch_options if "=" not in option]
-        if wrong:
-            raise click.UsageError(f"Expected NAME=VALUE for --jobqueue-option, received {wrong[0]}.")
-        options = dict(option.split("=", 1) for option in batch_options)
-        return batch_cluster(jobqueue, workers or 1, memory=memory, options=options)
+        options = dict(map(_named_value, batch_options))
+        logs = out.resolve() / "logs"
+        return batch_cluster(jobqueue, workers or 1, memory=memory, logs=logs, options=options, dashboard=dashboard)
     return local_cluster(workers or os.cpu_count() or 1, memory=memory, dashboard=dashboard)
+
+
+def _named_value(option: str) -> tuple[str, Any]:
+    """Split NAME=VALUE; a value is JSON, else text."""
+    name, sign, text = option.partition("=")
+    if not sign:
+        raise click.UsageError(f"Expected NAME=VALUE for --jobqueue-option, received {option}.")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
 
 
 @command.command("submit")

@@ -1,0 +1,162 @@
+"""Workers as batch jobs: by a SLURM where there is one, and by a stand-in everywhere."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from nwb_cascade.archive import cluster
+from nwb_cascade.archive.job import Outcome, Settings
+from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.manifest import Manifest
+from nwb_cascade.archive.run import run_manifest
+from nwb_cascade.cli import main
+from tests.support.archive_jobs import made_up_job, manifest_of
+
+pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
+ROOT = Path(__file__).parents[3]
+SBATCH = """#!/bin/bash
+# stands for sbatch: runs the script in the background, as a session of its own whose number is that of the job
+cp "${!#}" "$SPOOL/script-$$.sh"
+setsid bash "$SPOOL/script-$$.sh" > "$SPOOL/output-$$" 2>&1 < /dev/null &
+echo "$!" >> "$SPOOL/jobs"
+echo "Submitted batch job $!"
+"""
+SCANCEL = '#!/bin/bash\nkill -TERM -- "-$1"\n'
+REFUSING = "#!/bin/bash\necho 'sbatch: error: invalid partition specified: nowhere' >&2\nexit 1\n"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """What the workers inherit."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(tmp_path / "dask"))
+
+
+@pytest.fixture
+def spool(monkeypatch, tmp_path):
+    """Stand-ins for SLURM's commands; yields their folder and ends what they started."""
+    if sys.platform != "linux":
+        pytest.skip("the stand-in needs setsid")
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SPOOL", str(folder))
+    yield folder
+    for job in filter(is_running, jobs_of(folder)):
+        os.killpg(job, signal.SIGKILL)
+
+
+def jobs_of(spool):
+    """Numbers of the batch jobs so far."""
+    path = spool / "jobs"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def work(job, settings):
+    """Finish a job; the first waits for a file, so that its worker can be killed meanwhile."""
+    out = Path(settings.out)
+    (out.parent / f"working-{os.environ.get('SLURM_JOB_ID', '')}").touch()
+    while job.address.endswith("sub-0.nwb") and not (out.parent / "go on").exists():
+        time.sleep(0.05)
+    claim = Ledger(settings.out, lease_s=settings.lease_s).claim(job.id)
+    if claim is None:
+        return Outcome(job.id, Ledger(settings.out).entry(job.id).state, is_new=False)
+    with claim:
+        (claim.folder / "x.nwb").write_text("x")
+        claim.finish(claim.folder / "x.nwb", {"size": 1})
+    return Outcome(job.id, "done")
+
+
+def run(tmp_path, n_jobs, report=None):
+    """Run some jobs on one batch worker, with what ``batch_cluster`` makes."""
+    manifest = Manifest(manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(n_jobs))))
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    options = {"memory": "1GiB", "logs": tmp_path / "out" / "logs", "dashboard": "127.0.0.1:0"}
+    with cluster.batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
+        assert client.dashboard_link.startswith("http://127.0.0.1:")
+        tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=work, report=report)
+    return tally, {ledger.entry(job.id).state for job in manifest.jobs()}
+
+
+def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "LOST_BATCH_JOB", "1 s")
+    monkeypatch.setattr(cluster, "KEEP_JOBS_EVERY_S", 0.5)
+
+    def report(tally, outcome):
+        """Kill the batch job at work, as a time limit does; let the next one go on."""
+        if (tmp_path / "working-").exists() and not (tmp_path / "go on").exists():
+            os.killpg(jobs_of(spool)[0], signal.SIGKILL)
+            (tmp_path / "go on").touch()
+
+    tally, states = run(tmp_path, 3, report)
+    assert (tally.done, states) == (3, {"done"})
+    assert len(jobs_of(spool)) >= 2
+    scripts = [path.read_text() for path in spool.glob("script-*.sh")]
+    assert all("#SBATCH --comment=test\n" in text and f"{tmp_path}/out/logs/" in text for text in scripts)
+    deadline = time.monotonic() + 60
+    while any(is_running(job) for job in jobs_of(spool)):
+        assert time.monotonic() < deadline, "a batch job outlives its run"
+        time.sleep(0.1)
+
+
+def is_running(job):
+    """Whether the script of a batch job is at work."""
+    try:
+        return psutil.Process(job).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <function Cluster.__del__")  # of one that was half made
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("queue=nowhere", r"slurm did not take a batch job: sbatch: error: invalid partition specified: nowhere"),
+        ("foo=1", r"Expected options of dask-jobqueue's SLURMCluster, received foo=1: Got unexpected .*'foo'\."),
+        ("foo", r"Expected NAME=VALUE for --jobqueue-option, received foo\."),
+    ],
+)
+def test_what_the_batch_system_refuses_is_one_sentence(spool, tmp_path, option, message):
+    (spool / "sbatch").write_text(REFUSING)
+    manifest = manifest_of(tmp_path / "m.jsonl", made_up_job(0))
+    command = [
+        "archive",
+        "run",
+        manifest,
+        "--out",
+        tmp_path / "out",
+        "--jobqueue",
+        "slurm",
+        "--jobqueue-option",
+        option,
+    ]
+    ended = CliRunner().invoke(main, list(map(str, command)))
+    assert ended.exit_code in (1, 2)
+    assert re.fullmatch(f"Error: {message}", ended.stderr.splitlines()[-1]), ended.output
+    assert Ledger(tmp_path / "out").entry(made_up_job(0).id).state == "pending"
+
+
+@pytest.mark.skipif(
+    not shutil.which("sbatch") or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode != 0,
+    reason="needs a SLURM that answers (sinfo)",
+)
+def test_slurm_itself_runs_the_workers(tmp_path):
+    (tmp_path / "go on").touch()
+    tally, states = run(tmp_path, 3)
+    assert (tally.done, states) == (3, {"done"})
+    (number,) = (path.name.partition("-")[2] for path in tmp_path.glob("working-*"))
+    assert number.isdigit()  # a job of SLURM did it
+    assert [path for path in (tmp_path / "out" / "logs").iterdir() if number in path.name]
