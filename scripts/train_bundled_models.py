@@ -3,9 +3,10 @@
     python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere conditional
     python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere cascade
 
-Run it again after an interruption: it goes on from the last checkpoint of each network. ``--member 2`` trains one
-network only, so that several processes or machines can share the work; without it the missing networks are trained
-and the bundle is written. The plans below are the whole difference between these models and a user's own.
+Run it again after an interruption: it goes on from the last checkpoint of each network. The conditional model takes
+two trainings, ``conditional-first`` and, from its networks, ``conditional``. ``--member 2`` trains one of its networks
+only, so that several processes or machines can share the work; without it the missing networks are trained and the
+bundle is written. The plans below are the whole difference between these models and a user's own.
 """
 
 from __future__ import annotations
@@ -18,23 +19,41 @@ from nwb_cascade.models.bundle import save_bundle
 from nwb_cascade.networks.plans import EMPHASIS, TrainingPlan, run_plan, train_member
 from nwb_cascade.networks.recordings import load_recordings
 from nwb_cascade.networks.training import TrainingSettings
+from nwb_cascade.networks.warm_start import WarmStart
 
 BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
 PLANS = {
-    "conditional": TrainingPlan(
-        name="conditional-1-120Hz",
+    "conditional-first": TrainingPlan(
+        name="conditional-1-120Hz-first",
         folds=True,
-        # Twice the weights of the default, at 1.7 times the time: the networks are served for longer than trained.
-        network={"widths": (24, 48, 64, 96, 96)},
+        frame_jitter=0.0,
         # What most new recordings are made with; by imaged time they would be a tenth of the crops.
         emphasis={**EMPHASIS, "DS30": 1.6, "DS31": 1.3, "DS32": 1.3},
         settings=TrainingSettings(
-            n_steps=21_000,
+            n_steps=17_000,
             batch_size=32,
             learning_rate=2e-3,
-            decay_steps=11_000,
+            decay_steps=6_000,
             checkpoint_steps=500,
             precision="mixed_bfloat16",
+        ),
+    ),
+    # The last steps: with most weight on the time of single spikes, and on what most new recordings are made with.
+    "conditional": TrainingPlan(
+        name="conditional-1-120Hz",
+        folds=True,
+        frame_jitter=0.0,
+        emphasis={**EMPHASIS, "DS30": 4.0, "DS31": 4.0, "DS32": 4.0},
+        scale_shares=(0.8, 0.15, 0.05),
+        settings=TrainingSettings(
+            n_steps=4_000,
+            batch_size=32,
+            learning_rate=1e-3,
+            warmup_steps=200,
+            decay_steps=3_700,
+            checkpoint_steps=500,
+            precision="mixed_bfloat16",
+            seed=100,
         ),
     ),
     "cascade": TrainingPlan(
@@ -75,15 +94,19 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--member", type=int, help="Train this network of the conditional model and stop.")
     arguments = parser.parse_args()
-    plan = PLANS[arguments.model]
+    plan, first = PLANS[arguments.model], PLANS["conditional-first"]
     recordings = load_recordings(arguments.ground_truth)
+    start = None
+    if arguments.model == "conditional":
+        start = WarmStart(*run_plan(first, recordings, arguments.checkpoints / first.name, progress=show))
     folder = arguments.checkpoints / plan.name
     if arguments.member is not None:
-        train_member(plan, recordings, arguments.member, folder, show)
+        train_member(plan, recordings, arguments.member, folder, start=start, progress=show)
         return
-    config, weights = run_plan(plan, recordings, folder, progress=show)
-    model = save_bundle(BUNDLED / plan.name, config, weights, overwrite=True)
-    print(model.path, model.sha256)
+    config, weights = run_plan(plan, recordings, folder, start=start, progress=show)
+    if plan is not first:
+        model = save_bundle(BUNDLED / plan.name, config, weights, overwrite=True, half=True)
+        print(model.path, model.sha256)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--smoothing", "smoothing_s", type=float, help="Width of the kernel, s.")
 @click.option("--datasets", help="Train on these only, e.g. DS30,DS31.")
 @click.option("--networks", "ensemble_size", type=click.IntRange(1), help="Networks (per noise level).")
+@click.option("--start", metavar="MODEL", help="Begin with the networks of this conditional model, not at random.")
 @click.option("--folds", is_flag=True, default=None, help="Train network k without fold k, for honest evaluation.")
 @click.option("--steps", "n_steps", type=click.IntRange(1), help="Training steps per network.")
 @click.option("--seed", type=int, help="Seed of everything random.")
@@ -43,6 +44,7 @@ def command(
     output: Path,
     checkpoints: Path | None,
     datasets: str | None,
+    start: str | None,
     n_steps: int | None,
     seed: int | None,
     overwrite: bool,
@@ -55,8 +57,10 @@ def command(
     """
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.models.bundle import save_bundle
+    from nwb_cascade.models.library import load_model
     from nwb_cascade.networks.plans import TrainingPlan, run_plan
     from nwb_cascade.networks.recordings import load_recordings
+    from nwb_cascade.networks.warm_start import WarmStart
 
     if output.exists() and not overwrite:
         raise click.UsageError(f"{output} exists already; pass --overwrite to replace it.")
@@ -66,6 +70,8 @@ def command(
         values["datasets"] = datasets.split(",")
     settings = {**values.get("settings", {}), **_given({"n_steps": n_steps, "seed": seed})}
     plan = TrainingPlan.from_mapping({**values, "settings": settings})
+    begun = load_model(start) if start else None
+    warm_start = WarmStart(begun.config, begun.weights) if begun else None
     with progress_bar("Reading ground truth") as report:
         recordings = load_recordings(ground_truth, plan.datasets, progress=report)
     folder = checkpoints or output.with_name(output.name + ".training")
@@ -76,7 +82,7 @@ def command(
             figures = ", ".join(f"{key} {value:.4g}" for key, value in losses.items() if key != "step")
             click.echo(f"{network}: step {step} of {total}, {figures}", err=True)
 
-        config, weights = run_plan(plan, recordings, folder, progress=show)
+        config, weights = run_plan(plan, recordings, folder, start=warm_start, progress=show)
     model = save_bundle(output, config, weights, overwrite=overwrite)
     click.echo(f"{model.config.name}\t{model.sha256}\t{output}")
 

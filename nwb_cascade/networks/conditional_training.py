@@ -6,15 +6,15 @@ from typing import Any
 
 from nwb_cascade.networks.batches import Batch
 from nwb_cascade.networks.conditional import ConditionalSizes, build_network, conditions
-from nwb_cascade.networks.losses import smoothed_error, smoothing_bank
+from nwb_cascade.networks.losses import SCALE_SHARES, smoothed_error, smoothing_bank
 from nwb_cascade.networks.training import Arrays, Trainee
 
 
-def conditional_trainee(sizes: ConditionalSizes) -> Trainee:
+def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...] = SCALE_SHARES) -> Trainee:
     """Build a conditional network with its loss: squared error of smoothed counts at three time scales."""
     import keras
 
-    bank = smoothing_bank()
+    bank = smoothing_bank(scale_shares)
 
     class ConditionalModel(keras.Model):  # type: ignore[misc]
         def compute_loss(

@@ -12,15 +12,15 @@ SCALE_SHARES = (0.5, 0.3, 0.2)
 ERROR_BEND = 8.0
 
 
-def smoothing_bank(scales: tuple[float, ...] = SCALES_FRAMES) -> NDArray[np.float32]:
+def smoothing_bank(shares: tuple[float, ...] = SCALE_SHARES) -> NDArray[np.float32]:
     """Gaussians as the kernels of one convolution: (width, 1, n_scales), each of unit energy times its share.
 
     Unit energy makes unpredictable (white) residuals cost the same at every scale.
     """
-    half = int(np.ceil(3 * max(scales)))
+    half = int(np.ceil(3 * max(SCALES_FRAMES)))
     lags = np.arange(-half, half + 1)
-    bank = np.exp(-0.5 * (lags[:, None] / np.asarray(scales)) ** 2)
-    bank *= np.sqrt(SCALE_SHARES / (bank**2).sum(axis=0))
+    bank = np.exp(-0.5 * (lags[:, None] / np.asarray(SCALES_FRAMES)) ** 2)
+    bank *= np.sqrt(np.asarray(shares) / (bank**2).sum(axis=0))
     return np.asarray(bank[:, None, :], dtype=np.float32)
 
 

@@ -26,6 +26,7 @@ from nwb_cascade.networks.conditional_bundle import (
 )
 from nwb_cascade.networks.conditional_training import conditional_trainee
 from nwb_cascade.networks.folds import N_FOLDS, split
+from nwb_cascade.networks.losses import SCALE_SHARES
 from nwb_cascade.networks.recordings import Recording, dataset_hashes
 from nwb_cascade.networks.training import (
     TrainedNetwork,
@@ -34,6 +35,7 @@ from nwb_cascade.networks.training import (
     finished_network,
     train_network,
 )
+from nwb_cascade.networks.warm_start import WarmStart
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
@@ -85,6 +87,8 @@ class TrainingPlan:
         starting from those of the level before. None: each level on its own, from scratch.
     seeds : tuple of int
         Of the networks; empty: ``settings.seed`` and the numbers after it.
+    scale_shares : tuple of float
+        Of a ``conditional`` model: weights of the loss at 0.75, 2 and 6 frames, see ``nwb_cascade.networks.losses``.
     network : mapping
         Sizes that differ from the architecture's defaults (``ConditionalSizes``, ``CASCADE_NETWORK``), by name.
     settings : TrainingSettings
@@ -107,6 +111,7 @@ class TrainingPlan:
     clock_lag_s: Mapping[str, float] = field(default_factory=lambda: dict(CLOCK_LAG_S))
     later_steps: int | None = None
     seeds: tuple[int, ...] = ()
+    scale_shares: tuple[float, ...] = SCALE_SHARES
     network: Mapping[str, Any] = field(default_factory=dict)
     settings: TrainingSettings = field(default_factory=TrainingSettings)
 
@@ -148,7 +153,12 @@ class TrainingPlan:
 
 
 def run_plan(
-    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, *, progress: Progress | None = None
+    plan: TrainingPlan,
+    recordings: Sequence[Recording],
+    folder: Path,
+    *,
+    start: WarmStart | None = None,
+    progress: Progress | None = None,
 ) -> Bundle:
     """Train all networks of a plan; run it again after a kill and it goes on from the last checkpoints.
 
@@ -160,6 +170,8 @@ def run_plan(
         The ground truth; those outside ``plan.datasets`` are left out.
     folder : pathlib.Path
         Of the checkpoints, one folder per network.
+    start : WarmStart, optional
+        Of a conditional plan: what the networks begin with; random weights otherwise.
     progress : callable, optional
         Called as ``progress(network, step, n_steps, losses)`` at each checkpoint.
 
@@ -172,8 +184,13 @@ def run_plan(
     if not chosen:
         raise LookupError(f"Expected recordings of {', '.join(plan.datasets) or 'any dataset'}, received none.")
     if plan.architecture == "conditional":
-        members = [train_member(plan, chosen, member, folder, progress) for member in range(plan.ensemble_size)]
-        return bundle_members(plan, chosen, members)
+        members = [
+            train_member(plan, chosen, member, folder, start=start, progress=progress)
+            for member in range(plan.ensemble_size)
+        ]
+        return _bundle_members(plan, chosen, members, start)
+    if start is not None:
+        raise InputError("Expected a start for a conditional model only; leave it out for architecture 'cascade'.")
     return _run_cascade(plan, chosen, folder, progress)
 
 
@@ -182,38 +199,44 @@ def train_member(
     recordings: Sequence[Recording],
     member: int,
     folder: Path,
+    *,
+    start: WarmStart | None = None,
     progress: Progress | None = None,
 ) -> TrainedMember:
     """Train one network of a conditional plan; see ``run_plan``."""
-    sizes = conditional_sizes(recordings, plan.network)
+    sizes = _sizes(plan, recordings, start)
     fold = member if plan.folds else None
     training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
     settings = plan.member_settings(member)
     label = f"member{member}"
 
     def make() -> Trainee:
-        return conditional_trainee(sizes)
+        return conditional_trainee(sizes, plan.scale_shares)
 
     trained = finished_network(make, settings, folder / label) or train_network(
         make,
         _bank(plan, training, sizes, plan.versions, (settings.seed, 1)),
         settings,
         folder / label,
+        start=None if start is None else start.member(member, fold),
         held_out=_bank(plan, held_out, sizes, 2, (settings.seed, 2)) if held_out else None,
         progress=_labelled(progress, label),
     )
-    return describe_member(
+    described = describe_member(
         training, trained.weights, fold=fold, seed=settings.seed, n_steps=settings.n_steps, history=trained.history
     )
+    return described if start is None else start.joined(described, member)
 
 
-def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members: Sequence[TrainedMember]) -> Bundle:
+def _bundle_members(
+    plan: TrainingPlan, recordings: Sequence[Recording], members: Sequence[TrainedMember], start: WarmStart | None
+) -> Bundle:
     """Join the trained members of a conditional plan."""
     noise = (LOWEST_NOISE, plan.settings.augmentation.highest_noise)
-    return conditional_bundle(
+    config, weights = conditional_bundle(
         plan.name,
         "1",
-        conditional_sizes(recordings, plan.network),
+        _sizes(plan, recordings, start),
         members,
         recordings,
         rates_hz=(1.0, 120.0),
@@ -222,6 +245,12 @@ def bundle_members(plan: TrainingPlan, recordings: Sequence[Recording], members:
         settings=_settings_record(plan),
         remark=plan.remark,
     )
+    return (config if start is None else start.described(config)), weights
+
+
+def _sizes(plan: TrainingPlan, recordings: Sequence[Recording], start: WarmStart | None) -> ConditionalSizes:
+    """Sizes of the networks: those of the start, else those of the plan."""
+    return conditional_sizes(recordings, plan.network) if start is None else start.sizes(recordings)
 
 
 def conditional_sizes(recordings: Sequence[Recording], network: Mapping[str, Any]) -> ConditionalSizes:
@@ -324,6 +353,7 @@ def _settings_record(plan: TrainingPlan) -> dict[str, Any]:
         "frame_jitter": plan.frame_jitter,
         "emphasis": dict(plan.emphasis),
         "clock_lag_s": dict(plan.clock_lag_s),
+        **({"scale_shares": list(plan.scale_shares)} if plan.architecture == "conditional" else {}),
         **({"later_steps": plan.later_steps} if plan.later_steps is not None else {}),
     }
 

@@ -66,6 +66,23 @@ def test_training_writes_a_bundle_that_records_how_it_was_made(bundle):
     assert config.extra["settings"]["n_steps"] == 2
 
 
+def test_training_goes_on_from_another_model(bundle, ground_truth, tmp_path):
+    plan = {"network": {"widths": [4, 4], "depths": [1, 1]}, "scale_shares": [1.0, 0.0, 0.0], "ensemble_size": 2}
+    plan |= {"versions": 1, "settings": {"batch_size": 2, "n_frames": 64, "learning_rate": 0.0, "weight_decay": 0.0}}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    arguments = ["train", str(tmp_path / "plan.yaml"), "--ground-truth", str(ground_truth), "--steps", "1"]
+    alone = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "alone")], catch_exceptions=False)
+    assert alone.exit_code == 0, alone.output
+    assert load_bundle(tmp_path / "alone").config.network["widths"] == [4, 4]
+    started = ["--output", str(tmp_path / "on"), "--start", str(bundle)]
+    result = CliRunner().invoke(main, [*arguments, *started], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    after, before = load_bundle(tmp_path / "on"), load_bundle(bundle)
+    assert after.config.extra["started_from"]["name"] == "mine"
+    for key, value in before.weights.items():
+        np.testing.assert_array_equal(after.weights[key], value)
+
+
 def test_an_existing_bundle_is_not_overwritten_unasked(bundle, ground_truth):
     result = CliRunner().invoke(main, ["train", "--ground-truth", str(ground_truth), "--output", str(bundle)])
     assert result.exit_code != 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nwb_cascade.errors import InputError
 from nwb_cascade.networks.assessment import Case, Condition, assess, evaluate, make_case, medians
 from nwb_cascade.networks.conditional import ConditionalSizes
 from nwb_cascade.networks.conditional_bundle import (
@@ -19,8 +20,9 @@ from nwb_cascade.networks.conditional_bundle import (
 )
 from nwb_cascade.networks.evaluation_run import held_out_estimator, judges
 from nwb_cascade.networks.folds import ANIMAL_FOLDS, DATASET_FOLDS, fold_of, split
-from nwb_cascade.networks.plans import TrainingPlan, run_plan
+from nwb_cascade.networks.plans import TrainingPlan, run_plan, train_member
 from nwb_cascade.networks.training import TrainingSettings
+from nwb_cascade.networks.warm_start import WarmStart
 from nwb_cascade.noise import noise_level
 from tests.support.simulated_recordings import simulated_recording
 
@@ -163,6 +165,52 @@ def bundle(recordings):
         smoothing_s=0.05,
         settings={},
     )
+
+
+@pytest.fixture
+def warm_plan():
+    settings = TrainingSettings(n_steps=1, batch_size=2, n_frames=32, learning_rate=0.0, weight_decay=0.0)
+    return TrainingPlan("warm", folds=True, versions=1, settings=settings)
+
+
+def test_a_warm_start_begins_with_the_networks_of_the_model_and_keeps_its_record(
+    bundle, recordings, warm_plan, tmp_path
+):
+    config, weights = bundle
+    some = [r for r in recordings if r.dataset in ("DS10", "DS11")]
+    member = train_member(warm_plan, some, 2, tmp_path, start=WarmStart(config, weights))
+    for key, value in member.weights.items():
+        np.testing.assert_array_equal(value, weights[f"2/{key}"])
+    assert member.datasets == ("DS10", "DS11", "DS16", "DS17")
+    assert member.fold == 2
+
+
+def test_a_warm_start_never_begins_with_a_network_that_saw_the_fold(bundle, recordings, warm_plan, tmp_path):
+    config, weights = bundle
+    moved = replace(config, extra={**config.extra, "members": config.extra["members"][::-1]})
+    with pytest.raises(InputError, match="without fold 0: it was not"):
+        train_member(warm_plan, recordings, 0, tmp_path, start=WarmStart(moved, weights))
+
+
+def test_a_warm_start_needs_a_code_for_every_indicator(bundle, recordings, warm_plan, tmp_path):
+    foreign = [replace(recordings[0], indicator="Fluo-4"), *recordings[1:]]
+    with pytest.raises(InputError, match="received Fluo-4"):
+        train_member(warm_plan, foreign, 0, tmp_path, start=WarmStart(*bundle))
+
+
+def test_a_warm_start_is_for_conditional_models(bundle, recordings, tmp_path):
+    plan = TrainingPlan("c", architecture="cascade", imaging_rate=30.0)
+    with pytest.raises(InputError, match="conditional model only"):
+        run_plan(plan, recordings, tmp_path, start=WarmStart(*bundle))
+    with pytest.raises(InputError, match="architecture cascade"):
+        WarmStart(replace(bundle[0], architecture="cascade"), {})
+
+
+def test_a_model_from_a_warm_start_says_what_it_started_from(bundle, recordings, warm_plan, tmp_path):
+    config, _ = run_plan(warm_plan, recordings[:3], tmp_path, start=WarmStart(*bundle))
+    assert config.extra["started_from"]["name"] == "tiny"
+    assert set(config.extra["dataset_sha256"]) == {recording.dataset for recording in recordings}
+    assert config.network == bundle[0].network
 
 
 def test_only_networks_trained_without_a_dataset_judge_it(bundle, recordings):
