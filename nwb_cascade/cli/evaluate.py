@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nwb_cascade.networks.recordings import Recording
 
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
-CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "dataset", "cell", "animal", "indicator",
-               "estimator", "correlation", "error", "bias", "lag_s", "skipped")  # fmt: skip
+CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure", "dataset", "cell", "animal",
+               "indicator", "estimator", "correlation", "error", "bias", "lag_s", "skipped")  # fmt: skip
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -39,6 +39,13 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--kernel", type=click.Choice(["gaussian", "causal"]), default="gaussian", show_default=True)
 @click.option("--smoothing", "smoothing_s", type=float, default=0.025, show_default=True, help="s.")
+@click.option(
+    "--exposure",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Part of a frame during which a cell is seen; little where a beam scans the plane.",
+)
 @click.option(
     "--leave-one-dataset-out",
     "held_out",
@@ -74,6 +81,7 @@ def command(
     noise_levels: tuple[float, ...],
     kernel: str,
     smoothing_s: float,
+    exposure: float,
     held_out: HeldOut | None,
     indicator_unknown: bool,
     published: tuple[Path, ...],
@@ -95,7 +103,7 @@ def command(
     with progress_bar("Reading ground truth") as report:
         recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=report)
     estimators = _estimators(models, published, held_out, not indicator_unknown, deconvolution)
-    conditions = [Condition(imaging_rate, level, kernel, smoothing_s) for level in noise_levels or (None,)]
+    conditions = [Condition(imaging_rate, level, kernel, smoothing_s, exposure) for level in noise_levels or (None,)]
     found: list[tuple[Condition, list[Result]]] = []
     with progress_bar("Evaluating") as report:
         for done, condition in enumerate(conditions, start=1):

@@ -21,12 +21,16 @@ Estimator = Callable[[Sequence["Case"]], Sequence[Sequence[NDArray[np.float32]]]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a model is tested at: imaging rate (Hz), noise level (% Hz^-1/2; None: as recorded) and smoothing."""
+    """What a model is tested at: imaging rate (Hz), noise level (% Hz^-1/2; None: as recorded) and smoothing.
+
+    ``exposure`` is the part of a frame during which a cell is seen: all of it for a camera, little for a scanned point.
+    """
 
     imaging_rate: float
     noise_level: float | None
     kernel: str = "gaussian"
     smoothing_s: float = 0.025
+    exposure: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ def make_case(recording: Recording, condition: Condition, *, seed: int = 0) -> C
     for trial in recording.trials:
         frame_times = frame_grid(float(trial.times[0]), float(trial.times[-1]), rate)
         if frame_times.size >= MIN_FRAMES:
-            clean.append(resample_trace(trial.dff, trial.times, frame_times, rate))
+            clean.append(resample_trace(trial.dff, trial.times, frame_times, rate, exposure=condition.exposure))
             truths.append(smooth(bin_spikes(trial.spike_times, frame_times, rate), kernel=kernel))
     if not clean:
         return f"no trial of {MIN_FRAMES} frames at {rate:g} Hz"

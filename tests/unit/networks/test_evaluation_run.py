@@ -46,6 +46,17 @@ def test_a_case_has_the_rate_and_noise_level_that_were_asked_for():
     assert measured == pytest.approx(4.0, rel=0.02)
 
 
+def test_a_cell_may_be_seen_for_a_part_of_each_frame():
+    def first_frames(exposure):
+        case = make_case(simulated_recording(noise=1.0), replace(CONDITION, noise_level=None, exposure=exposure))
+        return case.traces[0], case.truths[0]
+
+    (whole, known), (part, known_too) = first_frames(1.0), first_frames(0.1)
+    assert np.array_equal(known, known_too)
+    assert np.corrcoef(whole, part)[0, 1] > 0.5
+    assert np.std(np.diff(part)) > np.std(np.diff(whole))
+
+
 def test_a_case_is_the_same_whichever_other_recordings_are_tested():
     alone = make_case(simulated_recording(), CONDITION)
     again = make_case(simulated_recording(), CONDITION)
