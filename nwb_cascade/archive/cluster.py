@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import threading
@@ -46,6 +47,7 @@ def local_cluster(workers: int, *, memory: str = MEMORY_PER_WORKER, dashboard: s
         Address of dask's dashboard; port 0 for any free one.
     """
     dask, distributed = _dask()
+    _require_memory(memory)
     with dask.config.set(PATIENT):
         cluster = distributed.LocalCluster(
             n_workers=0,
@@ -143,12 +145,14 @@ def batch_cluster(
         If it does not take the first batch jobs.
     """
     dask, distributed = _dask()
+    _require_memory(memory)
     try:
         import dask_jobqueue
     except ImportError as error:
         raise ImportError("--jobqueue needs dask-jobqueue: pip install 'nwb-cascade[archive]'.") from error
     kinds = {name.removesuffix("Cluster").lower(): name for name in dir(dask_jobqueue) if name.endswith("Cluster")}
-    kinds.pop("local", None)
+    for name in ("jobqueue", "local"):
+        kinds.pop(name, None)
     if system not in kinds:
         raise InputError(f"Expected a batch system out of {', '.join(sorted(kinds))}, received {system!r}.")
     prologue = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
@@ -168,16 +172,7 @@ def batch_cluster(
         "distributed.dashboard.link": f"{{scheme}}://{host}:{{port}}/status",  # dask takes the scheduler's host for it
     }
     with dask.config.set(config):
-        try:
-            cluster = getattr(dask_jobqueue, kinds[system])(**settings)
-        except (TypeError, ValueError) as error:
-            given, why = (
-                ", ".join(f"{name}={value!r}" for name, value in options.items()),
-                str(error).partition(". ")[0],
-            )
-            raise InputError(
-                f"Expected options of dask-jobqueue's {kinds[system]}, received {given}: {why}."
-            ) from error
+        cluster = _batch_cluster(getattr(dask_jobqueue, kinds[system]), settings, options)
         with cluster:
             logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # what fails is told in one sentence
             cluster.scale(jobs)
@@ -190,6 +185,19 @@ def batch_cluster(
                 yield client
 
 
+def _batch_cluster(kind: Any, settings: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """Make a cluster of batch jobs; a job first, as a cluster that cannot be made leaves half of itself behind."""
+    of_cluster = inspect.signature(kind.__bases__[0].__init__).parameters
+    try:
+        kind.job_cls("tcp://scheduler", "worker", **{k: v for k, v in settings.items() if k not in of_cluster})
+    except (TypeError, ValueError) as error:
+        listed = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise InputError(
+            f"Expected options of dask-jobqueue's {kind.__name__}, received {listed}: {error}. See its documentation."
+        ) from error
+    return kind(**settings)
+
+
 async def _submitted(cluster: Any, jobs: int) -> None:
     """Wait until all batch jobs were submitted; one that was refused is submitted again, and raises why."""
     while len(cluster.workers) < jobs:
@@ -199,6 +207,16 @@ async def _submitted(cluster: Any, jobs: int) -> None:
         job.status = type(job.status).failed  # which the cluster wants to know when it is closed
     if refused:
         await refused[0].start()
+
+
+def _require_memory(memory: str) -> None:
+    """Raise InputError unless a text is an amount of memory."""
+    from dask.utils import parse_bytes
+
+    try:
+        parse_bytes(memory)
+    except ValueError as error:
+        raise InputError(f"Expected memory such as 4GiB, received {memory!r}.") from error
 
 
 def _dask() -> tuple[Any, Any]:

@@ -226,7 +226,10 @@ def _check(values: Mapping[str, Any]) -> str:
 
 
 def _read_header(line: str, path: Path) -> Header:
-    values = _parsed(line, 1, path)
+    try:
+        values = _parsed(line, 1, path)
+    except InputError:
+        values = {}
     if values.get("format") != FORMAT:
         raise InputError(f"Expected a manifest, received {path}, whose first line is no header of one. {PLAN_AGAIN}.")
     found, wanted = ((values.get("format_version"), values.get("output_version")), (FORMAT_VERSION, OUTPUT_VERSION))

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nwb_cascade.archive.job import output_problem
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.archive.sources import Source, as_asset, list_sources
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
@@ -87,6 +88,9 @@ def plan(
     """
     given = tuple(sources)
     wish = Wish(model, dict(parameters or {}), dict(streaming or {}))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if problem := output_problem(path.parent):  # now, and not after hundreds of headers
+        raise PermissionError(problem)
     if model != "auto":
         load_model(model)
     listed = list(list_sources(given, instance=instance))

@@ -144,6 +144,7 @@ def run_command(
     if scheduler and jobqueue:
         raise click.UsageError("Give either --scheduler or --jobqueue.")
     plan = Manifest(manifest)
+    plan.count()  # checks every line before anything is started
     _prepare(Ledger(out))
     if problem := output_problem(out):
         raise PermissionError(problem)
@@ -212,7 +213,10 @@ def status_command(manifest: Path, out: Path, as_json: bool) -> None:
     from nwb_cascade.archive.manifest import Manifest
     from nwb_cascade.archive.status import status_of
 
-    status = status_of(Manifest(manifest), Ledger(out))
+    plan, ledger = Manifest(manifest), Ledger(out)
+    if out.exists():
+        ledger.require()
+    status = status_of(plan, ledger)
     if as_json:
         click.echo(json.dumps(status.to_dict(), indent=1))
         return

@@ -120,12 +120,37 @@ def is_running(job):
         return False
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <function Cluster.__del__")  # of one that was half made
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory-per-worker", "lots"], "Expected memory such as 4GiB, received 'lots'."),
+        (["--jobqueue", "slurm", "--memory-per-worker", "lots"], "Expected memory such as 4GiB, received 'lots'."),
+        (["--jobqueue", "batch"], "Expected a batch system out of htcondor, lsf,"),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_one_sentence(tmp_path, options, message):
+    manifest = manifest_of(tmp_path / "m.jsonl", made_up_job(0))
+    ended = CliRunner().invoke(main, ["archive", "run", str(manifest), "--out", str(tmp_path / "out"), *options])
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"Error: {message}"), ended.output
+
+
+def test_an_edited_line_is_found_before_anything_is_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "local_cluster", lambda *args, **options: pytest.fail("a cluster was started"))
+    path = manifest_of(tmp_path / "m.jsonl", made_up_job(0))
+    path.write_text(path.read_text().replace("sub-0", "sub-1"))
+    ended = CliRunner().invoke(main, ["archive", "run", str(path), "--out", str(tmp_path / "out")])
+    assert ended.stderr.startswith(f"Error: {path}, line 2: the line was edited since it was written."), ended.output
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ("queue=nowhere", r"slurm did not take a batch job: sbatch: error: invalid partition specified: nowhere"),
-        ("foo=1", r"Expected options of dask-jobqueue's SLURMCluster, received foo=1: Got unexpected .*'foo'\."),
+        (
+            "foo=1",
+            r"Expected options of dask-jobqueue's SLURMCluster, received foo=1: .* 'foo'\. See its documentation\.",
+        ),
         ("foo", r"Expected NAME=VALUE for --jobqueue-option, received foo\."),
     ],
 )

@@ -1,6 +1,7 @@
 """A plan names jobs by content, and tells in readable words why files have none."""
 
 import shutil
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -56,3 +57,12 @@ def test_reasons_are_sentences_about_the_first_file_of_a_kind(tmp_path):
         f"  1 skipped, such as Expected an NWB file (HDF5 or Zarr), received {folder / 'd.nwb'}, which is neither.",
         f"  1 skipped, such as {folder / 'e.nwb'}: It holds no series of ROI traces (RoiResponseSeries).",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("nwb_cascade.archive.plan.look_at", lambda *args: pytest.fail("a header was read"))
+    (tmp_path / "a.nwb").write_bytes(b"x")
+    planned = CliRunner().invoke(main, ["archive", "plan", str(tmp_path), "-o", "/proc/m.jsonl", "--readers", "1"])
+    assert planned.exit_code == 1
+    assert planned.stderr.startswith("Error: Cannot write in /proc: ")

@@ -54,6 +54,13 @@ def test_the_command_prints_it(tmp_path):
     assert json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["total"] == 6
 
 
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    path = manifest_of(tmp_path / "m.jsonl", *JOBS)
+    ended = CliRunner().invoke(main, ["archive", "status", str(path), "--out", str(tmp_path)])
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert f"Expected the output folder of 'nwb-cascade archive run', received {tmp_path}." in ended.stderr
+
+
 def test_nothing_was_begun_yet(tmp_path):
     path = manifest_of(tmp_path / "m.jsonl", *JOBS)
     assert status_of(Manifest(path), Ledger(tmp_path / "none")).counts["pending"] == 6
