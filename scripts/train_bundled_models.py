@@ -65,7 +65,7 @@ PLANS = {
         # The excitatory datasets of the published Global_EXC models, as published: with their own clocks.
         datasets=("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{number}" for number in range(10, 21))),
         clock_lag_s={},
-        ensemble_size=3,
+        ensemble_size=5,
         later_steps=300,
         settings=TrainingSettings(
             n_steps=3_000,
