@@ -13,49 +13,43 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nwb_cascade.models.bundle import save_bundle
-from nwb_cascade.networks.plans import EMPHASIS, TrainingPlan, run_plan, train_member
+from nwb_cascade.networks.plans import run_plan, train_member
 from nwb_cascade.networks.recordings import load_recordings
 from nwb_cascade.networks.training import TrainingSettings
+from nwb_cascade.networks.training_plan import EMPHASIS, TrainingPlan
 from nwb_cascade.networks.warm_start import WarmStart
 
 BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
+FIRST = TrainingPlan(
+    name="conditional-1-120Hz-first",
+    folds=True,
+    frame_jitter=0.0,
+    # What most new recordings are made with; by imaged time they would be a tenth of the crops.
+    emphasis={**EMPHASIS, "DS30": 1.6, "DS31": 1.3, "DS32": 1.3},
+    settings=TrainingSettings(
+        n_steps=17_000,
+        batch_size=32,
+        learning_rate=2e-3,
+        decay_steps=6_000,
+        checkpoint_steps=500,
+        precision="mixed_bfloat16",
+    ),
+)
+# The last steps: with most weight on the time of single spikes, and on what most new recordings are made with.
+LAST = replace(
+    FIRST,
+    name="conditional-1-120Hz",
+    emphasis={**EMPHASIS, "DS30": 4.0, "DS31": 4.0, "DS32": 4.0},
+    scale_shares=(0.8, 0.15, 0.05),
+    settings=replace(FIRST.settings, n_steps=4_000, learning_rate=1e-3, warmup_steps=200, decay_steps=3_700, seed=100),
+)
 PLANS = {
-    "conditional-first": TrainingPlan(
-        name="conditional-1-120Hz-first",
-        folds=True,
-        frame_jitter=0.0,
-        # What most new recordings are made with; by imaged time they would be a tenth of the crops.
-        emphasis={**EMPHASIS, "DS30": 1.6, "DS31": 1.3, "DS32": 1.3},
-        settings=TrainingSettings(
-            n_steps=17_000,
-            batch_size=32,
-            learning_rate=2e-3,
-            decay_steps=6_000,
-            checkpoint_steps=500,
-            precision="mixed_bfloat16",
-        ),
-    ),
-    # The last steps: with most weight on the time of single spikes, and on what most new recordings are made with.
-    "conditional": TrainingPlan(
-        name="conditional-1-120Hz",
-        folds=True,
-        frame_jitter=0.0,
-        emphasis={**EMPHASIS, "DS30": 4.0, "DS31": 4.0, "DS32": 4.0},
-        scale_shares=(0.8, 0.15, 0.05),
-        settings=TrainingSettings(
-            n_steps=4_000,
-            batch_size=32,
-            learning_rate=1e-3,
-            warmup_steps=200,
-            decay_steps=3_700,
-            checkpoint_steps=500,
-            precision="mixed_bfloat16",
-            seed=100,
-        ),
-    ),
+    "conditional-first": FIRST,
+    "conditional": LAST,
     "cascade": TrainingPlan(
         name="cascade-30Hz-25ms",
         architecture="cascade",
@@ -94,17 +88,17 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--member", type=int, help="Train this network of the conditional model and stop.")
     arguments = parser.parse_args()
-    plan, first = PLANS[arguments.model], PLANS["conditional-first"]
+    plan = PLANS[arguments.model]
     recordings = load_recordings(arguments.ground_truth)
     start = None
-    if arguments.model == "conditional":
-        start = WarmStart(*run_plan(first, recordings, arguments.checkpoints / first.name, progress=show))
+    if plan is LAST:
+        start = WarmStart(*run_plan(FIRST, recordings, arguments.checkpoints / FIRST.name, progress=show))
     folder = arguments.checkpoints / plan.name
     if arguments.member is not None:
         train_member(plan, recordings, arguments.member, folder, start=start, progress=show)
         return
     config, weights = run_plan(plan, recordings, folder, start=start, progress=show)
-    if plan is not first:
+    if plan is not FIRST:
         model = save_bundle(BUNDLED / plan.name, config, weights, overwrite=True, half=True)
         print(model.path, model.sha256)
 

@@ -19,6 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import appearing
 from nwb_cascade.nwb.provenance import SOFTWARE, software_version
 from nwb_cascade.report.detail import PackedRoi
 
@@ -186,12 +187,8 @@ def target_page(output: str | os.PathLike[str]) -> Path:
 def write_page(html: str, path: Path) -> Path:
     """Write a page; the file is there in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with appearing(path) as partial:
         partial.write_text(html, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

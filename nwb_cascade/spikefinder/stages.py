@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import appearing
 
 RECORD = "run.json"
 Arrays = dict[str, NDArray[Any]]
@@ -53,20 +54,17 @@ class StageFolder:
             return found
         arrays = {key: np.asarray(value) for key, value in make().items()}
         place.parent.mkdir(exist_ok=True)
-        partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with appearing(place) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, place)
         return arrays
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that is there in full or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="")
-    os.replace(partial, path)
+    with appearing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
 
 
 def _read(place: Path) -> Arrays | None:

@@ -12,12 +12,11 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from dandi.files import dandi_file
 from dandischema.models import Resource
 
 from nwb_cascade.annotation import annotate as annotate_module
-from nwb_cascade.cli import main
+from tests.support.archive_commands import archive_command, set_environment
 from tests.support.dandi_content import Archive
 from tests.support.dandi_faults import API_FAULTS, Fault, Faults
 from tests.support.dandi_server import DandiServer
@@ -35,18 +34,7 @@ PATIENCE_S = 300
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
     """What the command and its workers are told; nothing of whoever runs the tests."""
-    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("DANDI_INSTANCE", raising=False)
-    values = {
-        "DANDI_NO_ET": "1",
-        "NWB_CASCADE_CACHE": tmp_path / "cache",
-        "PYTHONPATH": ROOT,
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": "tests.support.archive_preload",
-        "NWB_CASCADE_TEST_KILLS": tmp_path / "kills",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, str(value))
+    set_environment(monkeypatch, tmp_path / "cache", NWB_CASCADE_TEST_KILLS=tmp_path / "kills")
     (tmp_path / "kills").mkdir()
 
 
@@ -73,11 +61,6 @@ def server(recordings, tmp_path):
         yield server
 
 
-def nwb_cascade(*arguments):
-    """Run a command here."""
-    return CliRunner().invoke(main, ["archive", *map(str, arguments)])
-
-
 def start(*arguments, log):
     """Run a command as a process of its own."""
     code = "from nwb_cascade.cli import main; main()"
@@ -90,7 +73,7 @@ def start(*arguments, log):
 
 
 def status_of(manifest, out):
-    return json.loads(nwb_cascade("status", manifest, "--out", out, "--json").stdout)
+    return json.loads(archive_command("status", manifest, "--out", out, "--json").stdout)
 
 
 def wait_for(condition, what):
@@ -103,7 +86,7 @@ def wait_for(condition, what):
 def test_plan_run_kill_resume_collect_validate(server, recordings, tmp_path, monkeypatch):
     manifest, out, derived = tmp_path / "m.jsonl", tmp_path / "out", tmp_path / "derived"
     address = f"dandi://{server.url.removeprefix('http://')}/000001@0.240101.0001"
-    planned = nwb_cascade("plan", address, "-o", manifest, "--readers", "1")
+    planned = archive_command("plan", address, "-o", manifest, "--readers", "1")
     assert planned.stdout.startswith(f"5 jobs in {manifest}, 3 files without one."), planned.output
     for reason in ("no series of ROI traces", "empty (0 bytes)", "starts with b'no recor'"):
         assert reason in planned.stdout
@@ -128,9 +111,9 @@ def test_plan_run_kill_resume_collect_validate(server, recordings, tmp_path, mon
     assert len(list(out.glob("jobs/*/done-*.json"))) == 4
     assert len(list(out.glob("jobs/*/attempt-*/*.nwb"))) == 4
 
-    collected = nwb_cascade("collect", manifest, "--out", out, derived)
+    collected = archive_command("collect", manifest, "--out", out, derived)
     assert collected.exit_code == 0, collected.output
-    again = nwb_cascade("collect", manifest, "--out", out, derived)
+    again = archive_command("collect", manifest, "--out", out, derived)
     assert again.stdout == collected.stdout
     check_derived(derived, recordings, tmp_path, monkeypatch, server)
 
@@ -154,7 +137,7 @@ def check_derived(derived, recordings, tmp_path, monkeypatch, server):
     assert resource["url"] == f"{server.api_url}/dandisets/000001/versions/0.240101.0001/"
     assert (derived / "results.csv").read_text().count("\n") == 6
     assert "Expected at least one trace" in (derived / "overview.html").read_text()
-    upload = nwb_cascade("upload", derived, "--dandiset", "000123", "--instance", server.api_url, "--dry-run")
+    upload = archive_command("upload", derived, "--dandiset", "000123", "--instance", server.api_url, "--dry-run")
     assert upload.stdout.startswith("Would upload 4 files"), upload.output
 
 

@@ -1,7 +1,6 @@
 """Zarr and embargoed assets from plan to derived dandiset, with an API key that stands in the environment alone."""
 
 import csv
-import os
 import re
 import subprocess
 import sys
@@ -12,12 +11,11 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from click.testing import CliRunner
 
 from nwb_cascade.annotation import annotate as annotate_module
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
-from nwb_cascade.cli import main
+from tests.support.archive_commands import archive_command, set_environment
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
 from tests.support.fake_runs import fake_run
@@ -33,18 +31,7 @@ PATIENCE_S = 300
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
     """What the command and its workers are told; nothing of whoever runs the tests, and no key yet."""
-    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("DANDI_INSTANCE", raising=False)
-    values = {
-        "DANDI_NO_ET": "1",
-        "NWB_CASCADE_CACHE": tmp_path / "cache",
-        "PYTHONPATH": ROOT,
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": "tests.support.archive_preload",
-        "DASK_TEMPORARY_DIRECTORY": tmp_path / "dask",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, str(value))
+    set_environment(monkeypatch, tmp_path / "cache", DASK_TEMPORARY_DIRECTORY=tmp_path / "dask")
 
 
 @pytest.fixture
@@ -64,11 +51,6 @@ def server(recordings):
         dandisets[n // 2].add(f"sub-{n}/{path.name}", path)
     with DandiServer(archive) as server:
         yield server
-
-
-def nwb_cascade(*arguments):
-    """Run a command here."""
-    return CliRunner().invoke(main, ["archive", *map(str, arguments)])
 
 
 def run_watched(*arguments, log, secret):
@@ -100,17 +82,17 @@ def test_zarr_and_embargoed_assets_with_a_key_that_is_written_nowhere(
 ):
     manifest, out, derived = tmp_path / "m.jsonl", tmp_path / "out", tmp_path / "derived"
     addresses = [f"dandi://{server.url.removeprefix('http://')}/{dandiset}" for dandiset in (OPEN, EMBARGOED)]
-    refused = nwb_cascade("plan", *addresses, "-o", manifest)
+    refused = archive_command("plan", *addresses, "-o", manifest)
     assert (refused.exit_code, manifest.exists()) == (1, False)
     assert f"{addresses[1]} is embargoed: set the environment variable DANDI_API_KEY to an API key" in refused.stderr
 
     monkeypatch.setenv("DANDI_API_KEY", server.token)
-    planned = nwb_cascade("plan", *addresses, "-o", manifest)
+    planned = archive_command("plan", *addresses, "-o", manifest)
     assert planned.stdout == f"4 jobs in {manifest}, 0 files without one.\n", planned.output
 
     monkeypatch.setenv("NWB_CASCADE_CACHE", str(tmp_path / "cache of the workers"))
     monkeypatch.delenv("DANDI_API_KEY")
-    without = nwb_cascade("run-one", manifest, "--out", out, "--index", "2", "--count", "2")
+    without = archive_command("run-one", manifest, "--out", out, "--index", "2", "--count", "2")
     assert (without.exit_code, without.stdout.count(" failed dandi://")) == (3, 2)
     for entry in [Ledger(out).entry(job.id) for job in Manifest(manifest).slice(2, 2)]:
         assert (entry.state, entry.record["kind"]) == ("failed", "PermissionError")
@@ -127,7 +109,7 @@ def test_zarr_and_embargoed_assets_with_a_key_that_is_written_nowhere(
     assert server.count("download") > 20  # a link for the file, and one for each object of the Zarr
     assert not any(one.has_authorization for one in server.served() if one.is_storage)
 
-    collected = nwb_cascade("collect", manifest, "--out", out, derived, "--report", tmp_path / "pages")
+    collected = archive_command("collect", manifest, "--out", out, derived, "--report", tmp_path / "pages")
     assert collected.exit_code == 0, collected.output
     check_derived(derived, recordings, server, tmp_path, monkeypatch)
     assert {"m.jsonl", "log", "out", "derived", "cache", "pages"} <= {path.name for path in tmp_path.iterdir()}

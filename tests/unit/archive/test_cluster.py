@@ -19,6 +19,7 @@ from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import run_manifest
 from nwb_cascade.cli import main
+from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
 
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
@@ -47,11 +48,7 @@ def spool(monkeypatch, tmp_path):
     if sys.platform != "linux":
         pytest.skip("the stand-in needs setsid")
     folder = tmp_path / "slurm"
-    folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    put_on_path(monkeypatch, folder, {"sbatch": SBATCH, "scancel": SCANCEL})
     monkeypatch.setenv("SPOOL", str(folder))
     yield folder
     for job in filter(is_running, jobs_of(folder)):

@@ -13,6 +13,7 @@ from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.submit import write_slurm_script
 from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
+from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
 
 PROGRAM = 'import sys; print(*sys.argv[1:], file=open(sys.argv[sys.argv.index("--out") + 1] + "/calls", "a"))'
@@ -38,12 +39,7 @@ def script(tmp_path, out, n_jobs, **options):
 
 
 def stand_ins(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, text in (("sbatch", STAND_IN), ("srun", STAND_IN_SRUN)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    put_on_path(monkeypatch, tmp_path / "bin", {"sbatch": STAND_IN, "srun": STAND_IN_SRUN})
 
 
 @pytest.mark.parametrize(

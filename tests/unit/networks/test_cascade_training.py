@@ -13,8 +13,9 @@ from nwb_cascade.networks import plans
 from nwb_cascade.networks.batches import make_bank
 from nwb_cascade.networks.build import build_networks
 from nwb_cascade.networks.cascade_training import bundle_arrays, cascade_trainee, quiet_enough
-from nwb_cascade.networks.plans import CASCADE_NETWORK, TrainingPlan, run_plan
+from nwb_cascade.networks.plans import CASCADE_NETWORK, run_plan
 from nwb_cascade.networks.training import TrainingSettings, network_weights
+from nwb_cascade.networks.training_plan import TrainingPlan
 from tests.support.simulated_recordings import simulated_recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

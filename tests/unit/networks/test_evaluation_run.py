@@ -20,8 +20,9 @@ from nwb_cascade.networks.conditional_bundle import (
 )
 from nwb_cascade.networks.evaluation_run import held_out_estimator, judges
 from nwb_cascade.networks.folds import ANIMAL_FOLDS, DATASET_FOLDS, fold_of, split
-from nwb_cascade.networks.plans import TrainingPlan, run_plan, train_member
+from nwb_cascade.networks.plans import run_plan, train_member
 from nwb_cascade.networks.training import TrainingSettings
+from nwb_cascade.networks.training_plan import TrainingPlan
 from nwb_cascade.networks.warm_start import WarmStart
 from nwb_cascade.noise import noise_level
 from tests.support.simulated_recordings import simulated_recording
