@@ -118,7 +118,7 @@ def fetch(
     target : pathlib.Path
         Folder, created if it is missing.
     download, read_text : callable
-        ``nwb_cascade.models.download.download`` and ``read_text``, or others that do the same.
+        ``nwb_cascade.files.download.download`` and ``read_text``, or others that do the same.
     max_gigabytes : float
         Refuse to begin when the listed files are larger in all.
     endpoints : Endpoints, optional

@@ -10,7 +10,7 @@ def noise_level(dff: NDArray[np.floating], imaging_rate: float) -> float:
     """Estimate the noise level of one trace in % Hz^-1/2; NaN where no two neighbouring frames are finite.
 
     ``100 * median(|dff[t+1] - dff[t]|) / sqrt(imaging_rate)`` (Rupprecht et al. 2021, Methods). The same
-    formula as ``nwb_cascade.noise``, which this package does not import; a test compares the two.
+    formula as ``nwb_cascade.core.noise``, which this package does not import; a test compares the two.
 
     Examples
     --------

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nwb_cascade.annotation.annotate import AnnotationResult, annotate
     from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
-    from nwb_cascade.annotation.sources import inspect
     from nwb_cascade.annotation.spikes import annotate_spikes
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
+    from nwb_cascade.readers.registry import inspect
 
 __all__ = [
     "AnnotationResult",
@@ -35,7 +35,7 @@ _HOMES = {
     "annotate_spikes": "nwb_cascade.annotation.spikes",
     "annotate_suite2p": "nwb_cascade.annotation.annotate_suite2p",
     "infer": "nwb_cascade.inference",
-    "inspect": "nwb_cascade.annotation.sources",
+    "inspect": "nwb_cascade.readers.registry",
     "installed_models": "nwb_cascade.models.library",
     "load_model": "nwb_cascade.models.library",
 }

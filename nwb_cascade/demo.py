@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.annotation.spikes import annotate_spikes
+from nwb_cascade.core.kernels import smooth, smoothing_kernel
+from nwb_cascade.core.resampling import bin_spikes
 from nwb_cascade.discrete import match_spikes
-from nwb_cascade.kernels import smooth, smoothing_kernel
 from nwb_cascade.nwb.stored_run import open_run
 from nwb_cascade.report import write_report
 from nwb_cascade.report.page import require_library
-from nwb_cascade.resampling import bin_spikes
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.result import AnnotationResult, SpikesResult

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nwb_cascade.config import ModelConfig
-from nwb_cascade.engine import BlockResult, NetworkSet, infer_block, valid_bounds
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
+from nwb_cascade.core.indicators import canonical_indicator, match_indicator
+from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
+from nwb_cascade.core.preparation import RoiWarning
+from nwb_cascade.core.screening import screen_trace
+from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
+from nwb_cascade.core.thresholds import THRESHOLDS, apply_threshold
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
-from nwb_cascade.indicators import canonical_indicator, match_indicator
-from nwb_cascade.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import installed_models, load_model
-from nwb_cascade.preparation import RoiWarning
-from nwb_cascade.screening import screen_trace
-from nwb_cascade.selection import RATE_TOLERANCE, rate_mismatch, select_model
-from nwb_cascade.thresholds import THRESHOLDS, apply_threshold
-from nwb_cascade.traces import DffTraces
 
 BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
 PUBLISHED_BEFORE = "published_before_frames"  # in the record of an imported model: where Cascade writes its output
@@ -46,7 +46,7 @@ class InferenceRun:
     indicator : str or None
         Canonical name of the recording's indicator; for a ``conditional`` model the indicator that it was told.
     threshold : str
-        One of ``nwb_cascade.thresholds.THRESHOLDS``.
+        One of ``nwb_cascade.core.thresholds.THRESHOLDS``.
     alignment : {"trained", "published"}
         ``trained``: values stand at the frame that the network was trained for. ``published``: one frame earlier,
         as Cascade writes them.
@@ -149,7 +149,7 @@ def infer(
     species : str, optional
         Latin name; a conditional model has codes of its own for zebrafish.
     threshold : {"nonnegative", "raw", "single-spike"}
-        What is done with small and negative values, see ``nwb_cascade.thresholds``.
+        What is done with small and negative values, see ``nwb_cascade.core.thresholds``.
     legacy_alignment : bool
         Place values one frame early, as published by Cascade.
     kernel, smoothing_s : str, float, optional
@@ -231,7 +231,7 @@ def prepare_run(
     if legacy_alignment and PUBLISHED_BEFORE not in config.extra:
         raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
     smoothing_kernel(*wanted, imaging_rate)
-    from nwb_cascade.networks.build import build_networks
+    from nwb_cascade.architectures.registry import build_networks
 
     networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=named)
     alignment = "published" if legacy_alignment else "trained"

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, Result, evaluate, make_case, medians
+from nwb_cascade.evaluation.estimators import deconvolution_estimator, remembering, shifted
+from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
+from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_coverage
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.import_cascade import read_cascade_folder
 from nwb_cascade.models.library import load_model
-from nwb_cascade.networks.assessment import Case, Condition, Estimator, Result, evaluate, make_case, medians
-from nwb_cascade.networks.estimators import deconvolution_estimator, remembering, shifted
-from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
-from nwb_cascade.networks.interval_coverage import coverage_entry, interval_coverage
-from nwb_cascade.networks.recordings import Recording, load_recordings
+from nwb_cascade.training.recordings import Recording, load_recordings
 
 GCAMP8 = ("DS30", "DS31", "DS32")
 PUBLISHED = ("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{n}" for n in range(10, 21)))

@@ -22,8 +22,8 @@ from scipy.ndimage import convolve1d, gaussian_filter1d
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, eye_array, hstack
 
+from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.discrete import discrete_spikes
-from nwb_cascade.kernels import smoothing_kernel
 
 KERNELS = [
     ("gaussian", 0.025, 30.0),

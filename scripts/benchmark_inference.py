@@ -23,11 +23,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nwb_cascade.config import ModelConfig
-from nwb_cascade.engine import infer_block
+from nwb_cascade.architectures.cascade import cascade_networks
+from nwb_cascade.architectures.registry import build_networks
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import infer_block
 from nwb_cascade.models.library import load_model
-from nwb_cascade.networks.build import build_networks
-from nwb_cascade.networks.cascade import cascade_networks
 
 LENGTHS = (2_000, 20_000, 200_000)
 WINDOWED_FRAMES = 20_000

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.kernels import gaussian_kernel, smooth
+from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.nwb.write import write_run
 from tests.support.recordings import bare_nwbfile, write_recording
 from tests.support.run_records import run_record

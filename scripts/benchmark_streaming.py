@@ -38,9 +38,9 @@ from pynwb.ophys import DfOverF, RoiResponseSeries
 
 from nwb_cascade.annotation import annotate as annotation
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import open_remote
-from nwb_cascade.engine import NetworkSet
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.discover import find_candidates, inspect

@@ -13,11 +13,11 @@ import argparse
 import csv
 from pathlib import Path
 
+from nwb_cascade.evaluation.assessment import Case, Condition, make_case
+from nwb_cascade.evaluation.evaluation_run import held_out_estimator
+from nwb_cascade.evaluation.spike_scores import SpikeScores, median_spike_scores, spike_scores
 from nwb_cascade.models.library import load_model
-from nwb_cascade.networks.assessment import Case, Condition, make_case
-from nwb_cascade.networks.evaluation_run import held_out_estimator
-from nwb_cascade.networks.recordings import load_recordings
-from nwb_cascade.networks.spike_scores import SpikeScores, median_spike_scores, spike_scores
+from nwb_cascade.training.recordings import load_recordings
 
 
 def main() -> None:

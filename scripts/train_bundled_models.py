@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from nwb_cascade.models.bundle import save_bundle
-from nwb_cascade.networks.plans import run_plan, train_member
-from nwb_cascade.networks.recordings import load_recordings
-from nwb_cascade.networks.training import TrainingSettings
-from nwb_cascade.networks.training_plan import EMPHASIS, TrainingPlan
-from nwb_cascade.networks.warm_start import WarmStart
+from nwb_cascade.training.plans import run_plan, train_member
+from nwb_cascade.training.recordings import load_recordings
+from nwb_cascade.training.steps import TrainingSettings
+from nwb_cascade.training.training_plan import EMPHASIS, TrainingPlan
+from nwb_cascade.training.warm_start import WarmStart
 
 BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
 FIRST = TrainingPlan(

@@ -10,27 +10,27 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nwb_cascade.annotation import sources
+from nwb_cascade import provenance
 from nwb_cascade.annotation.found_spikes import Count, SpikesOptions, find_spikes, spikes_name
-from nwb_cascade.annotation.outputs import DEFAULT_RUN_NAME, CopyOutput, Output, SidecarOutput, stored_bytes
 from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
-from nwb_cascade.annotation.sources import Source
 from nwb_cascade.annotation.spikes import annotate_spikes, spikes_result, store_spikes
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
-from nwb_cascade.annotation.targets import require_writable, split_name
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
 from nwb_cascade.files.replace import beside, workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
-from nwb_cascade.nwb import provenance
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.raw import FromRaw
-from nwb_cascade.nwb.recording import Recording, open_recording
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, spikes_tables
 from nwb_cascade.nwb.write_spikes import SpikesRecord
+from nwb_cascade.readers import registry as sources
+from nwb_cascade.readers.nwb import Recording, open_recording
+from nwb_cascade.readers.registry import Source
+from nwb_cascade.writers.nwb import DEFAULT_RUN_NAME, CopyOutput, Output, SidecarOutput, stored_bytes
+from nwb_cascade.writers.targets import require_writable, split_name
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
@@ -76,12 +76,12 @@ def annotate(
         or an asset of an archive.
     output : path, optional
         File or folder of the result; by default a file beside the recording, see
-        `nwb_cascade.annotation.targets.default_output`, for a remote one a file in the current folder.
+        `nwb_cascade.writers.targets.default_output`, for a remote one a file in the current folder.
     in_place : bool
         Replace the recording itself by its annotated copy.
     sidecar : bool
         Write a small file of its own instead of a copy: session, subject, ROIs and results, see
-        `nwb_cascade.nwb.sidecar`. Its name is by default that of `nwb_cascade.annotation.sidecar_names.sidecar_name`.
+        `nwb_cascade.nwb.sidecar`. Its name is by default that of `nwb_cascade.writers.sidecar_names.sidecar_name`.
         The result of a remote recording is always a sidecar.
     streaming : StreamSettings, optional
         How a remote recording is read.

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.annotation.matrix_output import annotate_traces
 from nwb_cascade.annotation.result import AnnotationResult
-from nwb_cascade.annotation.targets import target_of
+from nwb_cascade.core.traces import DffTraces, TraceArray
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report
 from nwb_cascade.files.matrices import is_mat73, open_matrix
 from nwb_cascade.inference import prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.classify import Sample, judge_scale
-from nwb_cascade.traces import DffTraces, TraceArray
+from nwb_cascade.writers.matrix import annotate_traces
+from nwb_cascade.writers.targets import target_of
 
 FACTORS = {"fraction": 1.0, "percent": 0.01}
 SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from nwb_cascade.annotation.annotate_matrix import file_sha256
-from nwb_cascade.annotation.matrix_output import annotate_traces
 from nwb_cascade.annotation.result import AnnotationResult
-from nwb_cascade.annotation.targets import MATRIX_SUFFIXES
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report
 from nwb_cascade.inference import prepare_run
 from nwb_cascade.models.bundle import Model
-from nwb_cascade.suite2p import Suite2pPlane, read_folder
-from nwb_cascade.traces import DffTraces
+from nwb_cascade.readers.suite2p import Suite2pPlane, read_folder
+from nwb_cascade.writers.matrix import annotate_traces
+from nwb_cascade.writers.targets import MATRIX_SUFFIXES
 
 DEFAULT_OUTPUT = "expected_spikes.npy"
 FILES = ("F.npy", "Fneu.npy", "iscell.npy")

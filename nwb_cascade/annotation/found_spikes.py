@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.annotation.result import POOR_FIT
+from nwb_cascade.core.kernels import smoothing_kernel
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import discrete_spikes
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import Report
-from nwb_cascade.kernels import smoothing_kernel
-from nwb_cascade.nwb.provenance import canonical_json, software_versions
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.nwb.write_spikes import KEY
-from nwb_cascade.traces import TraceArray
+from nwb_cascade.provenance import canonical_json, software_versions
 
 Count = Literal["conserve", "supported"]
 

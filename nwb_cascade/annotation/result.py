@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nwb_cascade.preparation import RoiWarning
+from nwb_cascade.core.preparation import RoiWarning
 
 POOR_FIT = 0.5  # fit error of discrete spikes, see docs/discrete_spikes.md
 

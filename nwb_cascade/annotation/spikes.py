@@ -17,7 +17,6 @@ from nwb_cascade.annotation.found_spikes import (
     spikes_name,
 )
 from nwb_cascade.annotation.result import SpikesResult
-from nwb_cascade.annotation.targets import require_writable, split_name, target_of
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
@@ -34,6 +33,7 @@ from nwb_cascade.nwb.write_spikes import (
     spikes_place,
     write_spikes,
 )
+from nwb_cascade.writers.targets import require_writable, split_name, target_of
 
 SCHEMA_BYTES = 2**22
 

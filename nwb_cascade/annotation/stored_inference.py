@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.preparation import RoiWarning
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, infer_blocks
-from nwb_cascade.preparation import RoiWarning
-from nwb_cascade.traces import DffTraces
 
 Progress = Callable[[int, int], None]
 

@@ -11,7 +11,7 @@ import yaml
 from nwb_cascade.archive.manifest import Header, Job
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing
-from nwb_cascade.nwb.provenance import SOFTWARE
+from nwb_cascade.provenance import SOFTWARE
 
 DANDISET_FILE = "dandiset.yaml"
 DERIVED_FROM = "dcite:IsDerivedFrom"

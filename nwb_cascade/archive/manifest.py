@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing, flush_folder
-from nwb_cascade.nwb.provenance import OUTPUT_VERSION, canonical_json, software_version
+from nwb_cascade.provenance import OUTPUT_VERSION, canonical_json, software_version
 
 FORMAT = "nwb-cascade-manifest"
 FORMAT_VERSION = 1

@@ -12,7 +12,7 @@ from nwb_cascade.archive.manifest import Header
 from nwb_cascade.archive.results import Row
 from nwb_cascade.archive.status import Group, Status
 from nwb_cascade.files.disk import appearing
-from nwb_cascade.nwb.provenance import SOFTWARE, canonical_json, software_version
+from nwb_cascade.provenance import SOFTWARE, canonical_json, software_version
 
 SHOWN = {
     "state": "State",

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from nwb_cascade.archive.job import output_problem
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.archive.sources import Source, as_asset, list_sources
+from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.core.selection import select_model
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
-from nwb_cascade.indicators import canonical_indicator
 from nwb_cascade.models.bundle import recorded_sha256
 from nwb_cascade.models.library import installed_models, list_installed, load_model
-from nwb_cascade.selection import select_model
 
 if TYPE_CHECKING:
     from nwb_cascade.nwb.candidate import Candidate
@@ -166,7 +166,7 @@ def _candidates(
     source: Source, series: str | None, streaming: Mapping[str, Any]
 ) -> tuple[Source, tuple[Candidate, ...]]:
     """Series of a recording by its header; and the source with what else became known of it."""
-    from nwb_cascade.annotation.sources import inspect_for_choice
+    from nwb_cascade.readers.registry import inspect_for_choice
 
     if source["kind"] == "file":
         return source, inspect_for_choice(source["address"], series)

@@ -10,9 +10,9 @@ import click
 import numpy as np
 
 if TYPE_CHECKING:
-    from nwb_cascade.networks.assessment import Condition, Estimator, Result
-    from nwb_cascade.networks.evaluation_run import HeldOut
-    from nwb_cascade.networks.recordings import Recording
+    from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
+    from nwb_cascade.evaluation.evaluation_run import HeldOut
+    from nwb_cascade.training.recordings import Recording
 
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
 CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure", "dataset", "cell", "animal",
@@ -95,8 +95,8 @@ def command(
     """Compare estimates with known spikes: correlation, error, bias and lag, medians over cells of each dataset."""
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.tables import print_table
-    from nwb_cascade.networks.assessment import Condition, evaluate
-    from nwb_cascade.networks.recordings import load_recordings
+    from nwb_cascade.evaluation.assessment import Condition, evaluate
+    from nwb_cascade.training.recordings import load_recordings
 
     if coverage_file:
         _require_ensemble(models[0])
@@ -125,10 +125,10 @@ def _estimators(
     models: tuple[str, ...], published: tuple[Path, ...], held_out: HeldOut | None, tell: bool, deconvolution: bool
 ) -> dict[str, Estimator]:
     """What is compared, by name."""
+    from nwb_cascade.evaluation.estimators import deconvolution_estimator, remembering, shifted
+    from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
     from nwb_cascade.models.import_cascade import read_cascade_folder
     from nwb_cascade.models.library import load_model
-    from nwb_cascade.networks.estimators import deconvolution_estimator, remembering, shifted
-    from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
 
     estimators: dict[str, Estimator] = {}
     for name in models:
@@ -149,7 +149,7 @@ def _estimators(
 
 
 def _rows(found: list[tuple[Condition, list[Result]]]) -> list[tuple[str, ...]]:
-    from nwb_cascade.networks.assessment import medians
+    from nwb_cascade.evaluation.assessment import medians
 
     rows: list[tuple[str, ...]] = []
     for condition, results in found:
@@ -184,7 +184,7 @@ def _write_json(path: Path, found: list[tuple[Condition, list[Result]]]) -> None
     import json
     from dataclasses import asdict
 
-    from nwb_cascade.networks.assessment import medians
+    from nwb_cascade.evaluation.assessment import medians
 
     entries = [
         {**asdict(condition), "dataset": dataset, "estimator": estimator, **scores}
@@ -231,10 +231,10 @@ def _write_coverage(
     from dataclasses import asdict
 
     from nwb_cascade.cli.tables import print_table
+    from nwb_cascade.evaluation.assessment import Case, make_case
+    from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
+    from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_coverage
     from nwb_cascade.models.library import load_model
-    from nwb_cascade.networks.assessment import Case, make_case
-    from nwb_cascade.networks.evaluation_run import bundle_estimator, held_out_estimator
-    from nwb_cascade.networks.interval_coverage import coverage_entry, interval_coverage
 
     model = load_model(name)
     deviation = bundle_estimator(model.config, model.weights, tell_indicator=tell, quantity="ensemble_std")

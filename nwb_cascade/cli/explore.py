@@ -33,8 +33,8 @@ def command(folder: Path, output: Path, model: str, no_infer: bool, imaging_rate
 
 def _inference(model: str) -> InferCell:
     """Inference on one cell by a model."""
+    from nwb_cascade.core.kernels import smoothing_kernel
     from nwb_cascade.inference import infer
-    from nwb_cascade.kernels import smoothing_kernel
     from nwb_cascade.report.cell_frames import CellInference
 
     def infer_cell(dff: NDArray[np.float32], imaging_rate: float, indicator: str, species: str | None) -> CellInference:

@@ -46,7 +46,7 @@ def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
     """Download published data sets (identifiers of `ground-truth list`); run it again to resume."""
     from ground_truth_nwb.fetch import fetch as fetch_datasets
     from nwb_cascade.cli.progress import progress_bar
-    from nwb_cascade.models.download import download, read_text
+    from nwb_cascade.files.download import download, read_text
 
     with progress_bar("Downloading") as report:
         results = fetch_datasets(

@@ -89,8 +89,8 @@ def _jobs(
     sources: list[Any], *, options: dict[str, Any], output: str | None, in_place: bool, sidecar: bool
 ) -> list[dict[str, Any]]:
     """Return where the result of each source goes, as options of `annotate`; raises a usage error for what clashes."""
-    from nwb_cascade.annotation.targets import shared_folder, targets_of
     from nwb_cascade.errors import InputError
+    from nwb_cascade.writers.targets import shared_folder, targets_of
 
     local = [source for source in sources if isinstance(source, Path)]
     matrices, folders, recordings = _kinds(local)
@@ -120,8 +120,8 @@ def _jobs(
 
 def _kinds(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
     """Tell matrices, folders of suite2p and NWB files apart."""
-    from nwb_cascade.annotation.targets import is_matrix
-    from nwb_cascade.suite2p import is_suite2p
+    from nwb_cascade.readers.suite2p import is_suite2p
+    from nwb_cascade.writers.targets import is_matrix
 
     matrices = [path for path in paths if is_matrix(path)]
     folders = [path for path in paths if is_suite2p(path)]
@@ -159,7 +159,7 @@ def _attempt(
     debug: bool,
 ) -> dict[str, Any]:
     """Annotate one file; a failure is told in one line and kept in the record, so that the others are done."""
-    from nwb_cascade.annotation.sources import name_of
+    from nwb_cascade.readers.registry import name_of
 
     name = file if isinstance(source, Exception) else name_of(source)
     try:
@@ -179,9 +179,9 @@ def _attempt(
 
 def _write_page(result: AnnotationResult) -> Path:
     """Write the page about a result beside it."""
-    from nwb_cascade.annotation.targets import split_name
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.report import write_report
+    from nwb_cascade.writers.targets import split_name
 
     output = Path(result.output)
     page = output.with_name(f"{split_name(output.name)[0]}_report.html")
@@ -207,8 +207,8 @@ def _infer(
     source: Path | Asset, job: dict[str, Any], options: dict[str, Any], raw: tuple[bool, dict[str, Any]]
 ) -> AnnotationResult:
     """Annotate one file."""
-    from nwb_cascade.annotation.sources import name_of
     from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.readers.registry import name_of
 
     matrices, folders, _ = _kinds([source] if isinstance(source, Path) else [])
     foreign = NWB_ONLY if matrices else NOT_SUITE2P if folders else MATRIX_ONLY
@@ -220,7 +220,7 @@ def _infer(
             return annotate_matrix(matrices[0], wanted.pop("imaging_rate"), progress=report, **wanted)
         if folders:
             from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
-            from nwb_cascade.suite2p import read_folder
+            from nwb_cascade.readers.suite2p import read_folder
 
             method = dff_method(raw[1], neuropil_factor=read_folder(folders[0]).neuropil_factor)
             needs = needs_neuropil(raw[1])

@@ -57,10 +57,10 @@ def _inspect_all(
 
     Returns the names of all in their order.
     """
-    from nwb_cascade.annotation.sources import inspect, name_of
     from nwb_cascade.cli import USER_ERRORS
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.sources import listed
+    from nwb_cascade.readers.registry import inspect, name_of
 
     names: dict[str, None] = {}
     sources = list(listed(files))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from nwb_cascade.config import ModelConfig
+    from nwb_cascade.core.config import ModelConfig
     from nwb_cascade.models.bundle import Model
     from nwb_cascade.models.library import InstalledModel
 

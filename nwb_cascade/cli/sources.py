@@ -18,8 +18,8 @@ def listed(files: Iterable[str]) -> Iterator[tuple[str, Path | Asset | Exception
 
 
 def _expanded(file: str) -> Iterator[Path | Asset | Exception]:
-    from nwb_cascade.annotation.sources import expand
     from nwb_cascade.cli import USER_ERRORS
+    from nwb_cascade.readers.registry import expand
 
     try:
         yield from expand(file)

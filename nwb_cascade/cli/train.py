@@ -58,10 +58,10 @@ def command(
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.models.bundle import save_bundle
     from nwb_cascade.models.library import load_model
-    from nwb_cascade.networks.plans import run_plan
-    from nwb_cascade.networks.recordings import load_recordings
-    from nwb_cascade.networks.training_plan import TrainingPlan
-    from nwb_cascade.networks.warm_start import WarmStart
+    from nwb_cascade.training.plans import run_plan
+    from nwb_cascade.training.recordings import load_recordings
+    from nwb_cascade.training.training_plan import TrainingPlan
+    from nwb_cascade.training.warm_start import WarmStart
 
     if output.exists() and not overwrite:
         raise click.UsageError(f"{output} exists already; pass --overwrite to replace it.")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
-from nwb_cascade.traces import TraceArray
 
 # Names under which dF/F is saved for Cascade and by common pipelines, in order of preference
 KNOWN_VARIABLES = ("dF_traces", "dff", "dFF", "dfF", "dF_F", "df_f", "DFF", "dF", "traces")

@@ -1,6 +1,6 @@
 """The bundle: one folder per model with weights, configuration and their hashes.
 
-``config.json`` holds a :class:`~nwb_cascade.config.ModelConfig`, ``weights.safetensors`` the arrays (a format that
+``config.json`` holds a :class:`~nwb_cascade.core.config.ModelConfig`, ``weights.safetensors`` the arrays (a format that
 cannot execute code) as float32 or, to be smaller, as float16, ``SHA256SUMS`` the hash of both (as by ``sha256sum``).
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.models.templates import check_weights

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.bundle import Model, make_model, save_bundle
 from nwb_cascade.models.library import bundle_folder, load_if_sound

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.models.bundle import BUNDLE_FILES, CONFIG_FILE, Model, check_only_bundle, load_bundle, load_config
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nwb_cascade.errors import ModelFileError, NoModelError
+from nwb_cascade.files.download import BACKOFF_S, download, read_text
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.models.bundle import Model
-from nwb_cascade.models.download import BACKOFF_S, download, read_text
 from nwb_cascade.models.import_cascade import import_cascade
 from nwb_cascade.models.library import bundle_folder, load_if_sound, unknown_name
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 
 Shapes = dict[str, tuple[int, ...]]

@@ -11,10 +11,10 @@ import numpy as np
 import pynwb
 from hdmf.backends.io import HDMFIO
 
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import CHUNK_BYTES
 from nwb_cascade.nwb.write import RunRecord
-from nwb_cascade.traces import TraceArray
 
 COMPARED_BYTES = 64 * CHUNK_BYTES
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.noise import noise_level
+from nwb_cascade.core.noise import noise_level
 
 OUR_SERIES = "InferredSpikeRateSeries"
 EVENT_SERIES = "OphysEventDetection"  # AllenSDK

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pynwb import NWBFile
 
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
@@ -20,7 +21,6 @@ from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import NOT_DFF, named, resolve_rate
 from nwb_cascade.nwb.discover import describe, object_path, stored_traces
 from nwb_cascade.nwb.read import roi_ids_of
-from nwb_cascade.traces import DffTraces
 
 CORRECTED = re.compile(r"correct|subtract|decontaminat|demix", re.IGNORECASE)
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
 from nwb_cascade.nwb.discover import describe, stored_traces
-from nwb_cascade.traces import DffTraces
 
 
 def open_traces(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.noise import noise_level
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.candidate import NoiseQuantiles
 

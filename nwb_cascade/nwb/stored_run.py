@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
@@ -21,7 +22,6 @@ from nwb_cascade.nwb.discover import describe, object_path
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
-from nwb_cascade.traces import TraceArray
 
 BLOCK_BYTES = 16 * 2**20  # of each of three matrices
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pynwb import NWBFile, ProcessingModule
 from pynwb.ophys import RoiResponseSeries
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.discover import object_path
-from nwb_cascade.nwb.provenance import SOFTWARE, software_version
 from nwb_cascade.nwb.storage import Report, appending, compressed
-from nwb_cascade.traces import TraceArray
+from nwb_cascade.provenance import SOFTWARE, software_version
 
 DEFAULT_MODULE = "ophys"
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."

@@ -17,9 +17,9 @@ from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.check import validation_errors
 from nwb_cascade.nwb.discover import object_path
 from nwb_cascade.nwb.files import is_zarr, open_nwb
-from nwb_cascade.nwb.provenance import SOFTWARE, software_version
 from nwb_cascade.nwb.storage import GZIP_LEVEL, appending
 from nwb_cascade.nwb.stored_run import json_object
+from nwb_cascade.provenance import SOFTWARE, software_version
 
 CHUNK_SPIKES = 2**16
 KEY = "spikes_key"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.evaluation import Scores, score
-from nwb_cascade.kernels import smooth
-from nwb_cascade.resampling import frame_grid, resample_trace
+from nwb_cascade.core.kernels import smooth
+from nwb_cascade.core.resampling import frame_grid, resample_trace
+from nwb_cascade.core.scores import Scores, score
 
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell, Trial

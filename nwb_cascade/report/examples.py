@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.resampling import add_noise, frame_grid, resample_trace
 from nwb_cascade.errors import InputError
-from nwb_cascade.indicators import canonical_indicator
-from nwb_cascade.noise import noise_level
-from nwb_cascade.resampling import add_noise, frame_grid, resample_trace
 
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell, Trial

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.scores import Scores
 from nwb_cascade.errors import InputError
-from nwb_cascade.evaluation import Scores
-from nwb_cascade.noise import noise_level
 from nwb_cascade.report.cell_frames import CellFrames, CellInference, InferCell, cell_frames, cell_scores
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
 from nwb_cascade.report.page import (

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing
-from nwb_cascade.nwb.provenance import SOFTWARE, software_version
+from nwb_cascade.provenance import SOFTWARE, software_version
 from nwb_cascade.report.detail import PackedRoi
 
 MOST_BYTES = 15_000_000

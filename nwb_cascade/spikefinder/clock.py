@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from nwb_cascade.networks.recordings import Recording
-from nwb_cascade.resampling import bin_spikes
+from nwb_cascade.core.resampling import bin_spikes
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
+from nwb_cascade.training.recordings import Recording
 
 MOST_SHIFT_BINS = 30
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
-from nwb_cascade.models.download import download, read_text
+from nwb_cascade.files.download import download, read_text
 
 DATASET = "SPIKEFINDER"
 Progress = Callable[[int, int], None]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.networks.recordings import Recording, Trial, load_recordings
-from nwb_cascade.resampling import bin_spikes, frame_grid, resample_trace
+from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
+from nwb_cascade.training.recordings import Recording, Trial, load_recordings
 
 BIN_HZ = 100.0
 BASELINE_PERCENTILE = 20.0
@@ -57,7 +57,7 @@ def load_neurons(folder: Path, datasets: Sequence[str] = (), *, progress: Progre
     Raises
     ------
     LookupError, ValueError
-        As `nwb_cascade.networks.recordings.load_recordings`.
+        As `nwb_cascade.training.recordings.load_recordings`.
     """
     return [neuron_from(recording) for recording in load_recordings(folder, datasets, progress=progress)]
 

@@ -312,6 +312,6 @@ def _model(settings: RunSettings) -> Model | None:
 
     if settings.model != "auto":
         return load_model(settings.model)
-    from nwb_cascade.selection import select_model
+    from nwb_cascade.core.selection import select_model
 
     return load_model(select_model(installed_models(), 30.0, None).config.name)

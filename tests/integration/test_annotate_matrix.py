@@ -11,7 +11,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 import nwb_cascade.annotation.annotate_matrix
-import nwb_cascade.annotation.matrix_output
+import nwb_cascade.writers.matrix
 from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.matrices import is_mat73, open_matrix, read_text, write_mat73
@@ -151,6 +151,6 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monke
     def full(folder: Path, n_bytes: int, what: str) -> None:
         raise OSError(f"No space left for {what}")
 
-    monkeypatch.setattr(nwb_cascade.annotation.matrix_output, "require_space", full)
+    monkeypatch.setattr(nwb_cascade.writers.matrix, "require_space", full)
     with pytest.raises(OSError, match=r"No space left for the result of a\.npy"):
         annotate_matrix(path, 30.0)

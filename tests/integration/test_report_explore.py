@@ -59,7 +59,7 @@ def test_a_faster_cell_is_averaged_down_and_a_slower_one_is_not() -> None:
 
 
 def test_rates_that_are_the_smoothed_spikes_score_perfectly() -> None:
-    from nwb_cascade.kernels import smooth
+    from nwb_cascade.core.kernels import smooth
 
     frames = cell_frames(make_cell())
     counts = np.bincount(np.floor(frames.spike_frames + 0.5).astype(int), minlength=frames.dff.size).astype(float)

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 import nwb_cascade.spikefinder.run as running
 from nwb_cascade.cli import main
 from nwb_cascade.models.library import load_model
-from nwb_cascade.networks.conditional_bundle import take_members
 from nwb_cascade.spikefinder import experiments, page
 from nwb_cascade.spikefinder.settings import RunSettings
+from nwb_cascade.training.conditional_bundle import take_members
 
 SMALL = ("--window", "20", "--seeds", "1", "--training-windows", "300", "--held-out-windows", "100", "--epochs", "1",
          "--autoencoder-epochs", "1", "--tutorial-epochs", "1")  # fmt: skip

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from nwb_cascade.annotation.found_spikes import spikes_name
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.cli.spikes import command
+from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
-from nwb_cascade.kernels import smooth, smoothing_kernel
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import write_run
 from nwb_cascade.nwb.write_spikes import SpikesRecord, check_spikes, write_spikes

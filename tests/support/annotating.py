@@ -19,7 +19,7 @@ SERVER = """
 import json, os, signal, sys
 from pathlib import Path
 import nwb_cascade.annotation.annotate
-import nwb_cascade.annotation.outputs
+import nwb_cascade.writers.nwb
 from tests.support.fake_runs import fake_run
 nwb_cascade.annotation.annotate.prepare_run = fake_run
 annotate = nwb_cascade.annotation.annotate.annotate

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.config import ModelConfig
-from nwb_cascade.engine import NetworkSet
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.models.bundle import Model
 

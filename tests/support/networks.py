@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.config import ModelConfig
-from nwb_cascade.engine import NetworkSet
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import NetworkSet
 
 
 class MovingSum:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nwb_cascade.networks.recordings import Recording, Trial
+from nwb_cascade.training.recordings import Recording, Trial
 
 
 def simulated_trial(

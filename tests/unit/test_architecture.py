@@ -13,37 +13,38 @@ PACKAGE = Path(__file__).parents[2] / "nwb_cascade"
 HEAVY = ("tensorflow", "keras", "pynwb", "h5py", "dask", "dandi", "matplotlib")
 LAYERS = {
     "errors": 0,
-    "files": 1,
-    "traces": 1,
-    "config": 1,
-    "indicators": 1,
-    "noise": 2,
+    "core": 1,
+    "files": 2,
+    "provenance": 2,
     "dff": 2,
-    "kernels": 2,
-    "resampling": 2,
-    "preparation": 2,
-    "thresholds": 2,
-    "suite2p": 3,
-    "evaluation": 3,
-    "discrete": 3,
-    "screening": 3,
-    "selection": 3,
-    "engine": 4,
-    "models": 5,
-    "networks": 5,
-    "nwb": 5,
-    "dandi": 5,
-    "report": 5,
-    "spikefinder": 6,
+    "discrete": 2,
+    "architectures": 3,
+    "models": 4,
+    "dandi": 4,
+    "nwb": 4,
+    "readers": 5,
+    "training": 5,
+    "report": 6,
     "inference": 6,
-    "annotation": 8,
-    "demo": 9,
-    "archive": 9,
-    "cli": 10,
-    "__init__": 11,
+    "evaluation": 6,
+    "spikefinder": 6,
+    "writers": 7,
+    "annotation": 7,
+    "demo": 8,
+    "archive": 8,
+    "cli": 9,
+    "__init__": 10,
 }
-STRANGERS = [("nwb", "dandi"), ("nwb", "networks"), ("dandi", "networks"), ("dandi", "nwb"), ("networks", "nwb")]
-KERAS_HOMES = ("networks", "spikefinder")
+STRANGERS = [
+    (one, other)
+    for one in ("nwb", "dandi", "architectures", "training", "evaluation")
+    for other in ("nwb", "dandi", "architectures", "training", "evaluation")
+    if one != other and (one not in ("training", "evaluation") or other not in ("architectures", "training"))
+]
+LEARNERS = ("training", "evaluation")
+INFERRING = ("inference", "readers", "writers", "annotation", "archive", "nwb", "models", "report")
+KERAS_HOMES = ("architectures", "training", "evaluation", "spikefinder")
+IMPURE = ("os", "io", "pathlib", "shutil", "tempfile", "time", "datetime", "logging", "subprocess", "socket", "random")
 
 
 def unit_of(path):
@@ -91,6 +92,28 @@ def test_no_import_is_relative():
 def test_the_outside_worlds_do_not_know_each_other():
     wrong = [str(path) for unit, imported, path in own_imports() if (unit, imported) in STRANGERS]
     assert not wrong
+
+
+def test_nothing_that_infers_imports_training_or_evaluation():
+    wrong = [str(path) for unit, imported, path in own_imports() if unit in INFERRING and imported in LEARNERS]
+    assert not wrong
+
+
+def test_the_core_is_numpy_and_scipy_only():
+    """By path: whatever lies in core/ imports no file, clock, print or heavy package."""
+    allowed = {*sys.stdlib_module_names, "numpy", "scipy"} - {*IMPURE}
+    for path in (PACKAGE / "core").rglob("*.py"):
+        for name in imports(path):
+            parts = name.split(".")
+            is_own = parts[0] == "nwb_cascade" and parts[1] in ("core", "errors")
+            assert is_own or parts[0] in allowed, f"{path} imports {name}"
+        called = [node.func.id for node in ast.walk(ast.parse(path.read_text())) if is_call(node)]
+        assert not {"open", "print", "input"} & set(called), path
+
+
+def is_call(node):
+    """Whether a node calls something by its plain name."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def test_only_networks_import_keras_and_tensorflow():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import nwb_cascade
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError, NoModelError
 from nwb_cascade.inference import infer_blocks, prepare_run
 from nwb_cascade.models.bundle import make_model, save_bundle
-from nwb_cascade.traces import DffTraces
 from tests.support.networks import cascade_config, cascade_weights
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nwb_cascade.annotation.stored_inference import infer_to_disk
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.inference import infer_blocks
-from nwb_cascade.traces import DffTraces
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import simulated_dff
 

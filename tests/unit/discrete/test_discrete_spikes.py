@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nwb_cascade.core.kernels import causal_kernel, gaussian_kernel
 from nwb_cascade.discrete import discrete_spikes
 from nwb_cascade.errors import InputError
-from nwb_cascade.kernels import causal_kernel, gaussian_kernel
 from tests.support.shared import shared_path
 
 GAUSSIAN_25MS = gaussian_kernel(0.025, 30.0)

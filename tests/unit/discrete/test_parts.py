@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nwb_cascade.core.kernels import causal_kernel, gaussian_kernel
 from nwb_cascade.discrete.moves import rearrangements, simple_moves
 from nwb_cascade.discrete.segments import cut, share_out
 from nwb_cascade.discrete.shape import SpikeShape
-from nwb_cascade.kernels import causal_kernel, gaussian_kernel
 
 SHAPES = {
     "narrow": SpikeShape.from_kernel(gaussian_kernel(0.025, 30.0)),

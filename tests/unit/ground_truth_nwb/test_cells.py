@@ -6,7 +6,7 @@ import pytest
 from ground_truth_nwb.cell_summary import summarise_cell
 from ground_truth_nwb.cells import Cell, Remark, Trial
 from ground_truth_nwb.noise import noise_level
-from nwb_cascade.noise import noise_level as core_noise_level
+from nwb_cascade.core.noise import noise_level as core_noise_level
 from tests.support.ground_truth_files import make_cell, make_trial
 
 

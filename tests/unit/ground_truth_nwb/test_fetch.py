@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from ground_truth_nwb.fetch import LEDGER, Endpoints, fetch
-from nwb_cascade.models.download import download, read_text
+from nwb_cascade.files.download import download, read_text
 from tests.support.http_server import Resource, local_server
 
 REPOSITORY = "/repos/HelmchenLabSoftware/Cascade/git/trees/master?recursive=1"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.bundle import load_bundle
 from nwb_cascade.models.import_cascade import import_cascade
 from nwb_cascade.models.published_names import parse_model_name
-from nwb_cascade.noise import noise_level
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder, write_torch, zip_folder
 from tests.support.shared import shared_path
 from tests.support.windowed_network import evaluate_ensemble, network

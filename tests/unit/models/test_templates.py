@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nwb_cascade.config import ModelConfig
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.templates import check_weights, n_time_steps, network_shapes, weight_shapes
 

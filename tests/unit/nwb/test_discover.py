@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import AmbiguousSeriesError
-from nwb_cascade.noise import noise_level
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.candidate import KINDS, SCALES
 from nwb_cascade.nwb.choose import choose

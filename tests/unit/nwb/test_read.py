@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hdmf.backends.hdf5 import H5DataIO
 
+from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
-from nwb_cascade.traces import DffTraces
 from tests.support.nwb_files import neuroconv, raw_fluorescence, store_rois_first
 from tests.support.nwb_oddities import irregular_timestamps, one_series, set_rate
 from tests.support.nwb_published import allen_behavior

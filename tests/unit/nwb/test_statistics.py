@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nwb_cascade.noise import noise_level
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.nwb import statistics
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.statistics import noise_quantiles, trace_statistics

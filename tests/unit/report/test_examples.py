@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ground_truth_nwb.simulated_set import simulated_set_folder
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import InputError
-from nwb_cascade.noise import noise_level
 from nwb_cascade.report.examples import spike_examples, typical_noise_levels
 
 

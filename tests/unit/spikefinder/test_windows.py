@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_cascade.networks.recordings import Recording, Trial
 from nwb_cascade.spikefinder.cache import cached_windows
 from nwb_cascade.spikefinder.neurons import Neuron, Segment, content_hash, neuron_from
 from nwb_cascade.spikefinder.windows import (
@@ -15,6 +14,7 @@ from nwb_cascade.spikefinder.windows import (
     split_by_neuron,
     window_labels,
 )
+from nwb_cascade.training.recordings import Recording, Trial
 
 
 def neuron(cell="a", *, dataset="DS1", animal=None, n_bins=300, spikes=(50, 120, 200), missing=()):

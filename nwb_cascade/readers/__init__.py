@@ -1,0 +1,1 @@
+"""What recordings are read from: one module per format."""

@@ -1,0 +1,1 @@
+"""Training of networks on ground truth; nothing that infers imports it."""

@@ -1,0 +1,210 @@
+"""From trained members to a conditional bundle: indicator codes that a member never met, and the record of training."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import distributions
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.architectures.conditional import CODES, ConditionalSizes, near_codes
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.indicators import RELATIVES
+from nwb_cascade.training.recordings import Recording, dataset_hashes
+
+Weights = Mapping[str, NDArray[np.float32]]
+RECORDED_PACKAGES = ("nwb-cascade", "keras", "tensorflow", "torch", "jax", "numpy", "scipy")
+CITATION = (
+    "Trained on the public ground truth of Rupprecht P. et al., Nature Neuroscience 24:1324 (2021); "
+    "cite it and the sources of the datasets it lists."
+)
+WEIGHTS_LICENCE = "BSD-3-Clause"
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """One network of an ensemble and what it was trained on.
+
+    ``weights`` by layer; ``datasets`` and ``animals`` are those with at least one recording in the training,
+    ``codes`` the indicators' names it met; ``fold`` was held out (None: nothing was).
+    """
+
+    weights: Weights
+    datasets: tuple[str, ...]
+    animals: tuple[str, ...]
+    codes: tuple[str, ...]
+    fold: int | None
+    seed: int
+    n_steps: int
+    history: tuple[Mapping[str, float], ...] = ()
+
+
+def describe_member(
+    recordings: Sequence[Recording],
+    weights: Weights,
+    *,
+    fold: int | None,
+    seed: int,
+    n_steps: int,
+    history: Sequence[Mapping[str, float]] = (),
+) -> TrainedMember:
+    """A member with what these recordings, on which it was trained, imply."""
+    return TrainedMember(
+        weights=weights,
+        datasets=tuple(sorted({recording.dataset for recording in recordings})),
+        animals=tuple(sorted({recording.animal for recording in recordings})),
+        codes=tuple(sorted({code for recording in recordings for code in recording.indicator_codes})),
+        fold=fold,
+        seed=seed,
+        n_steps=n_steps,
+        history=tuple(history),
+    )
+
+
+def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
+    """Give indicators that a member never met the code near that of their nearest relative, else that of ``unknown``.
+
+    Their own codes never left their random start, so that telling the network one of them would be noise.
+    """
+    table = weights[CODES].copy()
+    near = near_codes(weights[CODES])
+    for code in sizes.indicators:
+        if code not in met:
+            table[sizes.indicator_code(code)] = near[sizes.indicator_code(_nearest(code, met))]
+    return {**weights, CODES: table}
+
+
+def conditional_bundle(
+    name: str,
+    model_version: str,
+    sizes: ConditionalSizes,
+    members: Sequence[TrainedMember],
+    recordings: Sequence[Recording],
+    *,
+    rates_hz: tuple[float, float],
+    noise_levels: tuple[float, float],
+    smoothing_s: float,
+    settings: Mapping[str, Any],
+    remark: str = "",
+) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
+    """Configuration and arrays of a bundle, ready for ``nwb_cascade.models.bundle.save_bundle``.
+
+    Parameters
+    ----------
+    name, model_version : str
+        Of the model.
+    sizes : ConditionalSizes
+        Of every member.
+    members : sequence of TrainedMember
+        The trained networks.
+    recordings : sequence of Recording
+        All that any member was trained on; their hashes are recorded.
+    rates_hz, noise_levels : (float, float)
+        Ranges that were trained, Hz and % Hz^-1/2.
+    smoothing_s : float
+        Default smoothing of the result, s.
+    settings : mapping
+        Of the training, JSON-able.
+    remark : str
+        What else a reader of the record should know.
+    """
+    arrays = {
+        f"{index}/{key}": np.asarray(value, np.float32)
+        for index, member in enumerate(members)
+        for key, value in adopt_codes(member.weights, sizes, member.codes).items()
+    }
+    used = {dataset for member in members for dataset in member.datasets}
+    config = ModelConfig(
+        name=name,
+        version=model_version,
+        architecture="conditional",
+        model_rates_hz=rates_hz,
+        kernel="gaussian",
+        smoothing_s=smoothing_s,
+        noise_levels=noise_levels,
+        ensemble_size=len(members),
+        window_size=2 * sizes.halo + 1,
+        before_frames=sizes.halo,
+        network=sizes.to_network(),
+        training_datasets=tuple(sorted(used)),
+        indicators=sizes.indicators,
+        licence=WEIGHTS_LICENCE,
+        citation=CITATION,
+        extra={
+            "dataset_sha256": dataset_hashes(r for r in recordings if r.dataset in used),
+            "members": [_record(member) for member in members],
+            "settings": dict(settings),
+            "packages": package_versions(),
+            **({"remark": remark} if remark else {}),
+        },
+    )
+    return config, arrays
+
+
+def members_without(config: ModelConfig, *, dataset: str | None = None, animal: str | None = None) -> tuple[int, ...]:
+    """Members that were trained without a dataset, or without an animal, as the bundle's record says.
+
+    Raises
+    ------
+    LookupError
+        If the bundle has no such record.
+    """
+    records = config.extra.get("members")
+    if not records:
+        raise LookupError(
+            f"Expected {config.name} to record what each of its networks was trained on, it does not: "
+            "nothing of it can be called held out. Train it with 'nwb-cascade train --folds'."
+        )
+    return tuple(
+        index
+        for index, record in enumerate(records)
+        if (dataset is None or dataset not in record["datasets"])
+        and (animal is None or animal not in record["animals"])
+    )
+
+
+def take_members(
+    config: ModelConfig, weights: Weights, members: Sequence[int]
+) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
+    """The same model with only some of its networks."""
+    arrays = {
+        f"{new}/{key.partition('/')[2]}": value
+        for new, old in enumerate(members)
+        for key, value in weights.items()
+        if key.partition("/")[0] == str(old)
+    }
+    return replace(config, ensemble_size=len(members)), arrays
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides a training's outcome, those that are installed."""
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return {"python": platform.python_version()} | {
+        package: installed[package] for package in RECORDED_PACKAGES if package in installed
+    }
+
+
+def _record(member: TrainedMember) -> dict[str, Any]:
+    return {
+        "datasets": list(member.datasets),
+        "animals": list(member.animals),
+        "indicators": list(member.codes),
+        "held_out_fold": member.fold,
+        "seed": member.seed,
+        "steps": member.n_steps,
+        "losses": dict(member.history[-1]) if member.history else {},
+    }
+
+
+def _nearest(code: str, met: Collection[str]) -> str | None:
+    """The code that a member met and that comes closest to one it did not meet."""
+    indicator, _, qualifier = code.partition(" (")
+    for candidate in (indicator, *RELATIVES.get(indicator, ())):
+        for name in (f"{candidate} ({qualifier}" if qualifier else candidate, candidate):
+            if name in met:
+                return name
+    return None

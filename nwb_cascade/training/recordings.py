@@ -1,0 +1,141 @@
+"""Ground truth as training and evaluation read it: one object per cell, whatever the files were."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.core.indicators import indicator_code_name
+
+if TYPE_CHECKING:
+    from ground_truth_nwb.cells import Cell
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One stretch of imaging with its spikes, on one clock.
+
+    ``times`` (n_frames,) float64, s, strictly increasing; ``dff`` (n_frames,) float32, a fraction, NaN: not measured;
+    ``spike_times`` (n_spikes,) float64, s.
+    """
+
+    times: NDArray[np.float64]
+    dff: NDArray[np.float32]
+    spike_times: NDArray[np.float64]
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first to the last frame, s."""
+        return float(self.times[-1] - self.times[0])
+
+    @property
+    def imaging_rate(self) -> float:
+        """Rate at which it was recorded, Hz: one over the median interval between frames."""
+        return float(1.0 / np.median(np.diff(self.times)))
+
+    @property
+    def n_spikes(self) -> int:
+        """Spikes between the first and the last frame."""
+        inside = (self.spike_times >= self.times[0]) & (self.spike_times <= self.times[-1])
+        return int(inside.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One cell with ground truth: where it comes from and its trials.
+
+    ``species`` is a Latin name, ``cell_type`` in the words of the publication; empty if not known.
+    """
+
+    dataset: str
+    cell: str
+    animal: str
+    indicator: str
+    trials: tuple[Trial, ...]
+    sha256: str = ""
+    species: str = ""
+    cell_type: str = ""
+
+    @property
+    def indicator_codes(self) -> tuple[str, ...]:
+        """Names under which a conditional network meets this cell, drawn evenly; the first is what users can tell.
+
+        Interneurons have a name of their own, since one spike moves their fluorescence less; because users rarely
+        know the cell type, they are also met under the plain name.
+        """
+        told = indicator_code_name(self.indicator, self.species)
+        return (told, f"{told} (interneuron)") if "interneuron" in self.cell_type else (told,)
+
+    @property
+    def spike_rate(self) -> float:
+        """Spikes per second over all trials, Hz."""
+        return sum(t.n_spikes for t in self.trials) / max(sum(t.duration_s for t in self.trials), 1e-9)
+
+
+def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None) -> list[Recording]:
+    """Read all cells with known spikes below a folder, whatever layout ``ground_truth_nwb`` reads.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds NWB files made by ``nwb-cascade ground-truth convert``, Cascade's MATLAB files or other sources.
+    datasets : sequence of str
+        Read only these (``"DS30"``); empty: all.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each file.
+
+    Raises
+    ------
+    LookupError
+        If there is no such file, or a dataset has none.
+    ValueError
+        If a file is no ground truth; the message names it.
+    """
+    from ground_truth_nwb.sources import find_sources
+
+    sources = find_sources(Path(folder))
+    recordings: list[Recording] = []
+    for done, source in enumerate(sources, start=1):
+        # A MATLAB file's dataset is its folder's name, which spares reading those that are not wanted.
+        if not datasets or source.layout != "cascade-mat" or source.path.parent.name.split("-")[0] in datasets:
+            cells = [cell for cell in source.read() if not datasets or cell.dataset in datasets]
+            recordings += [recording_from_cell(cell) for cell in cells]
+        if progress is not None:
+            progress(done, len(sources))
+    if lacking := sorted(set(datasets) - {recording.dataset for recording in recordings}):
+        raise LookupError(f"Expected the datasets {', '.join(lacking)} below {folder}, found no file of them.")
+    return recordings
+
+
+def recording_from_cell(cell: Cell) -> Recording:
+    """Take over a cell; species and cell type come from the catalogue where it knows the dataset."""
+    from ground_truth_nwb.catalogue import load_catalogue
+
+    known = next((dataset for dataset in load_catalogue().datasets if dataset.id == cell.dataset), None)
+    whole = [trial.valid() for trial in cell.trials]
+    return Recording(
+        dataset=cell.dataset,
+        cell=cell.cell_id,
+        animal=cell.animal_id,
+        indicator=cell.indicator,
+        trials=tuple(Trial(trial.time_s, trial.dff, trial.spike_times_s) for trial in whole),
+        sha256=cell.source_sha256,
+        species=(known.species if known else None) or "",
+        cell_type=cell.cell_type or (known.cell_type if known else None) or "",
+    )
+
+
+def dataset_hashes(recordings: Iterable[Recording]) -> dict[str, str]:
+    """One SHA-256 per dataset over the hashes of its files in the order of their cells, for a model's record."""
+    digests: dict[str, list[str]] = {}
+    for recording in sorted(recordings, key=lambda r: (r.dataset, r.cell)):
+        digests.setdefault(recording.dataset, []).append(recording.sha256)
+    return {name: hashlib.sha256("".join(parts).encode()).hexdigest() for name, parts in digests.items()}

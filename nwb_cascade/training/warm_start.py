@@ -1,0 +1,100 @@
+"""Begin the training of a conditional ensemble with the networks of another: what must agree, and what carries over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.architectures.conditional import ConditionalSizes
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.errors import InputError
+from nwb_cascade.training.conditional_bundle import TrainedMember
+from nwb_cascade.training.recordings import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class WarmStart:
+    """A conditional model whose network k is what network k of a training begins with.
+
+    Raises
+    ------
+    InputError
+        If the model is of another architecture.
+    """
+
+    config: ModelConfig
+    weights: Mapping[str, NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        if self.config.architecture != "conditional":
+            raise InputError(
+                f"Expected a conditional model to start from, received {self.config.name}, which is of architecture "
+                f"{self.config.architecture}."
+            )
+
+    def sizes(self, recordings: Sequence[Recording]) -> ConditionalSizes:
+        """Sizes of its networks.
+
+        Raises
+        ------
+        InputError
+            If it has no code for an indicator of the recordings.
+        """
+        sizes = ConditionalSizes.from_network(self.config.network)
+        if unknown := sorted({code for r in recordings for code in r.indicator_codes} - set(sizes.indicators)):
+            raise InputError(
+                f"Expected recordings with indicators that {self.config.name} has a code for, received "
+                f"{', '.join(unknown)}; train without a start."
+            )
+        return sizes
+
+    def member(self, member: int, fold: int | None) -> dict[str, NDArray[np.float32]]:
+        """Weights of one network, by layer.
+
+        Raises
+        ------
+        InputError
+            If there is no such network, or it was trained on the fold that is to be held out.
+        """
+        if member >= self.config.ensemble_size:
+            raise InputError(
+                f"Expected at most {self.config.ensemble_size} networks, as {self.config.name} has, received "
+                f"{member + 1}."
+            )
+        if fold is not None and self._record(member).get("held_out_fold") != fold:
+            raise InputError(
+                f"Expected network {member} of {self.config.name} to have been trained without fold {fold}: it was "
+                "not, so nothing of that fold could be called held out. Train without folds, or from another model."
+            )
+        prefix = f"{member}/"
+        return {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+
+    def joined(self, trained: TrainedMember, member: int) -> TrainedMember:
+        """What a network was trained on, this time and before."""
+        record = self._record(member)
+
+        def both(new: tuple[str, ...], key: str) -> tuple[str, ...]:
+            return tuple(sorted({*new, *record.get(key, ())}))
+
+        return replace(
+            trained,
+            datasets=both(trained.datasets, "datasets"),
+            animals=both(trained.animals, "animals"),
+            codes=both(trained.codes, "indicators"),
+        )
+
+    def described(self, config: ModelConfig) -> ModelConfig:
+        """A configuration with the record of this start."""
+        kept = ("settings", "packages", "started_from")
+        before = {"name": self.config.name} | {key: self.config.extra[key] for key in kept if key in self.config.extra}
+        hashes = {**self.config.extra.get("dataset_sha256", {}), **config.extra["dataset_sha256"]}
+        return replace(config, extra={**config.extra, "dataset_sha256": hashes, "started_from": before})
+
+    def _record(self, member: int) -> Mapping[str, Any]:
+        """What the model's record says of one network."""
+        records: Sequence[Mapping[str, Any]] = self.config.extra.get("members", ())
+        return records[member] if member < len(records) else {}

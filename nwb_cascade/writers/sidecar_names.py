@@ -1,0 +1,93 @@
+"""What a sidecar is called: by DANDI's rules, from what the recording says about subject and session."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from pynwb import NWBFile
+
+from nwb_cascade.errors import InputError
+from nwb_cascade.writers.targets import split_name
+
+OTHER_ENTITIES = ("tis", "slice", "cell", "desc", "probe", "obj")  # in the order of DANDI's names
+DESCRIPTION = "spikes"
+
+
+def sidecar_name(nwbfile: NWBFile, source_name: str, run: str = "") -> str:
+    """Return ``sub-…_ses-…_desc-…_ophys.nwb`` for a recording.
+
+    Subject and session are those of the file. Where it has none, those in the source's own name are taken; then for
+    the subject the whole name, and for the session its start. Further entities of the source's name are kept.
+
+    Parameters
+    ----------
+    nwbfile : pynwb.NWBFile
+        The recording.
+    source_name : str
+        Path or address of the recording.
+    run : str
+        What tells the run from others of the same recording, if there may be any.
+    """
+    stem = split_name(PurePosixPath(source_name.replace("\\", "/")).name)[0]
+    named = dict(re.findall(r"(?:^|(?<=_))([a-z]+)-([^_]+)", stem))
+    subject = getattr(nwbfile.subject, "subject_id", None) or named.get("sub") or stem
+    session = nwbfile.session_id or named.get("ses") or nwbfile.session_start_time.strftime("%Y%m%dT%H%M%S")
+    entities = {name: named[name] for name in OTHER_ENTITIES if name in named}
+    described = (named.get("desc"), DESCRIPTION, run)
+    entities["desc"] = "-".join(part for part in described if part)
+    ordered = [
+        ("sub", subject),
+        ("ses", session),
+        *((name, entities[name]) for name in OTHER_ENTITIES if name in entities),
+    ]
+    return "_".join(f"{name}-{label(value)}" for name, value in ordered) + "_ophys.nwb"
+
+
+def label(text: str) -> str:
+    """Return a text as a label of DANDI's names: letters, digits and single hyphens.
+
+    Examples
+    --------
+    >>> label("mouse 7_ü/b.")
+    'mouse-7-b'
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
+
+
+def sidecar_folder(source: Path | None, output: str | os.PathLike[str] | None) -> tuple[Path, str | None]:
+    """Return the folder of a sidecar, and its name if the output is one.
+
+    Parameters
+    ----------
+    source : pathlib.Path or None
+        The recording; None for a remote one.
+    output : path, optional
+        A file that ends with ``.nwb``, or a folder; by default the folder of the recording, for a remote one the
+        current folder.
+
+    Raises
+    ------
+    InputError
+        If the output is the recording, or a file of another kind.
+    """
+    if output is None:
+        return Path() if source is None else source.parent, None
+    target = Path(output)
+    suffix = split_name(target.name)[1].lower()
+    if suffix == ".nwb" and not target.is_dir():
+        if source is not None and target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"Expected an output other than the input {source}: a sidecar stands beside it.")
+        return target.parent, target.name
+    if suffix or target.is_file():
+        raise InputError(f"Expected a folder, or a file that ends with .nwb, for a sidecar, received {target}.")
+    return target, None
+
+
+def placed(folder: Path, name: str) -> Path:
+    """Return where a sidecar goes in a folder: in a dandiset into the folder of its subject.
+
+    A dandiset is known by its ``dandiset.yaml``.
+    """
+    return folder / name.partition("_")[0] / name if (folder / "dandiset.yaml").exists() else folder / name
