@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -14,6 +14,7 @@ from ground_truth_nwb.cell_summary import CellSummary
 from ground_truth_nwb.cells import Remark
 from ground_truth_nwb.nwb_build import CONVERTER_VERSION
 from ground_truth_nwb.nwb_read import read_source_record
+from ground_truth_nwb.progress import Progress
 from ground_truth_nwb.sources import SourceFile, find_sources
 from ground_truth_nwb.write import write_cell, write_dandiset_file
 
@@ -23,7 +24,6 @@ DANDISET_DESCRIPTION = (
     "source, "
     "the publication to cite and the terms, what was dropped and what is unusual."
 )
-Progress = Callable[[int, int], None]
 # Path and record of a file that was written before.
 Written: TypeAlias = tuple[str, dict[str, Any]]
 
@@ -100,14 +100,14 @@ def convert(
     present = _records_by_source(target)
     outcomes: dict[int, tuple[Outcome, ...]] = {}
 
-    def report() -> None:
+    def tell() -> None:
         if progress is not None:
             progress(len(outcomes), len(sources))
 
     if workers <= 1:
         for position, source in enumerate(sources):
             outcomes[position] = convert_source(source, target, present.get(source.path.name, []))
-            report()
+            tell()
     else:
         # Spawned, not forked: HDF5 and numpy may hold locks and threads in this process.
         with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
@@ -117,7 +117,7 @@ def convert(
             }
             for job in as_completed(jobs):
                 outcomes[jobs[job]] = _result(job, sources[jobs[job]])
-                report()
+                tell()
     return tuple(outcome for position in range(len(sources)) for outcome in outcomes[position])
 
 

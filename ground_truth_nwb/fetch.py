@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote, urlparse
 
 from ground_truth_nwb.catalogue import Dataset, Source, load_catalogue
+from ground_truth_nwb.progress import Progress
 
 LEDGER = "fetched.json"
 MAX_GIGABYTES = 2.0
-Progress = Callable[[int, int], None]
 # A function (url, target) that downloads one file, resumes an interrupted one and returns its SHA-256.
 Download = Callable[[str, Path], str]
 # A function (url) that returns a small text file.

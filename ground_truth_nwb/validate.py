@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from ground_truth_nwb.dandi_checks import Finding, dandi_findings
 from ground_truth_nwb.nwb_read import read_nwb_cell
+from ground_truth_nwb.progress import Progress
 from ground_truth_nwb.write import DANDISET_FILE
-
-Progress = Callable[[int, int], None]
 
 
 def validate_dandiset(root: Path, *, progress: Progress | None = None) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +16,7 @@ from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes
 from nwb_cascade.discrete import match_spikes
 from nwb_cascade.nwb.stored_run import open_run
@@ -53,9 +54,7 @@ class DemoResult:
     f1: float | None = None
 
 
-def run_demo(
-    folder: Path, *, seed: int = 0, report: bool = False, progress: Callable[[int, int], None] | None = None
-) -> DemoResult:
+def run_demo(folder: Path, *, seed: int = 0, report: bool = False, progress: Progress | None = None) -> DemoResult:
     """Simulate a population, write it as NWB, annotate it and compare the result with the simulated spikes.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -16,6 +16,7 @@ from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_
 from nwb_cascade.core.indicators import canonical_indicator, match_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.core.preparation import RoiWarning
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
 from nwb_cascade.core.thresholds import THRESHOLDS, apply_threshold
@@ -26,7 +27,6 @@ from nwb_cascade.models.library import installed_models, load_model
 
 BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
 PUBLISHED_BEFORE = "published_before_frames"  # in the record of an imported model: where Cascade writes its output
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

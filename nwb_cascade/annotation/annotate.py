@@ -15,9 +15,10 @@ from nwb_cascade.annotation.found_spikes import Count, SpikesOptions, find_spike
 from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
 from nwb_cascade.annotation.spikes import annotate_spikes, spikes_result, store_spikes
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
+from nwb_cascade.files.disk import clear_disk_errors, require_space
 from nwb_cascade.files.replace import beside, workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
@@ -61,7 +62,7 @@ def annotate(
     overwrite: bool = False,
     dry_run: bool = False,
     scratch_dir: str | PathLike[str] | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> AnnotationResult:
     """Infer spike rates for the dF/F of an NWB file and store them as a typed NWB object.
 
@@ -210,7 +211,7 @@ def _find_spikes(
     stored: StoredInference,
     clock: FrameClock,
     count: Count,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> tuple[SpikesRecord, SpikesResult]:
     """Discrete spikes of the run, as they are stored and as they are told of."""
     early = 1 if run.alignment == "published" else 0
@@ -225,7 +226,7 @@ def _find_spikes(
 
 
 def _with_spikes(
-    held: AnnotationResult, target: Path, count: Count, *, overwrite: bool, progress: Report | None
+    held: AnnotationResult, target: Path, count: Count, *, overwrite: bool, progress: Progress | None
 ) -> AnnotationResult:
     """Add discrete spikes to a run that was there already: in its file if that is the target, else in a copy there."""
     is_target = Path(held.output).resolve() == target.resolve()

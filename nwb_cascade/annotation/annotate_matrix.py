@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import DffTraces, TraceArray
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report
 from nwb_cascade.files.matrices import is_mat73, open_matrix
 from nwb_cascade.inference import prepare_run
 from nwb_cascade.models.bundle import Model
@@ -53,7 +53,7 @@ def annotate_matrix(
     overwrite: bool = False,
     dry_run: bool = False,
     scratch_dir: str | PathLike[str] | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> AnnotationResult:
     """Infer spike rates for a matrix of dF/F in a file and write them as a matrix.
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from nwb_cascade.annotation.annotate_matrix import file_sha256
 from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report
 from nwb_cascade.inference import prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.readers.suite2p import Suite2pPlane, read_folder
@@ -42,7 +42,7 @@ def annotate_suite2p(
     overwrite: bool = False,
     dry_run: bool = False,
     scratch_dir: str | PathLike[str] | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> AnnotationResult:
     """Compute the dF/F of the cells of a suite2p plane, infer their spike rates and write these as a matrix.
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from nwb_cascade.annotation.result import POOR_FIT
 from nwb_cascade.core.kernels import smoothing_kernel
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import discrete_spikes
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.nwb.write_spikes import KEY
@@ -89,7 +89,7 @@ def find_spikes(
     clock: FrameClock,
     *,
     n_threads: int | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> FoundSpikes:
     """Find the discrete spikes of rates of any length, some ROIs at a time.
 

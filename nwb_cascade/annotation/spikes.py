@@ -17,8 +17,9 @@ from nwb_cascade.annotation.found_spikes import (
     spikes_name,
 )
 from nwb_cascade.annotation.result import SpikesResult
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.disk import Report, clear_disk_errors, copy, require_space, reserve, size
+from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, reserve, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import require_links
@@ -47,7 +48,7 @@ def annotate_spikes(
     count: Count = "conserve",
     overwrite: bool = False,
     n_threads: int | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> SpikesResult:
     """Find the discrete spikes of a stored run and store them as an ``InferredSpikesTable`` beside its rates.
 

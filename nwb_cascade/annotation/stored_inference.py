@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.preparation import RoiWarning
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, infer_blocks
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

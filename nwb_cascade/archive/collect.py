@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.overview import write_overview
 from nwb_cascade.archive.results import require_parquet, rows_of, write_csv, write_parquet
 from nwb_cascade.archive.status import status_of
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing
 
 LIST = ".nwb-cascade-collected.json"
 TABLE, PARQUET, OVERVIEW = "results.csv", "results.parquet", "overview.html"
 OWN_NAMES = (DANDISET_FILE, TABLE, PARQUET, OVERVIEW)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

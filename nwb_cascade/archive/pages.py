@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-
-Progress = Callable[[int, int], None]
 
 
 def require_pages(derived: Path, pages: Path) -> None:

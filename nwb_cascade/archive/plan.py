@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -16,6 +16,7 @@ from nwb_cascade.archive.job import output_problem
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.archive.sources import Source, as_asset, list_sources
 from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.selection import select_model
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
 from nwb_cascade.models.bundle import recorded_sha256
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 READERS = 4
 IN_THIS_PROCESS = 4  # so many headers are read sooner than further processes start
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

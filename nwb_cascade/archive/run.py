@@ -53,7 +53,7 @@ class Tally:
         return (self.total - self.settled) / self.per_second if self.done + self.failed else None
 
 
-Report = Callable[[Tally, Outcome | None], None]
+TallyProgress = Callable[[Tally, Outcome | None], None]
 
 
 class RunStoppedError(RemoteError):
@@ -66,7 +66,7 @@ def run_manifest(
     settings: Settings,
     *,
     work: Work = perform,
-    report: Report | None = None,
+    progress: TallyProgress | None = None,
 ) -> Tally:
     """Do all jobs of a manifest that are not done yet.
 
@@ -83,7 +83,7 @@ def run_manifest(
         How to do them.
     work : callable
         Does one job; may be any function that the workers can import.
-    report : callable, optional
+    progress : callable, optional
         Called with the tally and an outcome whenever there is one, and about every second.
 
     Raises
@@ -91,14 +91,16 @@ def run_manifest(
     RunStoppedError
         If the scheduler goes away, nothing can be written, or no server answers; the sentence says so.
     """
-    return _Run(client, manifest, settings, work, report or (lambda tally, outcome: None)).execute()
+    return _Run(client, manifest, settings, work, progress or (lambda tally, outcome: None)).execute()
 
 
 class _Run:
     """The state of one run."""
 
-    def __init__(self, client: Any, manifest: Manifest, settings: Settings, work: Work, report: Report) -> None:
-        self.client, self.settings, self.work, self.report = client, settings, work, report
+    def __init__(
+        self, client: Any, manifest: Manifest, settings: Settings, work: Work, progress: TallyProgress
+    ) -> None:
+        self.client, self.settings, self.work, self.progress = client, settings, work, progress
         self.ledger = Ledger(settings.out, lease_s=settings.lease_s)
         self.tally = Tally(manifest.count())
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -118,7 +120,7 @@ class _Run:
                 try:
                     self._settle(self.ended.get(timeout=TICK_S))
                 except queue.Empty:
-                    self.report(self.tally, None)
+                    self.progress(self.tally, None)
                 self._look_at_held()
                 self._submit()
         finally:
@@ -174,7 +176,7 @@ class _Run:
         if not outcome.is_new:
             self.tally.elsewhere += 1
         self.unreachable = self.unreachable + 1 if outcome.kind == RemoteError.__name__ else 0
-        self.report(self.tally, outcome)
+        self.progress(self.tally, outcome)
         if self.unreachable >= UNREACHABLE_IN_A_ROW:
             raise self._stopped(
                 f"The last {self.unreachable} jobs found no server that answers: {outcome.cause} These jobs are noted "

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from ground_truth_nwb.dandi_checks import Finding, dandi_findings
 from nwb_cascade.archive.derived import DANDISET_FILE, register
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, RemoteError
-
-Progress = Callable[[int, int], None]
 
 
 def validate_derived(folder: Path, *, progress: Progress | None = None) -> list[Finding]:

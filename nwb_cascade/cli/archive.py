@@ -83,7 +83,7 @@ def plan_command(
 
     if Path(model).is_dir():
         model = str(Path(model).resolve())
-    with progress_bar("Planning") as report:
+    with progress_bar("Planning") as progress:
         summary = plan(
             sources,
             path,
@@ -92,7 +92,7 @@ def plan_command(
             instance=instance,
             readers=readers,
             streaming=_streaming(cache_dir, cache_size),
-            progress=report,
+            progress=progress,
         )
     click.echo(f"{summary.n_jobs} jobs in {path}, {len(summary.skipped)} files without one.")
     for group in grouped(("", one.reason, one.address) for one in summary.skipped):
@@ -151,8 +151,8 @@ def run_command(
     streaming = _streaming(cache_dir, cache_size)
     settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
     cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard, out)
-    with cluster as client, run_progress(client) as report:
-        tally = run_manifest(client, plan, settings, report=report)
+    with cluster as client, run_progress(client) as progress:
+        tally = run_manifest(client, plan, settings, progress=progress)
     failed = tally.failed + tally.before_failed
     click.echo(f"{tally.done + tally.before_done} of {tally.total} jobs done, {failed} failed; results in {out}.")
     if failed:
@@ -346,13 +346,13 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
 
     if pages is not None:
         require_pages(derived, pages)
-    with progress_bar("Collecting") as report:
-        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=report)
+    with progress_bar("Collecting") as progress:
+        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=progress)
     click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
     if pages is None:
         return
-    with progress_bar("Reports") as report:
-        failures = write_pages(derived, pages, progress=report)
+    with progress_bar("Reports") as progress:
+        failures = write_pages(derived, pages, progress=progress)
     for failure in failures:
         click.echo(f"No page for {failure}", err=True)
     click.echo(f"{found.n_files - len(failures)} pages in {pages}")
@@ -371,8 +371,8 @@ def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: b
     from nwb_cascade.archive.upload import results_in, upload_derived, validate_derived
     from nwb_cascade.cli.progress import progress_bar
 
-    with progress_bar("Validating") as report:
-        findings = validate_derived(derived, progress=report)
+    with progress_bar("Validating") as progress:
+        findings = validate_derived(derived, progress=progress)
     for finding in findings:
         click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
     if any(finding.blocks_upload for finding in findings):

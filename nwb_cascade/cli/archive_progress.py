@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
     from nwb_cascade.archive.job import Outcome
-    from nwb_cascade.archive.run import Report, Tally
+    from nwb_cascade.archive.run import Tally, TallyProgress
 
 LINE_EVERY_S = 30.0
 
 
 @contextmanager
-def run_progress(client: Any) -> Iterator[Report]:
+def run_progress(client: Any) -> Iterator[TallyProgress]:
     """Say where the dashboard is, then yield what `run_manifest` reports to."""
     console = Console(stderr=True)
     click.echo(f"Scheduler {client.scheduler.address}; dashboard {client.dashboard_link or 'not there'}", err=True)
@@ -28,7 +28,7 @@ def run_progress(client: Any) -> Iterator[Report]:
         task = bar.add_task("Jobs", total=None, rest="")
         last_line = time.monotonic()
 
-        def report(tally: Tally, outcome: Outcome | None) -> None:
+        def progress(tally: Tally, outcome: Outcome | None) -> None:
             nonlocal last_line
             bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
             if outcome is not None and outcome.status == "failed" and outcome.is_new:
@@ -37,7 +37,7 @@ def run_progress(client: Any) -> Iterator[Report]:
                 last_line = time.monotonic()
                 click.echo(f"{tally.settled} of {tally.total} jobs{describe(tally)}", err=True)
 
-        yield report
+        yield progress
 
 
 def describe(tally: Tally) -> str:

@@ -100,15 +100,15 @@ def command(
 
     if coverage_file:
         _require_ensemble(models[0])
-    with progress_bar("Reading ground truth") as report:
-        recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=report)
+    with progress_bar("Reading ground truth") as progress:
+        recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=progress)
     estimators = _estimators(models, published, held_out, not indicator_unknown, deconvolution)
     conditions = [Condition(imaging_rate, level, kernel, smoothing_s, exposure) for level in noise_levels or (None,)]
     found: list[tuple[Condition, list[Result]]] = []
-    with progress_bar("Evaluating") as report:
+    with progress_bar("Evaluating") as progress:
         for done, condition in enumerate(conditions, start=1):
             found.append((condition, evaluate(recordings, condition, estimators, seed=seed)))
-            report(done, len(conditions))
+            progress(done, len(conditions))
     _report_skipped(found[-1][1])
     print_table(COLUMNS, _rows(found))
     if csv_file:

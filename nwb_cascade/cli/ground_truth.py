@@ -48,9 +48,9 @@ def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.files.download import download, read_text
 
-    with progress_bar("Downloading") as report:
+    with progress_bar("Downloading") as progress:
         results = fetch_datasets(
-            datasets, output, download=download, read_text=read_text, max_gigabytes=max_gb, progress=report
+            datasets, output, download=download, read_text=read_text, max_gigabytes=max_gb, progress=progress
         )
     for result in results:
         if result.error:
@@ -76,8 +76,8 @@ def convert(source: Path, target: Path, workers: int, csv_path: Path | None, as_
     from ground_truth_nwb.convert import convert as convert_folder
     from nwb_cascade.cli.progress import progress_bar
 
-    with progress_bar("Converting") as report:
-        outcomes = convert_folder(source, target, workers=workers, progress=report)
+    with progress_bar("Converting") as progress:
+        outcomes = convert_folder(source, target, workers=workers, progress=progress)
     _print_outcomes(outcomes, csv_path, as_json)
     for outcome in outcomes:
         if outcome.error:
@@ -124,8 +124,8 @@ def validate(folder: Path, as_json: bool) -> None:
     from ground_truth_nwb.validate import validate_dandiset
     from nwb_cascade.cli.progress import progress_bar
 
-    with progress_bar("Validating") as report:
-        findings = validate_dandiset(folder, progress=report)
+    with progress_bar("Validating") as progress:
+        findings = validate_dandiset(folder, progress=progress)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
@@ -169,7 +169,7 @@ def simulate(
 
     write_dandiset_file(target, name="Simulated ground truth", description=f"Simulated {indicator} cells, seed {seed}.")
     rng = np.random.default_rng(seed)
-    with progress_bar("Simulating") as report:
+    with progress_bar("Simulating") as progress:
         for number in range(1, cells + 1):
             cell = simulate_cell(
                 rng,
@@ -183,7 +183,7 @@ def simulate(
                 frame_jitter_s=frame_jitter_s,
             )
             click.echo(str(write_cell(cell, target)))
-            report(number, cells)
+            progress(number, cells)
 
 
 @command.command("summary")

@@ -185,8 +185,8 @@ def _write_page(result: AnnotationResult) -> Path:
 
     output = Path(result.output)
     page = output.with_name(f"{split_name(output.name)[0]}_report.html")
-    with progress_bar(page.name) as report:
-        return write_report(output, page, run_name=result.object_path, progress=report)
+    with progress_bar(page.name) as progress:
+        return write_report(output, page, run_name=result.object_path, progress=progress)
 
 
 def _check_options(matrices: list[Path], folders: list[Path], recordings: list[Path], options: dict[str, Any]) -> None:
@@ -213,21 +213,21 @@ def _infer(
     matrices, folders, _ = _kinds([source] if isinstance(source, Path) else [])
     foreign = NWB_ONLY if matrices else NOT_SUITE2P if folders else MATRIX_ONLY
     wanted = {name: value for name, value in options.items() if name not in foreign} | job
-    with progress_bar(name_of(source).rpartition("/")[2]) as report:
+    with progress_bar(name_of(source).rpartition("/")[2]) as progress:
         if matrices:
             from nwb_cascade.annotation.annotate_matrix import annotate_matrix
 
-            return annotate_matrix(matrices[0], wanted.pop("imaging_rate"), progress=report, **wanted)
+            return annotate_matrix(matrices[0], wanted.pop("imaging_rate"), progress=progress, **wanted)
         if folders:
             from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
             from nwb_cascade.readers.suite2p import read_folder
 
             method = dff_method(raw[1], neuropil_factor=read_folder(folders[0]).neuropil_factor)
             needs = needs_neuropil(raw[1])
-            return annotate_suite2p(folders[0], method=method, needs_neuropil=needs, progress=report, **wanted)
+            return annotate_suite2p(folders[0], method=method, needs_neuropil=needs, progress=progress, **wanted)
         from nwb_cascade.annotation.annotate import annotate
 
-        return annotate(source, from_raw=_from_raw(*raw), progress=report, **wanted)
+        return annotate(source, from_raw=_from_raw(*raw), progress=progress, **wanted)
 
 
 def _from_raw(from_raw: bool, given: dict[str, Any]) -> FromRaw | None:

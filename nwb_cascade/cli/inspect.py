@@ -64,9 +64,9 @@ def _inspect_all(
 
     names: dict[str, None] = {}
     sources = list(listed(files))
-    with progress_bar("Inspecting") as report:
+    with progress_bar("Inspecting") as progress:
         for done, (file, source) in enumerate(sources):
-            report(done, len(sources))
+            progress(done, len(sources))
             name = file if isinstance(source, Exception) else name_of(source)
             names[name] = None
             try:

@@ -40,8 +40,8 @@ def import_(source: Path, name: str | None, overwrite: bool) -> None:
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.models.import_cascade import import_cascade
 
-    with progress_bar(f"Reading {source.name}") as report:
-        model = import_cascade(source, name=name, overwrite=overwrite, progress=report)
+    with progress_bar(f"Reading {source.name}") as progress:
+        model = import_cascade(source, name=name, overwrite=overwrite, progress=progress)
     _report_installed(model)
 
 
@@ -54,8 +54,8 @@ def fetch(name: str, registry: str | None, overwrite: bool) -> None:
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.models.registry import fetch_model
 
-    with progress_bar(f"Downloading {name} (bytes)") as report:
-        model = fetch_model(name, registry=registry, overwrite=overwrite, progress=report)
+    with progress_bar(f"Downloading {name} (bytes)") as progress:
+        model = fetch_model(name, registry=registry, overwrite=overwrite, progress=progress)
     _report_installed(model)
 
 

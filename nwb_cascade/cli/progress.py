@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Report = Callable[[int, int], None]
+from nwb_cascade.core.progress import Progress
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Report]:
-    """Yield a function ``report(done, total)`` that moves a bar on stderr, or does nothing without a terminal."""
+def progress_bar(description: str) -> Iterator[Progress]:
+    """Yield a function ``progress(done, total)`` that moves a bar on stderr, or does nothing without a terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
+    hidden = not console.is_terminal
+    with bars.Progress(*columns, bars.TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(description, total=None)
 
-        def report(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        yield report
+        yield progress

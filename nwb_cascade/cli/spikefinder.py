@@ -86,14 +86,14 @@ def run(
         n_tutorial=1000 if tutorial_epochs else 0,
         model="" if model == "none" else model,
     )
-    with progress_bar("Spikefinder") as report:
+    with progress_bar("Spikefinder") as progress:
         result = run_all(
             out,
             ground_truth=ground_truth,
             datasets=_names(datasets),
             settings=settings,
             cache=cache,
-            progress=report,
+            progress=progress,
             say=lambda text: click.echo(text, err=True),
         )
     print_table(
@@ -121,8 +121,8 @@ def fetch(output: Path, url: str | None) -> None:
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.spikefinder.fetch import fetch_spikefinder
 
-    with progress_bar("Downloading") as report:
-        fetched = fetch_spikefinder(output, url=url, progress=report)
+    with progress_bar("Downloading") as progress:
+        fetched = fetch_spikefinder(output, url=url, progress=progress)
     click.echo(f"{fetched.status}: {fetched.folder} holds {fetched.pairs} pairs of CSV files.")
 
 

@@ -73,13 +73,13 @@ def command(
     plan = TrainingPlan.from_mapping({**values, "settings": settings})
     begun = load_model(start) if start else None
     warm_start = WarmStart(begun.config, begun.weights) if begun else None
-    with progress_bar("Reading ground truth") as report:
-        recordings = load_recordings(ground_truth, plan.datasets, progress=report)
+    with progress_bar("Reading ground truth") as progress:
+        recordings = load_recordings(ground_truth, plan.datasets, progress=progress)
     folder = checkpoints or output.with_name(output.name + ".training")
-    with progress_bar(f"Training {plan.name}") as report:
+    with progress_bar(f"Training {plan.name}") as progress:
 
         def show(network: str, step: int, total: int, losses: Mapping[str, float]) -> None:
-            report(step, total)
+            progress(step, total)
             figures = ", ".join(f"{key} {value:.4g}" for key, value in losses.items() if key != "step")
             click.echo(f"{network}: step {step} of {total}, {figures}", err=True)
 

@@ -7,21 +7,20 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 
 COPY_BYTES = 16 * 2**20  # one step of copying; small enough for a smooth progress bar
 NO_SHARING = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF}
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-Report = Callable[[int, int], None]
 
-
-def copy(source: Path, destination: Path, progress: Report | None = None) -> None:
+def copy(source: Path, destination: Path, progress: Progress | None = None) -> None:
     """Copy a file or a folder, sharing blocks where the file system can; reports (MiB done, MiB total)."""
     files = [p for p in sorted(source.rglob("*")) if p.is_file()] if source.is_dir() else [source]
     total, done = sum(p.stat().st_size for p in files), 0

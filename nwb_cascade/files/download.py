@@ -7,16 +7,15 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError
 
-Progress = Callable[[int, int], None]
 MAX_BYTES = 2**30
 ATTEMPTS = 5
 BACKOFF_S = 0.5

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.bundle import Model, make_model, save_bundle
 from nwb_cascade.models.library import bundle_folder, load_if_sound
@@ -22,7 +23,6 @@ from nwb_cascade.models.unpack import extract_flat
 CONFIG_YAML = "config.yaml"
 _NETWORK_FILE = re.compile(r"Model_NoiseLevel_(\d+(?:\.\d+)?)_Ensemble_(\d+)\.(h5|pth)")
 Networks = dict[float, list[Path]]
-Progress = Callable[[int, int], None]
 
 
 def import_cascade(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.download import BACKOFF_S, download, read_text
 from nwb_cascade.files.replace import workplace
@@ -91,7 +91,7 @@ def fetch_model(
     registry: str | os.PathLike[str] | None = None,
     into: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     backoff_s: float = BACKOFF_S,
 ) -> Model:
     """Download a published model and install it; an interrupted download is resumed by the next call.

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from pynwb import NWBHDF5IO, NWBFile
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.disk import Report, reserve
+from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
@@ -24,7 +25,7 @@ def write_sidecar(
     record: RunRecord,
     *,
     reserve_bytes: int = 0,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """Write a new NWB file (HDF5) that holds a run and what is needed to understand it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hdmf.data_utils import DataIO, GenericDataChunkIterator
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO, is_zarr
@@ -26,8 +27,6 @@ WRITE_BYTES = 32 * 2**20  # held in memory while a matrix is stored
 GZIP_LEVEL = 4
 GENERATORS = "general/was_generated_by"
 
-Report = Callable[[int, int], None]
-
 
 class TimeFirst(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no type hints
     """A matrix (n_rois, n_frames) handed to the storage as (n_frames, n_rois), some ROIs at a time.
@@ -35,7 +34,7 @@ class TimeFirst(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no 
     Chunks hold one ROI, or few, over many frames, so that one ROI's trace is read without its neighbours.
     """
 
-    def __init__(self, matrix: TraceArray, progress: Report | None = None) -> None:
+    def __init__(self, matrix: TraceArray, progress: Progress | None = None) -> None:
         self._matrix = matrix
         self._progress = progress
         n_rois, n_frames = matrix.shape
@@ -99,7 +98,7 @@ def _external_links(file: h5py.File) -> list[str]:
     return found
 
 
-def compressed(matrix: TraceArray, path: Path, progress: Report | None = None) -> DataIO:
+def compressed(matrix: TraceArray, path: Path, progress: Progress | None = None) -> DataIO:
     """Wrap a matrix (n_rois, n_frames) for compressed storage, time first, in the format of the file."""
     if is_zarr(path):
         from hdmf_zarr import ZarrDataIO

@@ -16,10 +16,11 @@ from pynwb import NWBFile, ProcessingModule
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.discover import object_path
-from nwb_cascade.nwb.storage import Report, appending, compressed
+from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
 
 DEFAULT_MODULE = "ophys"
@@ -181,7 +182,7 @@ def require_free(place: Place, *, overwrite: bool) -> None:
     raise NameTakenError(f"The name {place.object_path} is taken by {what}. {remedy}.")
 
 
-def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Report | None = None) -> str:
+def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Progress | None = None) -> str:
     """Add a run to an NWB file, HDF5 or Zarr, in place.
 
     Meant for a copy that nobody else has open: a run that dies here leaves the copy half written.
@@ -225,13 +226,13 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
     return place.object_path
 
 
-def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Report | None) -> None:
+def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Progress | None) -> None:
     """Add a run to the file that holds its source."""
     source = source_series(nwbfile, record.source_object_id)
     add_run(nwbfile, record, _axes(source, record.imaging_rate), path, progress)
 
 
-def add_run(nwbfile: NWBFile, record: RunRecord, axes: Axes, path: Path, progress: Report | None = None) -> None:
+def add_run(nwbfile: NWBFile, record: RunRecord, axes: Axes, path: Path, progress: Progress | None = None) -> None:
     """Add model, series and program to an open file, or to one that is going to be written to a path."""
     module = _module(nwbfile, axes.module)
     model = _stored_model(module, record) or _add_model(module, record)
@@ -320,7 +321,7 @@ def _rates(
     axes: Axes,
     model: ndx.SpikeInferenceModel,
     path: Path,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
     deviation = record.ensemble_std

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.report.packing import RoiSteps, full_detail, unpack
 from nwb_cascade.report.steps import fitting_unit, quantise
 
@@ -17,8 +18,6 @@ FINE_UNITS, COARSE_UNITS = 16, 4  # of dF/F per standard deviation of the frame 
 FINE_BYTES_PER_FRAME = 2.5  # packed in full with fine units, a high guess
 UNITS_PER_LARGEST_RATE = 250
 BATCH_ROIS = 16
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def pack_rois(
     *,
     preferred: Sequence[int] = (),
     observe: Callable[[int, RoiTraces], None] = lambda roi, one: None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> list[PackedRoi]:
     """Pack all ROIs into a given room, those with most expected spikes in full.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.scores import Scores
 from nwb_cascade.errors import InputError
 from nwb_cascade.report.cell_frames import CellFrames, CellInference, InferCell, cell_frames, cell_scores
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell
 
 NO_SCORES = Scores(np.nan, np.nan, np.nan, np.nan)
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +68,7 @@ def write_explorer(
     *,
     infer: InferCell | None = None,
     imaging_rate: float | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write one HTML page about all cells of a folder of ground truth.
 
@@ -116,7 +115,7 @@ def write_explorer(
 
 
 def _explore(
-    folder: Path, scratch: Path, infer: InferCell | None, imaging_rate: float | None, progress: Report | None
+    folder: Path, scratch: Path, infer: InferCell | None, imaging_rate: float | None, progress: Progress | None
 ) -> tuple[list[ExploredCell], list[tuple[str, str]]]:
     """Read all cells, with their traces in scratch files; also the files that could not be read, and why."""
     from ground_truth_nwb.nwb_read import read_nwb_cell

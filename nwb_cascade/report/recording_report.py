@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.report.coverage import noise_coverage
@@ -40,8 +41,6 @@ from nwb_cascade.report.recording_sections import (
     warning_section,
 )
 
-Report = Callable[[int, int], None]
-
 
 def write_report(
     path: str | os.PathLike[str],
@@ -50,7 +49,7 @@ def write_report(
     run_name: str | None = None,
     ground_truth: str | os.PathLike[str] | None = None,
     detail: Sequence[int] = (),
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write one HTML page about a run of spike inference in an NWB file.
 

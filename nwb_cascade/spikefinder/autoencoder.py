@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from nwb_cascade.spikefinder.classifier import Progress, epoch_callbacks
+from nwb_cascade.core.progress import Progress
+from nwb_cascade.spikefinder.classifier import epoch_callbacks
 from nwb_cascade.spikefinder.layers import (
     PACKAGE,
     FeatureScale,

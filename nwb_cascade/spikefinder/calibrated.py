@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import infer_block
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import frame_grid, resample_trace
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
 from nwb_cascade.spikefinder.windows import MIDDLE_BINS, Windows, first_middle_bin
 from nwb_cascade.training.conditional_bundle import members_without, take_members
 from nwb_cascade.training.recordings import Trial
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.prediction import predicted
 
 if TYPE_CHECKING:
     from nwb_cascade.spikefinder.layers import FeatureScale
-
-Progress = Callable[[int, int], None]
 
 
 def build_classifier(size: int, *, units: int = 64, scale: FeatureScale | None = None) -> Any:

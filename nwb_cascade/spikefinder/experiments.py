@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, window_scores
 from nwb_cascade.spikefinder.prediction import predicted
 from nwb_cascade.spikefinder.settings import RunSettings
@@ -26,7 +26,6 @@ PENALTY = 0.1
 N_SUPPORT = 20_000  # windows that the support vector machine is fitted to
 KINDS = {"training": "training", "held_out": "held-out", "per_neuron": "held-out, per neuron"}
 Arrays = dict[str, NDArray[Any]]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.files.download import download, read_text
 
 DATASET = "SPIKEFINDER"
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.training.recordings import Recording, Trial, load_recordings
 
@@ -18,7 +19,6 @@ BASELINE_PERCENTILE = 20.0
 CHANGE_BINS = 10  # 0.1 s: beyond one frame of slow recordings, before most of the decay of a fast indicator
 CHANGES_PER_UNIT = 3.0
 ON_GRID_S = 1e-6  # frames this close to the bins' centres are taken as they are
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

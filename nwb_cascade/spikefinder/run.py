@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.cache import cached_windows
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, infer_neurons
 from nwb_cascade.spikefinder.clock import best_shifts, measured_lags, with_later_expectation, with_later_spikes
@@ -33,7 +34,6 @@ from nwb_cascade.spikefinder.windows import Split, draw_windows, split_by_datase
 if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
 
-Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
 
 
@@ -114,7 +114,7 @@ def run(
         "model_sha256": model.sha256 if model else "",
     }
     stages = StageFolder(out, facts)
-    work = Work(settings, n_neurons=len(neurons), report=progress)
+    work = Work(settings, n_neurons=len(neurons), progress=progress)
     runner = Runner(neurons, model, settings, stages, cache or out / "windows", facts["data_sha256"], work, say)
     scores = runner.all_scores()
     means = summaries(scores)
@@ -135,13 +135,13 @@ def simulated_folder() -> Path:
 class Work:
     """Counts units of work (epochs, neurons) over all stages, those that were done before included."""
 
-    def __init__(self, settings: RunSettings, *, n_neurons: int, report: Progress | None) -> None:
+    def __init__(self, settings: RunSettings, *, n_neurons: int, progress: Progress | None) -> None:
         per_size = settings.epochs + settings.autoencoder_epochs + 1
         tutorial = settings.tutorial_epochs if settings.n_tutorial else 0
         self.total = settings.seeds * (len(settings.windows) * per_size + tutorial) + 1
         self.total += n_neurons if settings.model else 0
         self._done = 0
-        self._report = report
+        self._progress = progress
 
     def within(self, done: int, total: int) -> None:
         """Report progress within a stage."""
@@ -153,8 +153,8 @@ class Work:
         self._tell(self._done)
 
     def _tell(self, done: int) -> None:
-        if self._report is not None:
-            self._report(min(done, self.total), self.total)
+        if self._progress is not None:
+            self._progress(min(done, self.total), self.total)
 
 
 class Runner:

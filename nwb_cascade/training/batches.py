@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.training.recordings import Recording, Trial
 
@@ -136,7 +137,7 @@ def make_bank(
     versions: int = 8,
     emphasis: Mapping[str, float] | None = None,
     frame_jitter: float = 0.0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> SegmentBank:
     """Resample every trial to several random rates.
 

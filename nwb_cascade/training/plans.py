@@ -28,6 +28,7 @@ from nwb_cascade.training.conditional_training import conditional_trainee
 from nwb_cascade.training.folds import split
 from nwb_cascade.training.recordings import Recording, dataset_hashes
 from nwb_cascade.training.steps import (
+    StepProgress,
     TrainedNetwork,
     Trainee,
     finished_network,
@@ -36,7 +37,7 @@ from nwb_cascade.training.steps import (
 from nwb_cascade.training.training_plan import TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
 
-Progress = Callable[[str, int, int, Mapping[str, float]], None]
+MemberProgress = Callable[[str, int, int, Mapping[str, float]], None]
 Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
 
 CASCADE_NETWORK = {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10}
@@ -49,7 +50,7 @@ def run_plan(
     folder: Path,
     *,
     start: WarmStart | None = None,
-    progress: Progress | None = None,
+    progress: MemberProgress | None = None,
 ) -> Bundle:
     """Train all networks of a plan; run it again after a kill and it goes on from the last checkpoints.
 
@@ -92,7 +93,7 @@ def train_member(
     folder: Path,
     *,
     start: WarmStart | None = None,
-    progress: Progress | None = None,
+    progress: MemberProgress | None = None,
 ) -> TrainedMember:
     """Train one network of a conditional plan; see ``run_plan``."""
     sizes = _sizes(plan, recordings, start)
@@ -151,7 +152,7 @@ def conditional_sizes(recordings: Sequence[Recording], network: Mapping[str, Any
 
 
 def _run_cascade(
-    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, progress: Progress | None
+    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, progress: MemberProgress | None
 ) -> Bundle:
     """Train a family of published networks: one ensemble per noise level."""
     rate = float(plan.imaging_rate or 0)
@@ -195,7 +196,7 @@ def _train_cascade(
     folder: Path,
     *,
     before: TrainedNetwork | None,
-    progress: Callable[[int, int, Mapping[str, float]], None] | None,
+    progress: StepProgress | None,
 ) -> TrainedNetwork:
     """Train one network for one noise level; ``before`` is that of the level before."""
     settings = replace(
@@ -289,8 +290,7 @@ def _bank(
     )
 
 
-def _labelled(progress: Progress | None, label: str) -> Callable[[int, int, Mapping[str, float]], None] | None:
+def _labelled(progress: MemberProgress | None, label: str) -> StepProgress | None:
     if progress is None:
         return None
-    report = progress
-    return lambda step, n_steps, losses: report(label, step, n_steps, losses)
+    return lambda step, n_steps, losses: progress(label, step, n_steps, losses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.indicators import indicator_code_name
+from nwb_cascade.core.progress import Progress
 
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nwb_cascade.training.batches import Augmentation, Batch, SegmentBank, draw_batch
 from nwb_cascade.training.checkpoint import load_checkpoint, save_checkpoint
 
-Progress = Callable[[int, int, Mapping[str, float]], None]
+StepProgress = Callable[[int, int, Mapping[str, float]], None]
 Arrays = tuple[dict[str, NDArray[Any]], NDArray[np.float32], NDArray[np.float32]]
 HELD_OUT_BATCHES = 8
 PREFETCHED = 4
@@ -85,7 +85,7 @@ def train_network(
     *,
     start: Mapping[str, NDArray[np.float32]] | None = None,
     held_out: SegmentBank | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> TrainedNetwork:
     """Train one network, from its last checkpoint if the folder has one.
 

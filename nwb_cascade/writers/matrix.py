@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from nwb_cascade.annotation.result import AnnotationResult
 from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import NameTakenError
-from nwb_cascade.files.disk import Report, clear_disk_errors, require_space
+from nwb_cascade.files.disk import clear_disk_errors, require_space
 from nwb_cascade.files.matrices import needs_mat73, read_text, write_mat5, write_mat73, write_npy
 from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.inference import InferenceRun
@@ -41,7 +42,7 @@ def annotate_traces(
     overwrite: bool = False,
     dry_run: bool = False,
     scratch_dir: str | PathLike[str] | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     warnings: tuple[str, ...] = (),
 ) -> AnnotationResult:
     """Infer the rates of traces and write them, see `nwb_cascade.annotation.annotate_matrix.annotate_matrix`.

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from nwb_cascade.annotation.result import AnnotationResult
+from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import Report, copy, reserve, size
+from nwb_cascade.files.disk import copy, reserve, size
 from nwb_cascade.files.replace import Stamp, install, kept_from_writers, repair, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
@@ -52,7 +53,7 @@ class Output(Protocol):
         """Keep other programs from writing to the recording."""
 
     def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Report | None
+        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
     ) -> tuple[str, ...]:
         """Make and check the result under another name; returns what to know about it."""
 
@@ -115,7 +116,7 @@ class CopyOutput:
         return kept_from_writers(self._source)
 
     def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Report | None
+        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
     ) -> tuple[str, ...]:
         """Make a checked copy of the recording with the run in it."""
         copy(self._source, prepared, progress)
@@ -176,7 +177,7 @@ class SidecarOutput:
         return nullcontext() if self._source is None else kept_from_writers(self._source)
 
     def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Report | None
+        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
     ) -> tuple[str, ...]:
         """Make a checked sidecar."""
         object_path, notes = write_sidecar(

@@ -76,7 +76,7 @@ def work(job, settings):
     return Outcome(job.id, "done")
 
 
-def run(tmp_path, n_jobs, report=None):
+def run(tmp_path, n_jobs, progress=None):
     """Run some jobs on one batch worker, with what ``batch_cluster`` makes."""
     manifest = Manifest(manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(n_jobs))))
     ledger = Ledger(tmp_path / "out")
@@ -84,7 +84,7 @@ def run(tmp_path, n_jobs, report=None):
     options = {"memory": "1GiB", "logs": tmp_path / "out" / "logs", "dashboard": "127.0.0.1:0"}
     with cluster.batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
         assert client.dashboard_link.startswith("http://127.0.0.1:")
-        tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=work, report=report)
+        tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=work, progress=progress)
     return tally, {ledger.entry(job.id).state for job in manifest.jobs()}
 
 
@@ -92,13 +92,13 @@ def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_p
     monkeypatch.setattr(cluster, "LOST_BATCH_JOB", "1 s")
     monkeypatch.setattr(cluster, "KEEP_JOBS_EVERY_S", 0.5)
 
-    def report(tally, outcome):
+    def progress(tally, outcome):
         """Kill the batch job at work, as a time limit does; let the next one go on."""
         if (tmp_path / "working-").exists() and not (tmp_path / "go on").exists():
             os.killpg(jobs_of(spool)[0], signal.SIGKILL)
             (tmp_path / "go on").touch()
 
-    tally, states = run(tmp_path, 3, report)
+    tally, states = run(tmp_path, 3, progress)
     assert (tally.done, states) == (3, {"done"})
     assert len(jobs_of(spool)) >= 2
     scripts = [path.read_text() for path in spool.glob("script-*.sh")]

@@ -164,24 +164,24 @@ def test_a_job_that_another_runner_holds_is_awaited(manifest, ledger):
     claim.folder.mkdir()
     looks = 0
 
-    def report(tally, outcome):
+    def progress(tally, outcome):
         nonlocal looks
         looks += outcome is None
         if looks == 3 and ledger.entry(made_up_job(0).id).state == "running":
             (claim.folder / "x.nwb").write_text("x")
             claim.finish(claim.folder / "x.nwb", {"size": 1})
 
-    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, report=report)
+    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, progress=progress)
     assert (tally.settled, tally.elsewhere) == (N_JOBS, 1)
 
 
 def test_a_job_whose_holder_is_gone_is_done(manifest, ledger):
     ledger.claim(made_up_job(0).id)
 
-    def report(tally, outcome):
+    def progress(tally, outcome):
         if outcome is None:
             os.utime(ledger.entry(made_up_job(0).id).folder / "claim-0001", (1, 1))
 
-    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, report=report)
+    tally = run_manifest(Client(), manifest, Settings(str(ledger.folder)), work=work, progress=progress)
     assert tally.settled == N_JOBS
     assert states(manifest, ledger) == {"done"}
