@@ -11,6 +11,7 @@ from ground_truth_nwb.cells import Cell, Trial
 from ground_truth_nwb.indicators import Kinetics, kinetics_of
 from ground_truth_nwb.noise import noise_level as measured_noise_level
 
+SIMULATED_DATASET = "SIM"
 REFRACTORY_S = 0.0025
 BURST_INTERVAL_S = 0.008
 MEAN_BURST_SIZE = 1.6
@@ -81,7 +82,7 @@ def simulate_cell(
         dff = _simulate_trace(rng, time_s, spikes, kinetics, neuropil, imaging_rate, noise_level)
         trials.append(Trial(time_s, dff, spikes))
     return Cell(
-        dataset="SIM",
+        dataset=SIMULATED_DATASET,
         cell_id=cell_id,
         animal_id=f"sim-{cell_id}",
         animal_basis="simulated",

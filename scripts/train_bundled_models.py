@@ -24,8 +24,15 @@ from nwb_cascade.training.training_plan import EMPHASIS, TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
 
 BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
+CITATION = (
+    "Trained on the public ground truth of Rupprecht P. et al., Nature Neuroscience 24:1324 (2021); "
+    "cite it and the sources of the datasets it lists."
+)
+LICENCE = "BSD-3-Clause"
 FIRST = TrainingPlan(
     name="conditional-1-120Hz-first",
+    citation=CITATION,
+    licence=LICENCE,
     folds=True,
     frame_jitter=0.0,
     # What most new recordings are made with; by imaged time they would be a tenth of the crops.
@@ -52,6 +59,8 @@ PLANS = {
     "conditional": LAST,
     "cascade": TrainingPlan(
         name="cascade-30Hz-25ms",
+        citation=CITATION,
+        licence=LICENCE,
         architecture="cascade",
         imaging_rate=30.0,
         smoothing_s=0.025,

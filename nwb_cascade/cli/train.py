@@ -11,8 +11,41 @@ import click
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
+def _read_plan_file(context: click.Context, parameter: click.Parameter, path: Path | None) -> dict[str, Any]:
+    """Make the file's options the defaults of the command's, and return what only a plan has."""
+    import yaml
+
+    if path is None:
+        return {}
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise click.UsageError(f"Expected {path} to hold keys and values, received {type(values).__name__}.")
+    options = {
+        spelling.removeprefix("--"): name
+        for other in context.command.params
+        if other is not parameter and (name := other.name) is not None
+        for spelling in (*other.opts, name)
+    }
+    defaults: dict[str, Any] = {}
+    for key in values.keys() & options.keys():
+        if options[key] in defaults:
+            raise click.UsageError(f"Expected each option once in {path}, received {options[key]} in two spellings.")
+        defaults[options[key]] = values[key]
+    if isinstance(defaults.get("datasets"), list):
+        defaults["datasets"] = ",".join(defaults["datasets"])
+    context.default_map = defaults
+    return {key: value for key, value in values.items() if key not in options}
+
+
 @click.command("train")
-@click.argument("plan_file", metavar="[CONFIG]", required=False, type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "plan",
+    metavar="[CONFIG]",
+    required=False,
+    is_eager=True,
+    callback=_read_plan_file,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.option(
     "--ground-truth",
     required=True,
@@ -37,9 +70,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--folds", is_flag=True, default=None, help="Train network k without fold k, for honest evaluation.")
 @click.option("--steps", "n_steps", type=click.IntRange(1), help="Training steps per network.")
 @click.option("--seed", type=int, help="Seed of everything random.")
+@click.option("--citation", help="What to cite for the model [default: what the catalogue says of its datasets].")
+@click.option("--licence", help="Licence of the weights [default: the terms that the datasets came under].")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def command(
-    plan_file: Path | None,
+    plan: dict[str, Any],
     ground_truth: Path,
     output: Path,
     checkpoints: Path | None,
@@ -52,8 +87,9 @@ def command(
 ) -> None:
     """Train a model on ground truth and write it as a bundle.
 
-    CONFIG is a YAML file with any of the options and, under "settings", those of the optimiser; options override it.
-    A training that was interrupted goes on from its last checkpoint when the same command is run again.
+    CONFIG is a YAML file with any of these options by name ("steps: 2000", "noise: [2, 4]"), further fields of a plan
+    and, under "settings", those of the optimiser; options override it. A training that was interrupted goes on from
+    its last checkpoint when the same command is run again.
     """
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.models.bundle import save_bundle
@@ -65,37 +101,26 @@ def command(
 
     if output.exists() and not overwrite:
         raise click.UsageError(f"{output} exists already; pass --overwrite to replace it.")
-    values = _plan_values(plan_file, options)
-    values.setdefault("name", output.name)
+    values = {"name": output.name, **plan, **_given(options)}
     if datasets:
         values["datasets"] = datasets.split(",")
     settings = {**values.get("settings", {}), **_given({"n_steps": n_steps, "seed": seed})}
-    plan = TrainingPlan.from_mapping({**values, "settings": settings})
+    training = TrainingPlan.from_mapping({**values, "settings": settings})
     begun = load_model(start) if start else None
     warm_start = WarmStart(begun.config, begun.weights) if begun else None
     with progress_bar("Reading ground truth") as progress:
-        recordings = load_recordings(ground_truth, plan.datasets, progress=progress)
+        recordings = load_recordings(ground_truth, training.datasets, progress=progress)
     folder = checkpoints or output.with_name(output.name + ".training")
-    with progress_bar(f"Training {plan.name}") as progress:
+    with progress_bar(f"Training {training.name}") as progress:
 
         def show(network: str, step: int, total: int, losses: Mapping[str, float]) -> None:
             progress(step, total)
             figures = ", ".join(f"{key} {value:.4g}" for key, value in losses.items() if key != "step")
             click.echo(f"{network}: step {step} of {total}, {figures}", err=True)
 
-        config, weights = run_plan(plan, recordings, folder, start=warm_start, progress=show)
+        config, weights = run_plan(training, recordings, folder, start=warm_start, progress=show)
     model = save_bundle(output, config, weights, overwrite=overwrite)
     click.echo(f"{model.config.name}\t{model.sha256}\t{output}")
-
-
-def _plan_values(plan_file: Path | None, options: dict[str, Any]) -> dict[str, Any]:
-    """The file's values, overridden by the options that were given."""
-    import yaml
-
-    values = yaml.safe_load(plan_file.read_text(encoding="utf-8")) if plan_file else {}
-    if not isinstance(values, dict):
-        raise click.UsageError(f"Expected {plan_file} to hold keys and values, received {type(values).__name__}.")
-    return {**values, **_given(options)}
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

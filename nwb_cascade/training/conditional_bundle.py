@@ -18,11 +18,6 @@ from nwb_cascade.training.recordings import Recording, dataset_hashes
 
 Weights = Mapping[str, NDArray[np.float32]]
 RECORDED_PACKAGES = ("nwb-cascade", "keras", "tensorflow", "torch", "jax", "numpy", "scipy")
-CITATION = (
-    "Trained on the public ground truth of Rupprecht P. et al., Nature Neuroscience 24:1324 (2021); "
-    "cite it and the sources of the datasets it lists."
-)
-WEIGHTS_LICENCE = "BSD-3-Clause"
 
 
 @dataclass(frozen=True)
@@ -132,8 +127,6 @@ def conditional_bundle(
         network=sizes.to_network(),
         training_datasets=tuple(sorted(used)),
         indicators=sizes.indicators,
-        licence=WEIGHTS_LICENCE,
-        citation=CITATION,
         extra={
             "dataset_sha256": dataset_hashes(r for r in recordings if r.dataset in used),
             "members": [_record(member) for member in members],

@@ -17,8 +17,6 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.training.batches import LOWEST_NOISE, RateRange, SegmentBank, make_bank
 from nwb_cascade.training.cascade_training import bundle_arrays, cascade_trainee, quiet_enough
 from nwb_cascade.training.conditional_bundle import (
-    CITATION,
-    WEIGHTS_LICENCE,
     TrainedMember,
     conditional_bundle,
     describe_member,
@@ -34,6 +32,7 @@ from nwb_cascade.training.steps import (
     finished_network,
     train_network,
 )
+from nwb_cascade.training.terms import with_terms
 from nwb_cascade.training.training_plan import TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
 
@@ -80,10 +79,13 @@ def run_plan(
             train_member(plan, chosen, member, folder, start=start, progress=progress)
             for member in range(plan.ensemble_size)
         ]
-        return _bundle_members(plan, chosen, members, start)
-    if start is not None:
+        config, weights = _bundle_members(plan, chosen, members, start)
+    elif start is not None:
         raise InputError("Expected a start for a conditional model only; leave it out for architecture 'cascade'.")
-    return _run_cascade(plan, chosen, folder, progress)
+    else:
+        config, weights = _run_cascade(plan, chosen, folder, progress)
+    begun = None if start is None else start.config
+    return with_terms(config, citation=plan.citation, licence=plan.licence, start=begun), weights
 
 
 def train_member(
@@ -265,8 +267,6 @@ def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Record
         network={**CASCADE_NETWORK, **plan.network},
         training_datasets=tuple(sorted({r.dataset for r in recordings})),
         indicators=tuple(sorted({r.indicator for r in recordings})),
-        licence=WEIGHTS_LICENCE,
-        citation=CITATION,
         extra={
             "dataset_sha256": dataset_hashes(recordings),
             "settings": _settings_record(plan),

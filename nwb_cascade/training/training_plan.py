@@ -42,6 +42,9 @@ class TrainingPlan:
         Networks (per noise level).
     folds : bool
         Member k is trained without fold k, so that every recording has a network that never saw it.
+    citation, licence : str
+        What to cite for the model and the terms of its weights; empty: what the datasets imply, see
+        ``nwb_cascade.training.terms``.
     remark : str
         What else a reader of the bundle's record should know.
     versions : int
@@ -75,6 +78,8 @@ class TrainingPlan:
     smoothing_s: float = 0.05
     ensemble_size: int = 5
     folds: bool = False
+    citation: str = ""
+    licence: str = ""
     remark: str = ""
     versions: int = 8
     frame_jitter: float = 0.03

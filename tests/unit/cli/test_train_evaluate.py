@@ -38,21 +38,20 @@ def ground_truth(tmp_path_factory):
 def bundle(ground_truth, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     plan = {
+        "ground-truth": str(ground_truth),
+        "output": str(folder / "mine"),
         "architecture": "conditional",
-        "ensemble_size": 2,
+        "networks": 2,
+        "steps": 3,
+        "seed": 5,
+        "datasets": ["DS10", "DS11"],
+        "licence": "CC0-1.0",
         "versions": 1,
         "settings": {"batch_size": 2, "n_frames": 64, "warmup_steps": 1, "decay_steps": 1, "checkpoint_steps": 1},
     }
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    arguments = [
-        "train",
-        str(folder / "plan.yaml"),
-        "--ground-truth",
-        str(ground_truth),
-        "--output",
-        str(folder / "mine"),
-    ]
-    result = CliRunner().invoke(main, [*arguments, "--steps", "2", "--seed", "5"], catch_exceptions=False)
+    arguments = ["train", str(folder / "plan.yaml"), "--steps", "2"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return folder / "mine"
 
@@ -64,6 +63,12 @@ def test_training_writes_a_bundle_that_records_how_it_was_made(bundle):
     assert config.training_datasets == ("DS10", "DS11")
     assert [member["seed"] for member in config.extra["members"]] == [5, 6]
     assert config.extra["settings"]["n_steps"] == 2
+
+
+def test_a_bundle_cites_the_datasets_it_was_trained_on_and_has_the_licence_it_was_given(bundle):
+    config = load_bundle(bundle).config
+    assert config.citation == "DS10, DS11: doi:10.7554/eLife.51675, doi:10.1038/s41593-021-00895-5."
+    assert config.licence == "CC0-1.0"
 
 
 def test_training_goes_on_from_another_model(bundle, ground_truth, tmp_path):
@@ -89,19 +94,35 @@ def test_an_existing_bundle_is_not_overwritten_unasked(bundle, ground_truth):
     assert "--overwrite" in result.output
 
 
-def test_a_plan_with_an_unknown_key_is_refused(tmp_path, ground_truth):
-    (tmp_path / "plan.yaml").write_text("learning_speed: 3\n")
-    arguments = [
-        "train",
-        str(tmp_path / "plan.yaml"),
-        "--ground-truth",
-        str(ground_truth),
-        "--output",
-        str(tmp_path / "x"),
-    ]
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("learning_speed: 3\n", "learning_speed"),
+        ("- 3\n", "keys and values, received list"),
+        ("networks: 3\nensemble_size: 3\n", "ensemble_size in two spellings"),
+        ("networks: many\n", "'many' is not a valid integer"),
+        ("ground-truth: nowhere\n", "'nowhere' does not exist"),
+    ],
+)
+def test_a_plan_that_cannot_be_meant_is_refused(tmp_path, ground_truth, text, complaint):
+    (tmp_path / "plan.yaml").write_text(text)
+    arguments = ["train", str(tmp_path / "plan.yaml"), "--output", str(tmp_path / "x")]
+    if "ground-truth" not in text:
+        arguments += ["--ground-truth", str(ground_truth)]
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 1
-    assert "learning_speed" in result.output
+    assert result.exit_code != 0
+    assert complaint in result.output
+
+
+def test_every_option_of_a_training_may_stand_in_its_plan(tmp_path):
+    options = [option for option in main.get_command(None, "train").params if option.param_type_name == "option"]
+    assert {"ground_truth", "output", "ensemble_size"} <= {option.name for option in options}
+    for option in options:
+        key = max(option.opts, key=len).removeprefix("--")
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump({key: "1"}))
+        result = CliRunner().invoke(main, ["train", str(tmp_path / "plan.yaml")])
+        assert "received unknown" not in result.output, key
+        assert result.exit_code == 2, key
 
 
 def test_evaluation_writes_one_row_per_cell_and_the_medians(bundle, ground_truth, tmp_path):
