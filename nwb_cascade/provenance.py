@@ -70,8 +70,13 @@ def source_provenance(source: Mapping[str, str], *, n_rois: int, n_frames: int, 
     """
     known = {key: value for key, value in source.items() if key != "path"}
     if "path" in source:
-        known["file_name"] = source["path"].replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+        known["file_name"] = file_name(source["path"])
     return canonical_json({**known, "n_rois": n_rois, "n_frames": n_frames, "imaging_rate_hz": imaging_rate})
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path or address, of any system."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
 def run_parameters(parameters: Mapping[str, Any], *, reason: str) -> str:

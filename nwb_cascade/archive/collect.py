@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from nwb_cascade.archive.status import status_of
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing
+from nwb_cascade.writers.sidecar_names import names_apart
 
 LIST = ".nwb-cascade-collected.json"
 TABLE, PARQUET, OVERVIEW = "results.csv", "results.parquet", "overview.html"
@@ -126,11 +126,9 @@ def _places(manifest: Manifest, ledger: Ledger) -> tuple[dict[str, Entry], dict[
     for job in manifest.jobs():
         entry = ledger.entry(job.id)
         if entry.state == "done":
-            place = f"{entry.output.name.partition('_')[0]}/{entry.output.name}"
-            if place in taken:
-                place = re.sub(r"(_desc-[^_.]+)", rf"\g<1>-{job.id[:8]}", place, count=1)
-            taken.add(place)
-            entries[job.id], paths[job.id] = entry, place
+            name = next(name for name in names_apart(entry.output.name, job.address, job.id) if name not in taken)
+            taken.add(name)
+            entries[job.id], paths[job.id] = entry, f"{name.partition('_')[0]}/{name}"
     return entries, paths
 
 

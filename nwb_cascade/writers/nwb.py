@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,11 +16,11 @@ from nwb_cascade.files.disk import copy, reserve, size
 from nwb_cascade.files.replace import Stamp, install, kept_from_writers, repair, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
-from nwb_cascade.nwb.sidecar import sidecar_holds_run, write_sidecar
+from nwb_cascade.nwb.sidecar import is_of_another, sidecar_holds_run, write_sidecar
 from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.write import RunRecord, write_run
 from nwb_cascade.readers.nwb import Recording
-from nwb_cascade.writers.sidecar_names import placed, sidecar_folder, sidecar_name
+from nwb_cascade.writers.sidecar_names import names_apart, placed, sidecar_folder, sidecar_name
 from nwb_cascade.writers.targets import target_of
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
@@ -151,11 +152,16 @@ class SidecarOutput:
         self._target_stamp: Stamp = None
 
     def target(self, recording: Recording, run_name: str) -> Path:
-        """Return the file; its name is made from the recording unless one is given."""
-        name = self._name or sidecar_name(
-            recording.nwbfile, recording.name, run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
-        )
-        target = self.folder / name if self._name else placed(self.folder, name)
+        """Return the file; unless a name is given, one made from the recording that no other recording has there."""
+        if self._name:
+            target = self.folder / self._name
+        else:
+            run = run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
+            source = recording.traces.source
+            key = hashlib.sha256(f"{source['file_identifier']} {source['object_id']}".encode()).hexdigest()
+            name = sidecar_name(recording.nwbfile, recording.name, run)
+            places = [placed(self.folder, one) for one in names_apart(name, recording.name, key)]
+            target = next((place for place in places if not is_of_another(place, source)), places[-1])
         self._target_stamp = stamp(target)
         return target
 
@@ -164,8 +170,8 @@ class SidecarOutput:
         target = Path(plan.output)
         if not target.exists():
             return None
-        identifier = str(recording.nwbfile.identifier)
-        is_held = sidecar_holds_run(target, identifier, plan.object_path, plan.run_key, overwrite=overwrite)
+        source = recording.traces.source
+        is_held = sidecar_holds_run(target, source, plan.object_path, plan.run_key, overwrite=overwrite)
         return str(target) if is_held else None
 
     def needed_bytes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pynwb import NWBFile
@@ -12,7 +13,9 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.writers.targets import split_name
 
 OTHER_ENTITIES = ("tis", "slice", "cell", "desc", "probe", "obj")  # in the order of DANDI's names
+NAMING = ("sub", "ses")
 DESCRIPTION = "spikes"
+KEY_CHARACTERS = 8
 
 
 def sidecar_name(nwbfile: NWBFile, source_name: str, run: str = "") -> str:
@@ -30,8 +33,8 @@ def sidecar_name(nwbfile: NWBFile, source_name: str, run: str = "") -> str:
     run : str
         What tells the run from others of the same recording, if there may be any.
     """
-    stem = split_name(PurePosixPath(source_name.replace("\\", "/")).name)[0]
-    named = dict(re.findall(r"(?:^|(?<=_))([a-z]+)-([^_]+)", stem))
+    stem = _stem(source_name)
+    named = _entities(stem)
     subject = getattr(nwbfile.subject, "subject_id", None) or named.get("sub") or stem
     session = nwbfile.session_id or named.get("ses") or nwbfile.session_start_time.strftime("%Y%m%dT%H%M%S")
     entities = {name: named[name] for name in OTHER_ENTITIES if name in named}
@@ -43,6 +46,38 @@ def sidecar_name(nwbfile: NWBFile, source_name: str, run: str = "") -> str:
         *((name, entities[name]) for name in OTHER_ENTITIES if name in entities),
     ]
     return "_".join(f"{name}-{label(value)}" for name, value in ordered) + "_ophys.nwb"
+
+
+def names_apart(name: str, source_name: str, key: str) -> Iterator[str]:
+    """Yield the names that a sidecar may have, the best first; the first that no other recording has is taken.
+
+    Two recordings may state the same subject and session. Their own file names tell them apart where these say
+    otherwise, else a hash does.
+
+    Parameters
+    ----------
+    name : str
+        What it is called by `sidecar_name`.
+    source_name : str
+        Path or address of the recording.
+    key : str
+        A hash of the recording, the same whenever it is asked for.
+
+    Examples
+    --------
+    >>> for name in names_apart("sub-1_ses-a_desc-spikes_ophys.nwb", "x/sub-1_ses-b.nwb", "0123456789abcdef"):
+    ...     print(name)
+    sub-1_ses-a_desc-spikes_ophys.nwb
+    sub-1_ses-b_desc-spikes_ophys.nwb
+    sub-1_ses-a_desc-spikes-01234567_ophys.nwb
+    """
+    yield name
+    own = _entities(_stem(source_name))
+    parts = [(part.partition("-")[0], part) for part in name.split("_")]
+    yield "_".join(
+        f"{entity}-{label(own[entity])}" if entity in NAMING and entity in own else part for entity, part in parts
+    )
+    yield re.sub(r"(_desc-[^_.]+)", rf"\g<1>-{key[:KEY_CHARACTERS]}", name, count=1)
 
 
 def label(text: str) -> str:
@@ -91,3 +126,12 @@ def placed(folder: Path, name: str) -> Path:
     A dandiset is known by its ``dandiset.yaml``.
     """
     return folder / name.partition("_")[0] / name if (folder / "dandiset.yaml").exists() else folder / name
+
+
+def _stem(source_name: str) -> str:
+    return split_name(PurePosixPath(source_name.replace("\\", "/")).name)[0]
+
+
+def _entities(stem: str) -> dict[str, str]:
+    """What a name says by pairs of key and label, such as ``ses-a``."""
+    return dict(re.findall(r"(?:^|(?<=_))([a-z]+)-([^_]+)", stem))

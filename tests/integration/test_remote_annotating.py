@@ -131,6 +131,20 @@ def test_the_commands_take_globs(server: DandiServer, tmp_path: Path) -> None:
     assert (tmp_path / "new" / "sub-1_ses-a_desc-spikes_ophys.nwb").exists()
 
 
+def test_assets_that_state_the_same_session_are_named_apart(server: DandiServer, tmp_path: Path) -> None:
+    second = dff_recording(tmp_path / "c.nwb", simulated_dff(seed=1))
+    server.archive.dandisets["000001"].add("sub-1/sub-1_ses-b_ophys.nwb", second)
+    glob = address(server, "sub-1/*").replace("@0.240101.0001", "@draft")
+    for expected in ("Wrote", "Already in"):
+        result = run("infer", glob, "-o", tmp_path / "rates")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.count(expected) == 2
+        assert sorted(path.name for path in (tmp_path / "rates").iterdir()) == [
+            "sub-1_ses-a_desc-spikes_ophys.nwb",
+            "sub-1_ses-b_desc-spikes_ophys.nwb",
+        ]
+
+
 def failure(*arguments: object) -> str:
     """The one line that a command which fails prints."""
     root = logging.getLogger()

@@ -28,6 +28,7 @@ from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simul
 from tests.support.rich_recordings import N_ROIS, ROWS, SESSION, SUBJECT, masks, rich_recording
 
 NAME = "sub-1_ses-a_desc-spikes_ophys.nwb"
+SAME_SESSION = ("sub-1_ses-a_ophys.nwb", "sub-1_ses-b_ophys.nwb", "mouse.nwb")  # by their names; inside it is one
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,29 @@ def test_pynwb_nwbinspector_and_dandi_find_nothing_wrong(
         p for p in validate(str(dandiset)) if p.severity is not None and p.severity.name in ("ERROR", "WARNING")
     ]
     assert [(p.id, p.message) for p in problems] == []
+
+
+def test_recordings_that_state_the_same_session_are_named_apart_and_found_again(tmp_path: Path) -> None:
+    recordings = [dff_recording(tmp_path / name, simulated_dff(seed=seed)) for seed, name in enumerate(SAME_SESSION)]
+    command = ["infer", *map(str, recordings), "--sidecar", "-o", str(tmp_path / "rates")]
+    first = CliRunner().invoke(main, command)
+    assert first.exit_code == 0, first.output
+    written = {path.name: path.read_bytes() for path in (tmp_path / "rates").iterdir()}
+    assert len(written) == 3
+    assert {NAME, "sub-1_ses-b_desc-spikes_ophys.nwb"} < written.keys()
+    again = CliRunner().invoke(main, [*command[:1], *reversed(command[1:4]), *command[4:]])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.count("Already in") == 3
+    assert {path.name: path.read_bytes() for path in (tmp_path / "rates").iterdir()} == written
+
+
+def test_a_sidecar_of_another_recording_is_not_replaced_where_its_name_was_given(tmp_path: Path) -> None:
+    recordings = [
+        dff_recording(tmp_path / name, simulated_dff(seed=seed)) for seed, name in enumerate(SAME_SESSION[:2])
+    ]
+    annotate(recordings[0], sidecar=True, output=tmp_path / "rates.nwb")
+    with pytest.raises(InputError, match=r"rates\.nwb exists and is not replaced: it was not made from this recording"):
+        annotate(recordings[1], sidecar=True, output=tmp_path / "rates.nwb", overwrite=True)
 
 
 def test_columns_that_make_no_sense_elsewhere_are_left_out_and_told(tmp_path: Path) -> None:

@@ -72,6 +72,19 @@ def test_every_result_has_a_place(manifest, ledger, tmp_path):
     assert (tmp_path / "derived" / second).read_text() == "result 1"
 
 
+def test_results_of_one_name_are_told_apart_by_the_names_of_their_recordings(tmp_path):
+    jobs = [made_up_job(number, address=f"/data/sub-1_ses-{session}.nwb") for number, session in enumerate("abb")]
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    for number, job in enumerate(jobs):
+        done(ledger, job, "sub-1_ses-x_desc-spikes_ophys.nwb", f"result {number}")
+    for _ in range(2):
+        collect(Manifest(manifest_of(tmp_path / "x.jsonl", *jobs)), ledger, tmp_path / "derived")
+        expected = ["x_desc-spikes", "b_desc-spikes", f"x_desc-spikes-{jobs[2].id[:8]}"]
+        for number, name in enumerate(expected):
+            assert (tmp_path / "derived" / "sub-1" / f"sub-1_ses-{name}_ophys.nwb").read_text() == f"result {number}"
+
+
 def test_the_table_has_a_row_per_job(manifest, ledger, tmp_path):
     collect(manifest, ledger, tmp_path / "derived")
     with open(tmp_path / "derived" / "results.csv", newline="") as file:

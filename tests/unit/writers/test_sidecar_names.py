@@ -10,7 +10,7 @@ from pynwb import NWBFile
 from pynwb.file import Subject
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.writers.sidecar_names import label, placed, sidecar_folder, sidecar_name
+from nwb_cascade.writers.sidecar_names import label, names_apart, placed, sidecar_folder, sidecar_name
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,24 @@ def test_names(subject: str | None, session: str | None, source: str, run: str, 
     nwbfile = NWBFile("Mouse looks at gratings.", "recording-1", start, session_id=session)
     nwbfile.subject = None if subject is None else Subject(subject_id=subject)
     assert sidecar_name(nwbfile, source, run) == name
+
+
+@pytest.mark.parametrize(
+    ("source", "second"),
+    [
+        ("dandi://dandi/000001@draft/sub-1/sub-1_ses-b_ophys.nwb", "sub-1_ses-b_desc-spikes_ophys.nwb"),
+        ("sub-mouse 2_ophys.nwb", "sub-mouse-2_ses-a_desc-spikes_ophys.nwb"),
+        ("sub-1_ses-a_ophys.nwb", "sub-1_ses-a_desc-spikes_ophys.nwb"),
+        ("C:\\data\\second.nwb", "sub-1_ses-a_desc-spikes_ophys.nwb"),
+    ],
+)
+def test_recordings_of_one_session_are_told_apart_by_their_names_else_by_a_hash(source: str, second: str) -> None:
+    name = "sub-1_ses-a_desc-spikes_ophys.nwb"
+    assert list(names_apart(name, source, "ab" * 32)) == [
+        name,
+        second,
+        "sub-1_ses-a_desc-spikes-abababab_ophys.nwb",
+    ]
 
 
 def test_labels_are_letters_digits_and_single_hyphens() -> None:
