@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator, match_indicator
@@ -40,7 +41,7 @@ class InferenceRun:
     reason : str
         Why this one, in words.
     networks : NetworkSet
-        Its networks, callable.
+        Its networks, callable; built when the first is asked for, so that what computes nothing needs no TensorFlow.
     imaging_rate : float
         Rate of the recording, Hz.
     indicator : str or None
@@ -231,8 +232,6 @@ def prepare_run(
     if legacy_alignment and PUBLISHED_BEFORE not in config.extra:
         raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
     smoothing_kernel(*wanted, imaging_rate)
-    from nwb_cascade.architectures.registry import build_networks
-
     networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=named)
     alignment = "published" if legacy_alignment else "trained"
     return InferenceRun(loaded, reason, networks, imaging_rate, named, threshold, alignment, *wanted)

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 FOLDS = (8, 2)  # frames computed at once by the first and second convolution; measured, docs/benchmarks.md
 JOINED_FRAMES = 9_000  # longest row that short rows are joined to
@@ -67,6 +69,8 @@ class CascadeEnsemble:
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, frames); returns (members, rows, frames - window_size + 1) float32."""
+        import tensorflow as tf
+
         n_rows, n_frames = traces.shape
         n_out = n_frames - self._window_size + 1
         # Short rows run end to end as one: the windows across a joint are computed and dropped, still at less cost.
@@ -105,6 +109,8 @@ def cascade_networks(config: ModelConfig, weights: Mapping[str, NDArray[np.float
 
 def _folded(member: Mapping[str, NDArray[np.float32]], n_steps: int) -> dict[str, tf.Tensor]:
     """Rearrange one network's weights for ``_network``."""
+    import tensorflow as tf
+
     arrays = {f"{layer}/bias": member[f"{layer}/bias"] for layer in LAYERS}
     for layer, fold in zip(("conv1", "conv2"), FOLDS, strict=True):
         arrays[f"{layer}/kernel"] = fold_kernel(member[f"{layer}/kernel"], fold)
@@ -121,6 +127,8 @@ def compiled(shapes: Shapes) -> Any:
 
     Weights are arguments and the rows' shape is open, so one compilation serves every noise level and recording.
     """
+    import tensorflow as tf
+
     rows = tf.TensorSpec((None, None), tf.float32)
     members = [{name: tf.TensorSpec(shape, tf.float32) for name, shape in member} for member in shapes]
     return tf.function(_evaluate, input_signature=(rows, members), autograph=False)
@@ -128,11 +136,15 @@ def compiled(shapes: Shapes) -> Any:
 
 def _evaluate(rows: tf.Tensor, members: list[dict[str, tf.Tensor]]) -> tf.Tensor:
     """All networks of an ensemble over rows (n, frames): (members, n, about frames - window_size + 1)."""
+    import tensorflow as tf
+
     return tf.stack([_network(rows, member) for member in members])
 
 
 def _network(rows: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
     """One network over rows (n, frames): (n, about frames - window_size + 1)."""
+    import tensorflow as tf
+
     n_rows = tf.shape(rows)[0]
     hidden = tf.reshape(rows, (n_rows, -1, FOLDS[0]))
     hidden = _convolve(hidden, weights, "conv1")
@@ -155,6 +167,8 @@ def _network(rows: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
 
 def _convolve(hidden: tf.Tensor, weights: dict[str, tf.Tensor], layer: str, **options: Any) -> tf.Tensor:
     """Convolution without padding, bias and rectifier; TensorFlow fuses the three."""
+    import tensorflow as tf
+
     dilation = options.get("dilation", 1)
     hidden = tf.nn.conv1d(hidden, weights[f"{layer}/kernel"], 1, "VALID", dilations=dilation)
     return tf.nn.relu(tf.nn.bias_add(hidden, weights[f"{layer}/bias"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -118,9 +119,13 @@ def build_conditional(
 def conditional_networks(
     config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None
 ) -> NetworkSet:
-    """Arrange a bundle's weights as the engine takes them: one ensemble that serves any noise level."""
-    ensemble = build_conditional(config, weights, imaging_rate=imaging_rate, indicator=indicator)
-    return NetworkSet(levels=(), ensemble_size=config.ensemble_size, ensemble=lambda level: ensemble)
+    """Arrange a bundle's weights as the engine takes them: one ensemble for any noise level, made when it is needed."""
+
+    @cache
+    def ensemble() -> ConditionalEnsemble:
+        return build_conditional(config, weights, imaging_rate=imaging_rate, indicator=indicator)
+
+    return NetworkSet(levels=(), ensemble_size=config.ensemble_size, ensemble=lambda level: ensemble())
 
 
 def _compiled_networks(config: ModelConfig, weights: Weights) -> ConditionalNetworks:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.cascade import cascade_networks
+from nwb_cascade.architectures.conditional_ensemble import conditional_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 
@@ -18,7 +20,7 @@ def build_networks(
     imaging_rate: float,
     indicator: str | None,
 ) -> NetworkSet:
-    """Make the networks of a model callable for one recording.
+    """Make the networks of a model callable for one recording; nothing is built before the first is asked for.
 
     Parameters
     ----------
@@ -32,9 +34,5 @@ def build_networks(
         Canonical name of the recording's indicator, None if unknown; likewise.
     """
     if config.architecture == "conditional":
-        from nwb_cascade.architectures.conditional_ensemble import conditional_networks
-
         return conditional_networks(config, weights, imaging_rate=imaging_rate, indicator=indicator)
-    from nwb_cascade.architectures.cascade import cascade_networks
-
     return cascade_networks(config, weights)

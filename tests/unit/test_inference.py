@@ -10,6 +10,7 @@ from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError, NoModelError
 from nwb_cascade.inference import infer_blocks, prepare_run
 from nwb_cascade.models.bundle import make_model, save_bundle
+from tests.support.fresh_process import run_fresh
 from tests.support.networks import cascade_config, cascade_weights
 
 
@@ -111,3 +112,9 @@ def test_public_names_stay_what_they_are(name):
     first, second = getattr(nwb_cascade, name), getattr(nwb_cascade, name)
     assert callable(first)
     assert first is second
+
+
+def test_a_run_is_prepared_without_tensorflow():
+    code = "from nwb_cascade.inference import prepare_run; prepare_run(30.0); import sys; assert 'keras' not in sys.modules"
+    run_fresh(code)
+    run_fresh(code.replace("30.0", "30.0, model='cascade-30Hz-25ms'"))
