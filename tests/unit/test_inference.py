@@ -114,7 +114,11 @@ def test_public_names_stay_what_they_are(name):
     assert first is second
 
 
-def test_a_run_is_prepared_without_tensorflow():
-    code = "from nwb_cascade.inference import prepare_run; prepare_run(30.0); import sys; assert 'keras' not in sys.modules"
-    run_fresh(code)
-    run_fresh(code.replace("30.0", "30.0, model='cascade-30Hz-25ms'"))
+@pytest.mark.parametrize("model", ["conditional-1-120Hz", "cascade-30Hz-25ms"])
+def test_a_run_is_prepared_without_tensorflow(model):
+    run_fresh(
+        "import sys\n"
+        "from nwb_cascade.inference import prepare_run\n"
+        f"assert prepare_run(30.0, model={model!r}).networks.ensemble_size > 0\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+    )
