@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+# The noise level of white noise of standard deviation 1 at 1 Hz, as in ``nwb_cascade.core.noise``.
+LEVEL_PER_STD = 95.4
+
 
 def noise_level(dff: NDArray[np.floating], imaging_rate: float) -> float:
     """Estimate the noise level of one trace in % Hz^-1/2; NaN where no two neighbouring frames are finite.

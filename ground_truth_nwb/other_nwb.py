@@ -130,7 +130,7 @@ def _cell(
         cell_id=cell_id,
         animal_id=number[1] if number else named or f"{dataset_id}-{cell_id}",
         animal_basis="subject of the source file" if named else "unknown",
-        indicator=canonical_indicator(movie.indicator),
+        indicator=canonical_indicator(movie.indicator) or movie.indicator,
         trials=trials,
         trial_numbers=numbers,
         cell_type=movie.cell_type,

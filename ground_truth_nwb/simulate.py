@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ground_truth_nwb.cells import Cell, Trial
 from ground_truth_nwb.indicators import Kinetics, kinetics_of
+from ground_truth_nwb.noise import LEVEL_PER_STD
 from ground_truth_nwb.noise import noise_level as measured_noise_level
 
 SIMULATED_DATASET = "SIM"
@@ -224,9 +225,7 @@ def _add_noise(
     """Add photon (Poisson) and read (Gaussian) noise, scaled until the measured level is as requested."""
     if not level > 0:
         raise ValueError(f"Expected a positive noise level in % Hz^-1/2, received {level!r}.")
-    # White noise of standard deviation s has a level of 0.954 * 100 * s / sqrt(rate): the median of |N(0, 2
-    # s^2)|.
-    std = level * np.sqrt(imaging_rate) / 95.4
+    std = level * np.sqrt(imaging_rate) / LEVEL_PER_STD
     photons = 1.0 / (std**2 * (1.0 - READ_NOISE_SHARE**2))
     light = np.maximum(1.0 + clean, 0.0)
     shot = rng.poisson(photons * light) / photons - light

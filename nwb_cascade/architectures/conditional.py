@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.noise import noise_std
 from nwb_cascade.errors import ModelFileError
 
 UNKNOWN = "unknown"
@@ -156,9 +157,8 @@ def _input_channels(trace: Any, present: Any, condition: Any) -> Any:
     """
     from keras import ops
 
-    # std of the noise = noise level / 95.4 * sqrt(rate) for white noise
     log_spread = condition[:, :1] + 0.5 * condition[:, 1:]
-    spread = ops.exp(log_spread) * (NOISE_CENTRE * RATE_CENTRE**0.5 / 95.4)
+    spread = ops.exp(log_spread) * float(noise_std(NOISE_CENTRE, RATE_CENTRE))
     dff = COMPRESSION_DFF * ops.arcsinh(trace / COMPRESSION_DFF)
     in_noise = ops.arcsinh(trace / spread / COMPRESSION_NOISE)
     return ops.stack([dff * present, in_noise * present, present], axis=-1)

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Noise level of white noise of standard deviation 1 at 1 Hz: the median of the absolute difference of two frames is
+# 0.954 standard deviations, and levels are in percent.
+LEVEL_PER_STD = 95.4
+
 
 def noise_level(dff: NDArray[np.floating[Any]], imaging_rate: float) -> NDArray[np.float32]:
     """Estimate the noise level of every ROI from its frame-to-frame differences.
 
     ``100 * median(|dff[t+1] - dff[t]|) / sqrt(imaging_rate)`` in % Hz^-1/2 (Rupprecht et al. 2021, Methods).
-    White noise of standard deviation s gives ``0.954 * 100 * s / sqrt(imaging_rate)``.
+    For white noise, `noise_std` is its inverse.
 
     Parameters
     ----------
@@ -39,3 +43,16 @@ def noise_level(dff: NDArray[np.floating[Any]], imaging_rate: float) -> NDArray[
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         median = np.nanmedian(differences, axis=1)
     return np.asarray(100.0 * median / np.sqrt(imaging_rate), dtype=np.float32)
+
+
+def noise_std(level: Any, imaging_rate: Any) -> Any:
+    """Standard deviation per frame, as a fraction dF/F, of white noise of a noise level (% Hz^-1/2) at a rate (Hz).
+
+    Works on numbers and arrays alike.
+
+    Examples
+    --------
+    >>> round(float(noise_std(2.0, imaging_rate=25.0)), 4)
+    0.1048
+    """
+    return level * np.sqrt(imaging_rate) / LEVEL_PER_STD

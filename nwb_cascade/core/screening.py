@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.indicators import INDICATORS
+from nwb_cascade.core.noise import noise_std
+
 Finding = tuple[str, str]
 
 MIN_FRAMES = 100
@@ -23,22 +26,6 @@ PERCENT_PEAK, PERCENT_NOISE = 40.0, 60.0
 RAW_BASELINE = 0.7
 DRIFT_WINDOWS, DRIFT_WINDOW_S = 6, 20.0
 DRIFT_DFF, DRIFT_SPREADS = 0.3, 3.0
-
-# Largest dF/F that is still plausible, by canonical indicator: twice the 95th percentile over the cells of the public
-# ground truth of each cell's largest transient (99.9th percentile of 100 ms means, less the median).
-LARGEST_DFF = {
-    "Cal-520": 5.6,
-    "GCaMP5k": 11.9,
-    "GCaMP6f": 17.0,
-    "GCaMP6s": 21.3,
-    "OGB-1": 1.8,
-    "R-CaMP1.07": 5.2,
-    "jGCaMP8f": 20.3,
-    "jGCaMP8m": 13.0,
-    "jGCaMP8s": 25.2,
-    "jRCaMP1a": 2.5,
-    "jRGECO1a": 8.3,
-}
 
 
 def screen_trace(
@@ -136,16 +123,16 @@ def _drift_finding(trace: NDArray[np.float64], imaging_rate: float, level: float
         return None
     baselines = np.nanpercentile(rows, 20, axis=1)
     change = float(np.percentile(baselines, 90) - np.percentile(baselines, 10))
-    spread = level * np.sqrt(imaging_rate) / 95.4
-    if not change > max(DRIFT_DFF, DRIFT_SPREADS * spread):
+    if not change > max(DRIFT_DFF, DRIFT_SPREADS * noise_std(level, imaging_rate)):
         return None
     return "drifting", f"the baseline moves by {change:.2g} dF/F over the recording: correct F0 with a running baseline"
 
 
 def _amplitude_finding(finite: NDArray[np.float64], imaging_rate: float, indicator: str | None) -> Finding | None:
-    largest = LARGEST_DFF.get(indicator or "")
-    if largest is None:
+    known = INDICATORS.get(indicator or "")
+    if known is None or known.largest_dff is None:
         return None
+    largest = known.largest_dff
     width = max(round(0.1 * imaging_rate), 1)
     averaged = finite[: finite.size // width * width].reshape(-1, width).mean(axis=1)
     peak = float(np.percentile(averaged, 99.9) - np.median(averaged))

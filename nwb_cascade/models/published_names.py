@@ -6,38 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nwb_cascade.core.indicators import canonical_indicator
+
 GCAMP8 = ("jGCaMP8f", "jGCaMP8m", "jGCaMP8s")
-INDICATORS_IN_DATASETS = {
-    "OGB1": "OGB-1",
-    "Cal520": "Cal-520",
-    "GCaMP5k": "GCaMP5k",
-    "GCaMP6f": "GCaMP6f",
-    "GCaMP6s": "GCaMP6s",
-    "GCaMP7f": "jGCaMP7f",
-    "jGCaMP7f": "jGCaMP7f",
-    "GCaMP8f": "jGCaMP8f",
-    "GCaMP8m": "jGCaMP8m",
-    "GCaMP8s": "jGCaMP8s",
-    "R-CaMP": "R-CaMP1.07",
-    "jRCaMP1a": "jRCaMP1a",
-    "jGECO1a": "jRGECO1a",
-    "jRGECO1a": "jRGECO1a",
-    "XCaMP-Gf": "XCaMP-Gf",
-    "XCaMPgf": "XCaMP-Gf",
-}
-INDICATORS_IN_NAMES = {
-    "OGB": ("OGB-1",),
-    "GCaMP6f": ("GCaMP6f",),
-    "GCaMP6": ("GCaMP6f", "GCaMP6s"),
-    "GC8f": ("jGCaMP8f",),
-    "GC8m": ("jGCaMP8m",),
-    "GC8s": ("jGCaMP8s",),
-    "GC8": GCAMP8,
-    "GCaMP8": GCAMP8,
-}
-_DATASET = re.compile(
-    r"^(?:X-)?DS\d+-(?P<indicator>{})(?=-|$)".format("|".join(map(re.escape, INDICATORS_IN_DATASETS)))
-)
+FAMILIES = {"GCaMP6": ("GCaMP6f", "GCaMP6s"), "GC8": GCAMP8, "GCaMP8": GCAMP8}
+_DATASET = re.compile(r"(?:X-)?DS\d+-(.+)")
 _RATE = re.compile(r"(?:^|_)(\d+(?:\.\d+)?)Hz(?=_|$)")
 _SMOOTHING = re.compile(r"_smoothing_?(\d+(?:\.\d+)?)ms(?=_|$)")
 _FRAMES_AFTER = re.compile(r"_asymmetric_window_(\d+)_frames?(?=_|$)")
@@ -109,7 +82,6 @@ def parse_model_name(name: str) -> NameFacts:
     integration = _number(_INTEGRATION, name)
     frames_after = _number(_FRAMES_AFTER, name)
     parts = name.split("_")
-    indicators = [INDICATORS_IN_NAMES[part] for part in parts if part in INDICATORS_IN_NAMES]
     return NameFacts(
         model_rate=_number(_RATE, name),
         smoothing_s=None if milliseconds is None else milliseconds / 1000,
@@ -117,7 +89,7 @@ def parse_model_name(name: str) -> NameFacts:
         high_noise=name.endswith("_high_noise"),
         frames_after=None if frames_after is None else int(frames_after),
         integration_s=None if integration is None else integration / 1000,
-        indicators=indicators[0] if indicators else (),
+        indicators=next(filter(None, map(_indicators, parts)), ()),
     )
 
 
@@ -142,7 +114,13 @@ def dataset_indicators(datasets: Iterable[str]) -> tuple[str, ...]:
     ('OGB-1', 'jGCaMP8f')
     """
     matches = (_DATASET.match(name) for name in datasets)
-    return tuple(dict.fromkeys(INDICATORS_IN_DATASETS[match["indicator"]] for match in matches if match))
+    found = (canonical_indicator(match[1]) for match in matches if match)
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _indicators(part: str) -> tuple[str, ...]:
+    one = canonical_indicator(part)
+    return FAMILIES.get(part) or ((one,) if one else ())
 
 
 def _number(pattern: re.Pattern[str], name: str) -> float | None:

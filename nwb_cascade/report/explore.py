@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.scores import Scores
 from nwb_cascade.errors import InputError
@@ -29,7 +29,6 @@ from nwb_cascade.report.page import (
     target_page,
     write_page,
 )
-from nwb_cascade.report.recording_sections import NOISE_PER_STD
 
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell
@@ -188,7 +187,7 @@ def _load(cell: ExploredCell) -> RoiTraces:
             dff=stored["dff"],
             deviation=stored["deviation"],
             spike_frames=stored["spike_frames"],
-            noise_std=cell.noise_level * np.sqrt(cell.imaging_rate) / (100 * NOISE_PER_STD),
+            noise_std=noise_std(cell.noise_level, cell.imaging_rate),
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
@@ -31,7 +32,6 @@ from nwb_cascade.report.page import (
 from nwb_cascade.report.provenance import indicator_of, warning_kinds
 from nwb_cascade.report.raster import Raster, RasterMaker
 from nwb_cascade.report.recording_sections import (
-    NOISE_PER_STD,
     about_section,
     browser_text,
     example_facts,
@@ -122,7 +122,7 @@ def write_report(
 
 def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
     """How to read one ROI of a run."""
-    noise_std = run.noise_levels * np.sqrt(run.imaging_rate) / (100 * NOISE_PER_STD)
+    frame_std = noise_std(run.noise_levels, run.imaging_rate)
 
     def read(roi: int) -> RoiTraces:
         times = np.empty(0) if run.spikes is None else run.spikes.times(roi)
@@ -131,7 +131,7 @@ def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
             dff=None if run.dff is None else run.dff[roi],
             deviation=None if run.ensemble_std is None else run.ensemble_std[roi],
             spike_frames=(times - run.start_s) * run.imaging_rate,
-            noise_std=float(noise_std[roi]),
+            noise_std=float(frame_std[roi]),
         )
 
     return read

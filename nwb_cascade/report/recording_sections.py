@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nwb_cascade.core.noise import noise_std
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.coverage import Coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
@@ -17,8 +18,6 @@ from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.page import room_for_traces, table_html
 from nwb_cascade.report.provenance import WarningKind, provenance_tables
 from nwb_cascade.report.raster import Raster
-
-NOISE_PER_STD = 0.954  # white noise of standard deviation s has a noise level of 0.954 * 100 s / sqrt(rate)
 
 
 def about_section(run: StoredRun) -> str:
@@ -94,7 +93,7 @@ def example_section(examples: Examples) -> str:
 
 def example_facts(examples: Examples) -> dict[str, Any]:
     """Plain values for the chart; each heading tells a noise level and what it means for one frame."""
-    per_frame = [level * np.sqrt(examples.imaging_rate) / NOISE_PER_STD for level in examples.noise_levels]
+    per_frame = [100 * noise_std(level, examples.imaging_rate) for level in examples.noise_levels]
     return {
         "imaging_rate": examples.imaging_rate,
         "noise_levels": list(examples.noise_levels),

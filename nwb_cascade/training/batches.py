@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.training.recordings import Recording, Trial
@@ -311,8 +311,7 @@ def _with_noise(
     top = np.where(generator.random(n) < vary.high_noise_share, vary.highest_noise, high)
     bottom = np.maximum(own_level, low)
     target = np.exp(generator.uniform(np.log(bottom), np.log(np.maximum(top, bottom))))
-    # White noise of standard deviation s has the level 0.954 * 100 s / sqrt(rate).
-    spread = np.sqrt(np.maximum(target**2 - own_level**2, 0)) * np.sqrt(rate) / 95.4
+    spread = noise_std(np.sqrt(np.maximum(target**2 - own_level**2, 0)), rate)
     shape = np.sqrt(np.abs(trace + 1.0))
     mean, _ = _mean_and_spread(trace)
     middle = np.sqrt(np.abs(1.0 + mean))

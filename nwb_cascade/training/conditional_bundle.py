@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.conditional import CODES, ConditionalSizes, near_codes
 from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.core.indicators import RELATIVES
+from nwb_cascade.core.indicators import nearest_code
 from nwb_cascade.training.recordings import Recording, dataset_hashes
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -69,7 +69,7 @@ def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str])
     near = near_codes(weights[CODES])
     for code in sizes.indicators:
         if code not in met:
-            table[sizes.indicator_code(code)] = near[sizes.indicator_code(_nearest(code, met))]
+            table[sizes.indicator_code(code)] = near[sizes.indicator_code(nearest_code(code, met))]
     return {**weights, CODES: table}
 
 
@@ -191,13 +191,3 @@ def _record(member: TrainedMember) -> dict[str, Any]:
         "steps": member.n_steps,
         "losses": dict(member.history[-1]) if member.history else {},
     }
-
-
-def _nearest(code: str, met: Collection[str]) -> str | None:
-    """The code that a member met and that comes closest to one it did not meet."""
-    indicator, _, qualifier = code.partition(" (")
-    for candidate in (indicator, *RELATIVES.get(indicator, ())):
-        for name in (f"{candidate} ({qualifier}" if qualifier else candidate, candidate):
-            if name in met:
-                return name
-    return None

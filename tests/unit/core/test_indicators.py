@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nwb_cascade.core.indicators import RELATIVES, SPELLINGS, canonical_indicator, indicator_code_name, match_indicator
+from ground_truth_nwb.indicators import INDICATORS
+from nwb_cascade.core.indicators import canonical_indicator, indicator_code_name, match_indicator
 
 CODES = (
     "Cal-520",
@@ -41,7 +42,8 @@ CODES = (
         ("R-CaMP1.07", "R-CaMP1.07"),
         ("RCaMP2", "R-CaMP2"),
         ("jRCaMP1b", "jRCaMP1b"),
-        ("XCaMP-Gf", "XCaMP-Gf"),
+        ("xcampgf", "XCaMP-Gf"),
+        ("jGCaMP-8s", "jGCaMP8s"),
         ("unknown", None),
         ("", None),
         (None, None),
@@ -53,17 +55,16 @@ def test_spellings_found_in_files_have_one_name(text, canonical):
 
 
 def test_every_spelling_leads_to_its_own_name():
-    for name, others in SPELLINGS.items():
-        for spelling in (name, *others):
+    for name, indicator in INDICATORS.items():
+        for spelling in (name, *indicator.spellings):
             assert canonical_indicator(spelling) == name
 
 
 def test_relatives_are_canonical_names_and_each_indicator_has_one():
-    assert set(RELATIVES) == set(SPELLINGS)
-    for name, relatives in RELATIVES.items():
-        assert relatives
-        assert name not in relatives
-        assert set(relatives) <= set(SPELLINGS)
+    for name, indicator in INDICATORS.items():
+        assert indicator.relatives
+        assert name not in indicator.relatives
+        assert set(indicator.relatives) <= set(INDICATORS)
 
 
 def test_a_known_indicator_is_told_as_itself():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise import noise_level, noise_std
 
 
 @given(st.floats(1e-3, 1e3), st.floats(0.5, 200))
@@ -17,6 +17,7 @@ def test_scales_with_dff_and_falls_with_the_root_of_the_rate(scale, rate):
 def test_white_noise_gives_the_published_constant():
     dff = np.random.default_rng(0).normal(0, 0.1, size=(1, 1_000_000))
     assert noise_level(dff, 25.0)[0] == pytest.approx(0.954 * 100 * 0.1 / 5, rel=0.005)
+    assert noise_std(noise_level(dff, 25.0), 25.0) == pytest.approx(0.1, rel=0.005)
 
 
 def test_missing_frames_are_left_out():

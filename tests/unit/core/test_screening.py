@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
+from ground_truth_nwb.indicators import INDICATORS
 from nwb_cascade.core.noise import noise_level
-from nwb_cascade.core.screening import LARGEST_DFF, screen_trace
+from nwb_cascade.core.screening import screen_trace
 from tests.support.simulated_recordings import simulated_trial
 
 RATE = 30.0
@@ -58,11 +59,11 @@ def test_a_drifting_baseline_is_reported():
     assert codes(trace + np.linspace(0, 1.5, trace.size)) == ["drifting"]
 
 
-@pytest.mark.parametrize("indicator", sorted(LARGEST_DFF))
+@pytest.mark.parametrize("indicator", [one for one in INDICATORS.values() if one.largest_dff], ids=lambda one: one.name)
 def test_an_amplitude_beyond_what_the_indicator_showed_is_reported(indicator):
     trace = ordinary(noise=0.01)
-    too_large = trace * (1.3 * LARGEST_DFF[indicator] / np.percentile(trace, 99.95))
-    assert "implausible-amplitude" in codes(too_large, indicator=indicator)
+    too_large = trace * (1.3 * indicator.largest_dff / np.percentile(trace, 99.95))
+    assert "implausible-amplitude" in codes(too_large, indicator=indicator.name)
     assert "implausible-amplitude" not in codes(too_large)
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from ground_truth_nwb.cell_summary import summarise_cell
 from ground_truth_nwb.cells import Cell, Remark, Trial
-from ground_truth_nwb.noise import noise_level
-from nwb_cascade.core.noise import noise_level as core_noise_level
+from ground_truth_nwb.noise import LEVEL_PER_STD, noise_level
+from nwb_cascade.core import noise as core_noise
 from tests.support.ground_truth_files import make_cell, make_trial
 
 
@@ -96,5 +96,6 @@ def test_summary_weights_trials_by_their_duration():
 def test_noise_level_is_that_of_the_core():
     dff = np.random.default_rng(3).normal(size=200).astype(np.float32)
     dff[50:60] = np.nan
-    assert noise_level(dff, 17.0) == pytest.approx(float(core_noise_level(dff[None], 17.0)[0]), rel=1e-6)
+    assert noise_level(dff, 17.0) == pytest.approx(float(core_noise.noise_level(dff[None], 17.0)[0]), rel=1e-6)
     assert np.isnan(noise_level(np.full(5, np.nan), 17.0))
+    assert LEVEL_PER_STD == core_noise.LEVEL_PER_STD

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ground_truth_nwb.cells import Trial
-from ground_truth_nwb.indicators import KINETICS, Kinetics, canonical_indicator, kinetics_of
+from ground_truth_nwb.indicators import KINETICS, Kinetics, kinetics_of
 from ground_truth_nwb.kinetics_fit import LAGS_S, fit_kinetics, fit_response, half_width_s, isolated_response
 from ground_truth_nwb.noise import noise_level
 from ground_truth_nwb.simulate import (
@@ -188,14 +188,6 @@ def test_impossible_requests_are_refused(options, message):
 def test_unknown_indicator_is_refused_with_the_known_ones():
     with pytest.raises(LookupError, match=r"received 'GCaMP99'\. Known: OGB-1, "):
         simulate_cell(np.random.default_rng(0), indicator="GCaMP99")
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [("GCaMP8m", "jGCaMP8m"), ("jGCaMP-8s", "jGCaMP8s"), ("xcampgf", "XCaMP-Gf"), ("OGB1", "OGB-1"), ("rhod", "rhod")],
-)
-def test_spellings_of_indicators(text, name):
-    assert canonical_indicator(text) == name
 
 
 def test_fit_finds_the_kinetics_of_a_simulated_cell():
