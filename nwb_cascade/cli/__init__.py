@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="nwb-cascade")
+@click.version_option(package_name="nwb-cascade", prog_name="nwb-cascade")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Calibrated spike inference for calcium imaging, in NWB files and on DANDI."""

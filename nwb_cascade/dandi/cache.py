@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from fsspec.caching import BaseCache
-
 from nwb_cascade.dandi.ranges import ByteRange, Extents, bridge, split, subtract, total
 from nwb_cascade.dandi.readahead import LONE_BYTES, NEAR_BYTES, ReadAhead, lone_range
 from nwb_cascade.dandi.store import ExtentStore
@@ -28,8 +26,8 @@ NEIGHBOURS_BYTES = 512  # that HDF5 will ask for with a byte of a description
 PATIENCE_S = 1.0
 
 
-class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
-    """Cache of an fsspec file over byte ranges of any size.
+class ExtentCache:
+    """Cache of a remote file over byte ranges of any size.
 
     Parameters
     ----------
@@ -45,14 +43,13 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
         Most to keep in memory.
     """
 
-    name = "extents"
-
     def __init__(
         self, block_size: int, reader: RangeReader, store: ExtentStore, *, key: str, memory_bytes: int
     ) -> None:
-        super().__init__(block_size, reader.read, reader.size)
+        self.size = reader.size
         self.memory_bytes = memory_bytes
         self.readahead = ReadAhead(block_size)
+        self._reader = reader
         self._store = store
         self._key = key
         self._known = Extents()
@@ -63,9 +60,9 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
         self._pool: ThreadPoolExecutor | None = None
         self._look_at_store()
 
-    def _fetch(self, start: int | None, end: int | None) -> bytes:
-        """Return bytes of the file; fsspec's files call this for every read."""
-        position, stop = start or 0, self.size if end is None else min(end, self.size)
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from start up to stop, or up to the end of the file."""
+        position, stop = start, min(stop, self.size)
         pieces = []
         while position < stop:
             piece = self._held(position, stop)
@@ -157,7 +154,7 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
         first, last = self.readahead.choose(position, stop, hole)
         around = subtract([(first, last)], self._pending - self._coming([(position, position + 1)]))
         first, last = next(extent for extent in around if extent[0] <= position < extent[1])
-        self._insert(first, self.fetcher(first, last))
+        self._insert(first, self._reader.read(first, last))
 
     def _insert(self, start: int, content: bytes) -> None:
         """Keep what was fetched, in pieces."""
@@ -184,7 +181,7 @@ class ExtentCache(BaseCache):  # type: ignore[misc]  # fsspec has no type hints
     def _fetch_in_background(self, extent: ByteRange) -> None:
         """Fetch a piece; runs in a thread of the pool and must touch nothing of this object but the queue."""
         try:
-            self._arrived.put((extent, self.fetcher(*extent)))
+            self._arrived.put((extent, self._reader.read(*extent)))
         except Exception as error:
             self._arrived.put((extent, error))
 

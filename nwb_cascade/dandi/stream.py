@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from fsspec.spec import AbstractBufferedFile
 
 from nwb_cascade.dandi.assets import Asset, find_asset, with_record
 from nwb_cascade.dandi.cache import ExtentCache
@@ -51,27 +51,65 @@ class StreamSettings:
     instance: str | None = None
 
 
-class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type hints
+class RemoteFile(io.RawIOBase):
     """A remote file opened for reading; made by `open_remote`, used by one thread at a time.
 
     Attributes
     ----------
     asset : Asset
         What is read, with the digest by which a change is noticed.
+    size : int
+        Bytes of the file.
     """
 
     def __init__(self, asset: Asset, reader: RangeReader, store: ExtentStore, *, block_size: int, memory_bytes: int):
-        super().__init__(None, asset.address, "rb", block_size, cache_type="none", size=asset.size)
         self.asset = asset
-        self.details = {"name": asset.address, "size": asset.size, "type": "file", "etag": asset.digest}
+        self.size = asset.size
+        self._position = 0
         self._reader = reader
         key = f"{asset.content_id} {asset.digest}"
-        self.cache = ExtentCache(block_size, reader, store, key=key, memory_bytes=memory_bytes)
+        self._cache = ExtentCache(block_size, reader, store, key=key, memory_bytes=memory_bytes)
 
     @property
-    def full_name(self) -> str:
+    def path(self) -> str:
         """The address of the asset."""
         return self.asset.address
+
+    def readable(self) -> bool:
+        """It can be read, and not be written."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can be read anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Position of the next byte that is read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position from the start, from here, or from the end, and return it."""
+        origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}
+        if whence not in origins or origins[whence] + offset < 0:
+            raise ValueError(f"Expected a position within {self.path}, received {offset} from origin {whence}.")
+        self._position = origins[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer from the position on, short only at the end of the file, and return how many bytes came."""
+        if self.closed:
+            raise ValueError(f"Expected an open file, received the closed file {self.path}.")
+        view = memoryview(buffer).cast("B")
+        content = self._cache.read(self._position, self._position + len(view))
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        """Give up what is on its way; closing again does nothing."""
+        if not self.closed:
+            self._cache.close()
+        super().close()
 
     @property
     def n_requests(self) -> int:
@@ -85,28 +123,28 @@ class RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
 
     def prefetch(self, ranges: Iterable[ByteRange]) -> None:
         """Begin to fetch byte ranges (start, stop) in the background; small gaps are fetched, too, to save requests."""
-        self.cache.prefetch(ranges)
+        self._cache.prefetch(ranges)
 
     def prefetch_around(self, positions: Iterable[int]) -> None:
         """Fetch what lies around some bytes, and what lies between as far as that saves requests."""
-        self.cache.prefetch_around(positions)
+        self._cache.prefetch_around(positions)
 
     def wait(self, ranges: Iterable[ByteRange]) -> None:
         """Wait until ranges that `prefetch` was called for are here; raises what went wrong with them."""
-        self.cache.wait(ranges)
+        self._cache.wait(ranges)
 
     def read_range(self, start: int, stop: int) -> bytes:
         """Return the bytes from start up to stop; the position of the file stays as it is."""
-        return bytes(self.cache._fetch(start, stop))
+        return self._cache.read(start, stop)
 
     def can_hold(self, n_bytes: int) -> bool:
         """Tell whether so many bytes, fetched ahead, are kept until they are read."""
-        return bool(self.cache.can_hold(n_bytes))
+        return self._cache.can_hold(n_bytes)
 
     @contextmanager
     def exact_reads(self) -> Iterator[None]:
         """Read little around what is asked for, not ahead: for looking up where data lie."""
-        readahead = self.cache.readahead
+        readahead = self._cache.readahead
         before, readahead.is_exact = readahead.is_exact, True
         try:
             yield

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,9 +56,15 @@ class PrefetchedArray:
         self._is_told = True
         self._objects.prefetch(self._keys(selection))
 
+    @cached_property
+    def _separator(self) -> str:
+        """What stands between the numbers of a chunk in its key, as the array's stored description says."""
+        described = json.loads(self._array.store[f"{self._array.path}/.zarray"])
+        return str(described.get("dimension_separator", "."))
+
     def _keys(self, selection: Selection) -> Iterator[str]:
         """Keys of the chunks that hold a selection."""
-        separator = getattr(self._array, "_dimension_separator", None) or "."
+        separator = self._separator
         numbers = [
             range(part.start // length, -(-part.stop // length))
             for part, length in zip(selection, self.chunks, strict=True)

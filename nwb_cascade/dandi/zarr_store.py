@@ -109,7 +109,7 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """Describe an object or folder."""
-        path = self._strip_protocol(path)
+        path = without_protocol(path)
         key = self._key(path)
         entry = self._objects.find(key) if key else None
         if entry is not None:
@@ -120,7 +120,7 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """List what lies directly in a folder."""
-        path = self._strip_protocol(path).rstrip("/")
+        path = without_protocol(path).rstrip("/")
         prefix = f"{key}/" if (key := self._key(path)) else ""
         found: dict[str, dict[str, Any]] = {}
         for name, entry in self._objects.entries(prefix).items():
@@ -131,7 +131,7 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
 
     def _key(self, path: str) -> str:
         """Key of an object within the Zarr."""
-        return str(self._strip_protocol(path)).partition("/")[2].strip("/")
+        return without_protocol(path).partition("/")[2].strip("/")
 
     def _cat_one(self, path: str, on_error: str) -> bytes | Exception:
         try:
@@ -140,6 +140,11 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
             if on_error == "raise":
                 raise
             return error
+
+
+def without_protocol(path: str) -> str:
+    """Return a path of the filesystem as fsspec and zarr may name it, without what stands before ``ZARR_ID/KEY``."""
+    return path.removeprefix(f"{PROTOCOL}://")
 
 
 def open_zarr(

@@ -212,16 +212,21 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
     (https://github.com/NeurodataWithoutBorders/pynwb/issues/1889). One visit of all objects answers all questions.
     """
 
-    def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
-        return super()._HDF5IO__read_ref(self._by_path(h5obj))
+    def __init__(self, file: h5py.File, **options: Any) -> None:
+        super().__init__(file=file, **options)
+        self._own_file = file
 
-    def _by_path(self, h5obj: Any) -> Any:
+    def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
+        return super()._HDF5IO__read_ref(self.by_path(h5obj))
+
+    def by_path(self, h5obj: Any) -> Any:
         """Return an object that was opened by reference as opened by path."""
         if not hasattr(self, "_paths"):
             self._paths: dict[int, str] = {}
-            self._file.id.links.visit(self._index, info=True)  # not h5o.visit, which reads the index of all chunks
+            # Not h5o.visit, which reads the index of all chunks.
+            self._own_file.id.links.visit(self._index, info=True)
         path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
-        return h5obj if path is None or h5obj.file.filename != self._file.filename else h5obj.file[path]
+        return h5obj if path is None or h5obj.file.filename != self._own_file.filename else h5obj.file[path]
 
     def _index(self, path: bytes, info: Any) -> None:
         if info.type == h5py.h5l.TYPE_HARD:

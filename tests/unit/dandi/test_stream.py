@@ -59,7 +59,12 @@ def test_it_is_a_file_object_like_any_other(address):
         buffer = bytearray(6)
         file.seek(1000)
         assert (file.readinto(buffer), bytes(buffer)) == (6, CONTENT[1000:1006])
-        assert repr(file) == f"<RemoteFile {file.full_name}>" == f"<RemoteFile {address}>"
+        numbers = np.zeros(3, np.int32)
+        file.seek(-6, 1)
+        assert (file.readinto(numbers), numbers.tobytes()) == (12, CONTENT[1000:1012])
+        with pytest.raises(ValueError, match="received -1 from origin 0"):
+            file.seek(-1)
+        assert repr(file) == f"<RemoteFile {file.path}>" == f"<RemoteFile {address}>"
     with pytest.raises(ValueError, match="closed file"):
         file.read(1)
 

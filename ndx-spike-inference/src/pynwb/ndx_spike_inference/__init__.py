@@ -31,3 +31,11 @@ __all__ = [
     "InferredSpikesTable",
     "SpikeInferenceModel",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("ndx-spike-inference")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from importlib.metadata import version
 from pathlib import Path
 
 import ndx_spike_inference
@@ -21,6 +22,12 @@ def test_never_imports_nwb_cascade(project: Path) -> None:
 
 def test_public_names_exist() -> None:
     assert all(hasattr(ndx_spike_inference, name) for name in ndx_spike_inference.__all__)
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert ndx_spike_inference.__version__ == version("ndx-spike-inference")
+    with pytest.raises(AttributeError, match="no attribute 'version'"):
+        _ = ndx_spike_inference.version  # type: ignore[attr-defined]
 
 
 def test_readme_example_runs(
