@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -30,7 +31,7 @@ class StoreURL(Protocol):
     def path(self) -> str: ...
 
 
-NWBSource = str | os.PathLike[str] | IO[bytes] | StoreURL
+NWBSource = str | os.PathLike[str] | IO[bytes] | RawIOBase | StoreURL
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a series is found again in discover.py
