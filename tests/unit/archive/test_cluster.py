@@ -1,10 +1,8 @@
-"""Workers as batch jobs: by a SLURM where there is one, and by a stand-in everywhere."""
+"""Workers as batch jobs: by a SLURM where NWB_CASCADE_SLURM=1 says that there is one, and by a stand-in everywhere."""
 
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,13 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from nwb_cascade.archive import cluster
-from nwb_cascade.archive.job import Outcome, Settings
+from nwb_cascade.archive.job import Settings
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import run_manifest
 from nwb_cascade.cli import main
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
+from tests.support.slurm import needs_slurm, wait_and_finish
 
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
 ROOT = Path(__file__).parents[3]
@@ -61,21 +60,6 @@ def jobs_of(spool):
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def work(job, settings):
-    """Finish a job; the first waits for a file, so that its worker can be killed meanwhile."""
-    out = Path(settings.out)
-    (out.parent / f"working-{os.environ.get('SLURM_JOB_ID', '')}").touch()
-    while job.address.endswith("sub-0.nwb") and not (out.parent / "go on").exists():
-        time.sleep(0.05)
-    claim = Ledger(settings.out, lease_s=settings.lease_s).claim(job.id)
-    if claim is None:
-        return Outcome(job.id, Ledger(settings.out).entry(job.id).state, is_new=False)
-    with claim:
-        (claim.folder / "x.nwb").write_text("x")
-        claim.finish(claim.folder / "x.nwb", {"size": 1})
-    return Outcome(job.id, "done")
-
-
 def run(tmp_path, n_jobs, progress=None):
     """Run some jobs on one batch worker, with what ``batch_cluster`` makes."""
     manifest = Manifest(manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(n_jobs))))
@@ -84,7 +68,7 @@ def run(tmp_path, n_jobs, progress=None):
     options = {"memory": "1GiB", "logs": tmp_path / "out" / "logs", "dashboard": "127.0.0.1:0"}
     with cluster.batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
         assert client.dashboard_link.startswith("http://127.0.0.1:")
-        tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=work, progress=progress)
+        tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=wait_and_finish, progress=progress)
     return tally, {ledger.entry(job.id).state for job in manifest.jobs()}
 
 
@@ -171,10 +155,7 @@ def test_what_the_batch_system_refuses_is_one_sentence(spool, tmp_path, option, 
     assert Ledger(tmp_path / "out").entry(made_up_job(0).id).state == "pending"
 
 
-@pytest.mark.skipif(
-    not shutil.which("sbatch") or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode != 0,
-    reason="needs a SLURM that answers (sinfo)",
-)
+@needs_slurm
 def test_slurm_itself_runs_the_workers(tmp_path):
     (tmp_path / "go on").touch()
     tally, states = run(tmp_path, 3)

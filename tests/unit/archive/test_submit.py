@@ -15,6 +15,7 @@ from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
+from tests.support.slurm import needs_slurm
 
 PROGRAM = 'import sys; print(*sys.argv[1:], file=open(sys.argv[sys.argv.index("--out") + 1] + "/calls", "a"))'
 STAND_IN = """#!/bin/bash
@@ -109,17 +110,14 @@ def test_run_one_says_how_a_job_ended(tmp_path):
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
-@pytest.mark.skipif(
-    not shutil.which("sbatch") or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode != 0,
-    reason="needs a SLURM that answers (sinfo)",
-)
+@needs_slurm
 def test_slurm_itself_does_every_job(tmp_path):
     manifest = manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(3)))
     out = tmp_path / "out"
     Ledger(out).prepare()
     batch = write_slurm_script(out / "slurm.sh", manifest, out, 3, memory="500M", chunk=2)
     subprocess.run(batch.submit, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 240
     ledger, jobs = Ledger(out), list(Manifest(manifest).jobs())
     while any(ledger.entry(job.id).state != "failed" for job in jobs) and time.monotonic() < deadline:
         time.sleep(0.5)
