@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nwb_cascade.archive.derived import DANDISET_FILE, write_dandiset_file
-from nwb_cascade.archive.job import sha256_of
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.overview import write_overview
@@ -18,6 +17,7 @@ from nwb_cascade.archive.status import status_of
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing
+from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.writers.sidecar_names import names_apart
 
 LIST = ".nwb-cascade-collected.json"
@@ -137,7 +137,7 @@ def _install(entry: Entry, target: Path, *, copy: bool) -> None:
     output = entry.output
     if target.exists() and _is_installed(output, target, copy=copy):
         return
-    if entry.record.get("sha256") and sha256_of(output) != entry.record["sha256"]:
+    if entry.record.get("sha256") and file_sha256(output) != entry.record["sha256"]:
         raise InputError(
             f"{output} is not the file that the job wrote: remove it and run the manifest again, then collect."
         )

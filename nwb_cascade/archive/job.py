@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import socket
@@ -21,6 +20,7 @@ from nwb_cascade.archive.ledger import API_FOLDER, LEASE_S, Claim, Ledger
 from nwb_cascade.archive.manifest import Job
 from nwb_cascade.archive.sources import open_source
 from nwb_cascade.errors import ModelFileError, NoModelError
+from nwb_cascade.files.hashing import file_sha256
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.result import AnnotationResult
@@ -153,7 +153,7 @@ def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> Outc
         record = {
             **_run_record(result),
             "size": output.stat().st_size,
-            "sha256": sha256_of(output),
+            "sha256": file_sha256(output),
             "seconds": round(seconds, 3),
             "address": job.address,
         }
@@ -243,15 +243,6 @@ def _run_record(result: AnnotationResult) -> dict[str, Any]:
         "roi_warnings": dict(Counter(warning.code for warning in result.roi_warnings)),
         "is_adopted": result.skipped,
     }
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _sentence(error: BaseException) -> str:

@@ -20,9 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nwb_cascade.dandi.ranges import ByteRange
-
-if sys.platform != "win32":
-    import fcntl
+from nwb_cascade.files.locks import lock
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +174,7 @@ def _acquire(ledger: int) -> bool:
 
 def _try_lock(ledger: int) -> bool:
     try:
-        fcntl.flock(ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(ledger)
     except BlockingIOError:
         return False
     return True

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-if sys.platform != "win32":
-    import fcntl
+from nwb_cascade.files.locks import lock
 
 POLL_S = 0.02
 PATIENCE_S = 90.0  # more than a request takes
@@ -95,11 +93,9 @@ class Turns:
 
 def _locked(path: Path) -> int | None:
     """Return the file, locked; None if somebody else has it."""
-    if sys.platform == "win32":
-        raise OSError("no locks")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
     except OSError as error:
         os.close(descriptor)
         if isinstance(error, BlockingIOError):

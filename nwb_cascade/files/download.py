@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from urllib3.util import Retry
 
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError
+from nwb_cascade.files.hashing import file_sha256
 
 MAX_BYTES = 2**30
 ATTEMPTS = 5
@@ -118,13 +118,10 @@ class _Part:
 
     def finish(self) -> str:
         """Move the complete file to its place and return its hash."""
-        digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        sha256 = file_sha256(self.path)
         os.replace(self.path, self.target)
         self.note_path.unlink(missing_ok=True)
-        return digest.hexdigest()
+        return sha256
 
     def _read_validator(self) -> str | None:
         """Return the noted version ("" if the server named none); None without a usable partial file."""

@@ -22,12 +22,9 @@ from pathlib import Path
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import flush, flush_folder
-
-if sys.platform != "win32":
-    import fcntl
+from nwb_cascade.files.locks import NO_LOCKS, lock
 
 PREVIOUS = ".previous"
-NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
@@ -207,10 +204,8 @@ def _acquire(path: Path, target: Path) -> tuple[int, bool]:
 
 def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
     """Take the lock, or return False where the file system has none."""
-    if sys.platform == "win32":
-        return False
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        lock(descriptor, shared=shared)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

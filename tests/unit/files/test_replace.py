@@ -156,12 +156,12 @@ def test_a_folder_without_write_permission_is_named(
 def test_without_file_locks_work_goes_on_and_nothing_of_others_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_locks(descriptor: int, operation: int) -> None:
+    def no_locks(descriptor: int, *, shared: bool) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     target = tmp_path / "data.bin"
     killed_while_working(target, "pass")
     left = [p for p in hidden(tmp_path) if p.is_dir()]
-    monkeypatch.setattr(replace.fcntl, "flock", no_locks)
+    monkeypatch.setattr(replace, "lock", no_locks)
     with workplace(target) as work:
         assert sorted(p for p in hidden(tmp_path) if p.is_dir()) == sorted([*left, work])
