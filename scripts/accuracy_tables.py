@@ -125,7 +125,7 @@ def _cell(condition: Condition, one: Result) -> dict[str, object]:
 def _rows(condition: Condition, results: Sequence[Result]) -> Rows:
     """Medians per dataset, and over the datasets' medians where there are several."""
     found = medians(results)
-    rows = [
+    rows: Rows = [
         (
             f"{condition.noise_level:g}",
             dataset,

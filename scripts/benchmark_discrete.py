@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,8 @@ def measure_noise_free(n_rois: int, n_frames: int, n_threads: int, repeats: int)
             true = np.random.default_rng(0).poisson(firing_rate / imaging_rate, (n_rois, n_frames))
             rates = convolve1d(true.astype(np.float32), kernel, axis=1, mode="constant")
 
-            def find(rates=rates, kernel=kernel, imaging_rate=imaging_rate):
-                return discrete_spikes(rates, kernel, imaging_rate, n_threads=n_threads)
-
-            def smooth(rates=rates, sigma=smoothing_s * imaging_rate):
-                return gaussian_filter1d(rates, sigma, axis=1)
-
+            find = partial(discrete_spikes, rates, kernel, imaging_rate, n_threads=n_threads)
+            smooth = partial(gaussian_filter1d, rates, smoothing_s * imaging_rate, axis=1)
             found, (wall, cpu), (_, cpu_filter) = find(), shortest(repeats, find), shortest(repeats, smooth)
             spikes = sum(times.size for times in found.spike_times)
             print(
@@ -79,12 +76,9 @@ def measure_real(path: Path, n_threads: int, repeats: int) -> None:
     """Print counts, fit errors and speed on real rates at 30 Hz with a 25 ms Gaussian."""
     rates = np.load(path)["spike_prob"]
     kernel = smoothing_kernel("gaussian", 0.025, 30.0)
-    totals = np.nansum(rates, axis=1, dtype=np.float64)
+    totals: NDArray[np.float64] = np.nansum(rates, axis=1, dtype=np.float64)
     for count in ("conserve", "supported"):
-
-        def find(count=count):
-            return discrete_spikes(rates, kernel, 30.0, count=count, n_threads=n_threads)
-
+        find = partial(discrete_spikes, rates, kernel, 30.0, count=count, n_threads=n_threads)
         found, (wall, cpu) = find(), shortest(repeats, find)
         spikes = [times.size for times in found.spike_times]
         print(

@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -104,7 +105,8 @@ def benchmark(rounds: int) -> dict[str, object]:
 
     def windowed() -> np.ndarray:
         windows = np.lib.stride_tricks.sliding_window_view(trace, 64)[:, :, None]
-        return np.mean([network.predict(windows, batch_size=1024, verbose=0) for network in keras_networks], axis=0)
+        members = [network.predict(windows, batch_size=1024, verbose=0) for network in keras_networks]
+        return np.asarray(np.mean(members, axis=0))
 
     def dense(n_frames: int) -> np.ndarray:
         return infer_block(recordings[n_frames], 30.0, networks).expected_spikes
@@ -118,7 +120,7 @@ def benchmark(rounds: int) -> dict[str, object]:
         lambda: infer_block(recordings[20_000], 30.0, ensemble).expected_spikes,
         DENSE_FRAMES,
     )
-    works |= {f"dense, {n} frames": ((lambda n=n: dense(n)), DENSE_FRAMES) for n in LENGTHS}
+    works |= {f"dense, {n} frames": (partial(dense, n), DENSE_FRAMES) for n in LENGTHS}
     rates: dict[str, list[float]] = {name: [] for name in works}
     product_rates: dict[str, list[float]] = {name: [] for name in products}
     for work, _ in works.values():
@@ -140,7 +142,7 @@ def benchmark(rounds: int) -> dict[str, object]:
             library: {name: rate * flops / product for name, rate in medians.items() if name.startswith("dense")}
             for library, product in product_medians.items()
         },
-        "compilations": networks.ensemble(2.0).n_compilations,
+        "compilations": networks.ensemble(2.0).n_compilations,  # type: ignore[attr-defined]  # of this kind of ensemble
     }
 
 

@@ -50,7 +50,7 @@ def measure(folder: Path, n_rois: int, n_frames: int, imaging_rate: float, model
     recording, output = folder / "recording.nwb", folder / "annotated.nwb"
     write_recording(recording, n_rois, n_frames, imaging_rate)
     program = "from nwb_cascade.cli import main; main()"
-    command = [sys.executable, "-c", program, "infer", recording, "-o", output, "--model", model]
+    command = [sys.executable, "-c", program, "infer", str(recording), "-o", str(output), "--model", model]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -41,12 +41,13 @@ class Simulated:
     """Traces (n_rois, n_frames) made when they are read: dF/F with noise, or the rates of the same spikes."""
 
     def __init__(self, n_rois: int, n_frames: int, *, rates: bool) -> None:
-        self.shape, self._rates = (n_rois, n_frames), rates
+        self.shape = (n_rois, n_frames)
+        self._rates = rates
         self.dtype = np.dtype(np.float32)
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         rois, frames = key if isinstance(key, tuple) else (key, slice(None))
-        rows = [self._row(roi)[frames] for roi in range(self.shape[0])[rois]]
+        rows = [self._row(roi)[frames] for roi in np.arange(self.shape[0])[rois]]
         return np.array(rows, np.float32)
 
     def _row(self, roi: int) -> NDArray[np.float32]:
@@ -55,7 +56,8 @@ class Simulated:
         if self._rates:
             return smooth(spikes, kernel=gaussian_kernel(0.05, RATE))
         decay = np.exp(-np.arange(60) / 15.0, dtype=np.float32)
-        return np.convolve(spikes, decay)[: spikes.size] + 0.1 * rng.standard_normal(spikes.size, np.float32)
+        noise = 0.1 * rng.standard_normal(spikes.size, np.float32)
+        return np.asarray(np.convolve(spikes, decay)[: spikes.size] + noise, np.float32)
 
 
 def main() -> None:

@@ -241,7 +241,7 @@ def write_recording(path: Path) -> None:
 
 def measure_annotation(path: Path, delay_s: float, bytes_per_s: float) -> Iterator[tuple[str, str]]:
     """Yield (what, figures) of annotating a recording that is local, and the same one remote."""
-    annotation.prepare_run = waiting_run
+    annotation.prepare_run = waiting_run  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as folder:
         annotate(path, sidecar=True, output=f"{folder}/warm-up.nwb", series="dff")
         inference = annotate(path, sidecar=True, output=f"{folder}/local.nwb", series="dff").seconds["infer"]

@@ -140,7 +140,7 @@ def run_under_fire(folder: Path, manifest: Path, options: argparse.Namespace) ->
     def is_due(settled: int) -> bool:
         if options.kill_every_jobs:
             return bool(settled - settled_then >= options.kill_every_jobs)
-        return time.monotonic() - last_kill >= options.kill_every
+        return bool(time.monotonic() - last_kill >= options.kill_every)
 
     rng = np.random.default_rng(0)
     while (code := process.poll()) is None:

@@ -36,9 +36,14 @@ class Ensemble(Protocol):
     output frame without its full context gets no value.
     """
 
-    before: int
-    after: int
-    fills_edges: bool
+    @property
+    def before(self) -> int: ...
+
+    @property
+    def after(self) -> int: ...
+
+    @property
+    def fills_edges(self) -> bool: ...
 
     def __call__(
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]

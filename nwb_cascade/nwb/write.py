@@ -274,7 +274,8 @@ def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInfer
             and model.weights_sha256 == record.weights_sha256
             and model.configuration == record.config.to_json()
         ):
-            return model
+            found: ndx.SpikeInferenceModel = model
+            return found
     return None
 
 
@@ -286,7 +287,7 @@ def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenc
     names = itertools.chain((plain, marked), (f"{marked}_{number}" for number in itertools.count(2)))
     name = next(name for name in names if name not in taken)
     low, high = config.model_rates_hz
-    model = ndx.SpikeInferenceModel(
+    model: ndx.SpikeInferenceModel = ndx.SpikeInferenceModel(
         name=name,
         version=config.version,
         family=str(config.extra.get("family", config.architecture)),
@@ -325,7 +326,7 @@ def _rates(
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
     deviation = record.ensemble_std
-    return ndx.InferredSpikeRateSeries(
+    rates: ndx.InferredSpikeRateSeries = ndx.InferredSpikeRateSeries(
         name=record.name,
         description=record.description,
         data=compressed(record.expected_spikes, path, progress),
@@ -344,3 +345,4 @@ def _rates(
         source_provenance=record.source_provenance,
         **axes.time_base,
     )
+    return rates

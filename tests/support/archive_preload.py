@@ -26,4 +26,4 @@ def mortal_run(imaging_rate: float, **options: Any) -> InferenceRun:
 
 def dask_setup(worker: Any) -> None:
     """Called by dask in the worker only: a test that imports this module keeps its networks."""
-    nwb_cascade.annotation.annotate.prepare_run = mortal_run  # type: ignore[assignment]
+    nwb_cascade.annotation.annotate.prepare_run = mortal_run  # type: ignore[attr-defined]

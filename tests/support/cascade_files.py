@@ -4,6 +4,7 @@ import json
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -142,11 +143,11 @@ def write_keras(path: Path, arrays: Arrays, spec: CascadeSpec) -> None:
         file.create_dataset("optimizer_weights/training/Adagrad/Variable:0", data=np.zeros(3, np.float32))
 
 
-def keras_chain(spec: CascadeSpec) -> list[dict[str, object]]:
+def keras_chain(spec: CascadeSpec) -> list[dict[str, Any]]:
     """List the layers as the file's own architecture does; names sort in another order than the layers stand."""
     convolution = {"activation": "relu", "padding": "valid", "strides": [1], "dilation_rate": [1], "use_bias": True}
     pooling = {"pool_size": [2], "strides": [2], "padding": "valid"}
-    layers = [
+    layers: list[tuple[str, str, dict[str, Any]]] = [
         ("InputLayer", "input_9", {"batch_input_shape": [None, spec.window, 1]}),
         ("Conv1D", "conv1d_9", convolution),
         ("Conv1D", "conv1d_10", convolution),

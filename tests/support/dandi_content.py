@@ -81,9 +81,8 @@ class StoredAsset:
 
     def brief(self) -> Json:
         """Return the form that listings hold."""
-        is_zarr = isinstance(self.stored, ZarrTree)
-        ids: Json = {"blob": None, "zarr": None}
-        ids["zarr" if is_zarr else "blob"] = self.stored.zarr_id if is_zarr else self.stored.blob_id
+        zarr = self.stored.zarr_id if isinstance(self.stored, ZarrTree) else None
+        ids: Json = {"blob": self.stored.blob_id if isinstance(self.stored, Blob) else None, "zarr": zarr}
         common = {"asset_id": self.asset_id, "path": self.path, "size": self.size}
         return {**common, **ids, "created": DATE, "modified": DATE}
 

@@ -100,7 +100,7 @@ def store_rois_first(path: Path) -> Path:
 
 
 def _is_series(item: Any) -> bool:
-    return item.attrs.get("neurodata_type") == "RoiResponseSeries"
+    return bool(item.attrs.get("neurodata_type") == "RoiResponseSeries")
 
 
 def fill(module: ProcessingModule, kind: type, series: Sequence[RoiResponseSeries], name: str | None = None) -> None:

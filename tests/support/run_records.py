@@ -18,7 +18,7 @@ def object_id_of(path: Path, name: str = "RoiResponseSeries") -> str:
     """Object id of the series of this name in a recording."""
     with open_nwb(path) as (nwbfile, _):
         objects = nwbfile.objects.values()
-        return next(o.object_id for o in objects if isinstance(o, RoiResponseSeries) and o.name == name)
+        return next(str(o.object_id) for o in objects if isinstance(o, RoiResponseSeries) and o.name == name)
 
 
 def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any) -> RunRecord:

@@ -20,14 +20,16 @@ def evaluate_windows(windows: Array, weights: Mapping[str, NDArray[np.float32]])
     x = pool(relu(convolve(x, w["conv3/kernel"], w["conv3/bias"])))
     x = relu(x @ w["dense/kernel"] + w["dense/bias"])
     flat = x.reshape(len(x), -1)
-    return (flat @ w["output/kernel"] + w["output/bias"])[:, 0]
+    rates: Array = (flat @ w["output/kernel"] + w["output/bias"])[:, 0]
+    return rates
 
 
 def evaluate_ensemble(trace: Array, model: Model, level: float) -> Array:
     """Evaluate all windows of a trace (n_frames,) with one noise level's ensemble; returns (n_windows,)."""
     windows = sliding_window_view(trace, model.config.window_size)
     members = [network(model, level, member) for member in range(model.config.ensemble_size)]
-    return np.mean([evaluate_windows(windows, weights) for weights in members], axis=0)
+    mean: Array = np.mean([evaluate_windows(windows, weights) for weights in members], axis=0)
+    return mean
 
 
 def network(model: Model, level: float, member: int) -> dict[str, NDArray[np.float32]]:
@@ -39,15 +41,18 @@ def network(model: Model, level: float, member: int) -> dict[str, NDArray[np.flo
 def convolve(x: Array, kernel: Array, bias: Array) -> Array:
     """Correlate (n, time, in) with (width, in, out), "valid"."""
     patches = sliding_window_view(x, kernel.shape[0], axis=1)
-    return np.einsum("ntiw,wio->nto", patches, kernel, optimize=True) + bias
+    correlated: Array = np.einsum("ntiw,wio->nto", patches, kernel, optimize=True) + bias
+    return correlated
 
 
 def pool(x: Array) -> Array:
     """Maximum of neighbouring pairs in time; an unpaired last step is dropped."""
     even = x[:, : x.shape[1] // 2 * 2]
-    return even.reshape(len(x), -1, 2, x.shape[2]).max(axis=2)
+    pooled: Array = even.reshape(len(x), -1, 2, x.shape[2]).max(axis=2)
+    return pooled
 
 
 def relu(x: Array) -> Array:
     """Positive part."""
-    return np.maximum(x, 0)
+    positive: Array = np.maximum(x, 0)
+    return positive
