@@ -37,6 +37,8 @@ class Candidate:
         The evidence for the kind, in words.
     n_rois, n_frames : int
         Shape of the traces, whatever the orientation in the file.
+    n_region : int
+        ROIs that the series names; another number than ``n_rois`` makes it unusable.
     imaging_rate : float or None
         Frames per second, Hz; None if the file has no usable rate.
     imaging_rate_why : str
@@ -75,6 +77,7 @@ class Candidate:
     why: str
     n_rois: int
     n_frames: int
+    n_region: int
     imaging_rate: float | None
     imaging_rate_why: str
     unit: str

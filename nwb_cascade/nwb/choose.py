@@ -84,17 +84,31 @@ def require_usable(candidate: Candidate, *, scale: str | None = None, imaging_ra
     path = candidate.object_path
     if candidate.kind in NOT_DFF:
         raise InputError(f"Expected dF/F traces, but {path} holds {NOT_DFF[candidate.kind]}: {candidate.why}.")
-    if candidate.transposed is None:
-        raise InputError(
-            f"Cannot tell which axis of {path} is time. {' '.join(candidate.problems[:1])} "
-            "Correct its ROI region or its timestamps in the file."
-        )
-    if candidate.n_rois == 0 or candidate.n_frames == 0:
-        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+    require_traces(candidate)
     if candidate.nan_fraction == 1:
         raise InputError(f"Expected dF/F values in {path}, but all of them are NaN.")
+    resolve_rate(candidate, imaging_rate)  # first: the scale is judged by noise levels, which need the rate
     resolve_factor(candidate, scale)
-    resolve_rate(candidate, imaging_rate)
+
+
+def require_traces(candidate: Candidate) -> None:
+    """Raise InputError if a series has no traces, or not one for every ROI that it names."""
+    path, layout_problem = candidate.object_path, "".join(candidate.problems[:1])
+    empty = candidate.n_rois == 0 or candidate.n_frames == 0
+    if empty and candidate.transposed is None and layout_problem:
+        raise InputError(f"Expected traces in {path}, but {layout_problem[0].lower()}{layout_problem[1:]}")
+    if empty:
+        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+    if candidate.transposed is None:
+        raise InputError(
+            f"Cannot tell which axis of {path} is time. {layout_problem} Correct its ROI region or its timestamps in "
+            "the file."
+        )
+    if candidate.n_region != candidate.n_rois:
+        raise InputError(
+            f"Expected a ROI for every trace of {path}, but its ROI region names {candidate.n_region} and its data "
+            f"hold {candidate.n_rois}: correct the region in the file."
+        )
 
 
 def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
@@ -139,9 +153,9 @@ def resolve_rate(candidate: Candidate, imaging_rate: float | None = None) -> flo
     if stated is None and imaging_rate is not None:
         return float(imaging_rate)
     if stated is None:
-        plane = f" Its imaging plane states {candidate.plane_rate:g} Hz." if candidate.plane_rate else ""
+        plane = f", and its imaging plane states {candidate.plane_rate:g} Hz" if candidate.plane_rate else ""
         raise InputError(
-            f"Expected the imaging rate of {path}, but {candidate.imaging_rate_why}.{plane} If the frames are evenly "
+            f"Expected the imaging rate of {path}, but {candidate.imaging_rate_why}{plane}; if the frames are evenly "
             "spaced all the same, give the rate with imaging_rate= (--imaging-rate HZ)."
         )
     if imaging_rate is not None and abs(imaging_rate - stated) > RATE_AGREEMENT * stated:

@@ -10,6 +10,7 @@ import numpy as np
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
+from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import matching, named
@@ -23,10 +24,10 @@ from nwb_cascade.nwb.classify import (
     looks_like_ratio,
     reconcile,
 )
-from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
+from nwb_cascade.nwb.files import NWBSource, broken_links, open_nwb, source_name
 from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
-from nwb_cascade.nwb.timing import Timing, rate_from_timestamps, stated_rate
+from nwb_cascade.nwb.timing import Timing, judged_rate, rate_from_timestamps, stated_rate
 
 SAMPLE_FRAMES = 1000
 SAMPLE_ROIS = 32
@@ -89,6 +90,9 @@ def find_candidates(
 ) -> tuple[Candidate, ...]:
     """Describe every ROI response series of an open file, see `describe`; ``name`` stands in error messages."""
     series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
+    if not series and (broken := broken_links(nwbfile.get_read_io())):
+        lost = "; ".join(f"{path} leads to {target}, which is not there" for path, target in broken.items())
+        raise InputError(f"Expected a series of ROI traces in {name}, found none, but links to nothing: {lost}.")
     return tuple(
         describe(series[path], nwbfile, name=name, statistics=statistics, values=values, scratch_dir=scratch_dir)
         for path in sorted(series)
@@ -168,6 +172,7 @@ def _candidate(
         why=judgement.why,
         n_rois=facts.layout.n_rois,
         n_frames=facts.layout.n_frames,
+        n_region=facts.n_region,
         imaging_rate=facts.timing.imaging_rate,
         imaging_rate_why=facts.timing.why,
         unit=facts.unit,
@@ -194,12 +199,13 @@ class _Facts:
     unit: str
     plane: Any
     roi_table: str | None
+    n_region: int
 
     @classmethod
     def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
         stamps = series.timestamps
         region, table = series.rois.data, series.rois.table
-        found = layout(
+        found = _lost_data(series) or layout(
             tuple(int(n) for n in np.shape(series.data)),
             n_region=len(region),
             n_timestamps=None if stamps is None else len(stamps),
@@ -209,7 +215,9 @@ class _Facts:
             timing = stated_rate(np.nan if series.rate is None else series.rate)
         else:
             timing = rate_from_timestamps(as_array(stamps), found.n_frames, complete=complete)
-        return cls(found, timing, str(series.unit), getattr(table, "imaging_plane", None), object_path(table))
+        plane = getattr(table, "imaging_plane", None)
+        timing = judged_rate(timing, plane_rate(plane), from_timestamps=stamps is not None)
+        return cls(found, timing, str(series.unit), plane, object_path(table), len(region))
 
     @property
     def readable(self) -> bool:
@@ -218,7 +226,8 @@ class _Facts:
 
     def problems(self, kind: str, sample: Sample | None) -> tuple[str, ...]:
         """Say what is wrong or doubtful, one sentence each."""
-        stated, rate = getattr(self.plane, "imaging_rate", None), self.timing.imaging_rate
+        stated, rate = plane_rate(self.plane), self.timing.imaging_rate
+        states = f", and its imaging plane states {stated:g} Hz" if stated else ""
         other_rate = bool(stated and rate and abs(stated - rate) > PLANE_RATE_TOLERANCE * rate)
         found = (
             (bool(self.layout.problem), self.layout.problem),
@@ -231,9 +240,17 @@ class _Facts:
                 kind == "dff" and looks_like_ratio(sample),
                 "The traces rest near 1: they may be F/F0, from which 1 has to be taken.",
             ),
-            (self.readable and rate is None, f"It has no usable imaging rate: {self.timing.why}."),
+            (self.readable and rate is None, f"It has no usable imaging rate: {self.timing.why}{states}."),
         )
         return tuple(text for is_so, text in found if is_so)
+
+
+def _lost_data(series: RoiResponseSeries) -> Layout | None:
+    """Say where the data of a series were to be found that a link does not lead to; None if they are there."""
+    if np.shape(series.data) != (0,):
+        return None
+    target = broken_links(series.get_read_io()).get(f"{object_path(series)}/data")
+    return Layout(0, 0, None, f"Its data are a link to {target}, which is not there.") if target else None
 
 
 def object_path(container: Any) -> str:
@@ -259,6 +276,12 @@ def stored_traces(series: RoiResponseSeries, *, transposed: bool, where: str, fa
         factor=factor,
         where=where,
     )
+
+
+def plane_rate(plane: Any) -> float | None:
+    """Return the imaging rate that a plane states, Hz; None if it states none that is a number."""
+    rate = getattr(plane, "imaging_rate", None)
+    return float(rate) if rate is not None and np.isfinite(rate) else None
 
 
 def as_array(data: Any) -> Any:
@@ -298,10 +321,10 @@ def _sample(stored: StoredTraces, imaging_rate: float | None) -> Sample | None:
 
 def _imaging(plane: Any, nwbfile: NWBFile) -> dict[str, Any]:
     """Return the fields of a Candidate that describe plane and subject."""
-    rate, subject = getattr(plane, "imaging_rate", None), nwbfile.subject
+    subject = nwbfile.subject
     return {
         "plane": getattr(plane, "name", None),
-        "plane_rate": float(rate) if rate is not None and np.isfinite(rate) else None,
+        "plane_rate": plane_rate(plane),
         "indicator": getattr(plane, "indicator", None),
         "location": getattr(plane, "location", None),
         "species": getattr(subject, "species", None),

@@ -33,6 +33,7 @@ class StoreURL(Protocol):
 
 NWBSource = str | os.PathLike[str] | IO[bytes] | RawIOBase | StoreURL
 
+MOST_WORDS = 400  # characters of a reason; errors of hdmf may hold whole objects
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a series is found again in discover.py
     r"(?s).*Data is oriented incorrectly and should be transposed",
@@ -40,6 +41,8 @@ HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a se
     r"Timeseries has a rate of 0\.0 Hz",
     r"(?s).*Rate must not be a negative value",
     r"(?s).*gnoring the following cached namespace",
+    r"Path to Group altered/broken",
+    r"(?s)DynamicTableRegion values .* are out of bounds",
     r"\w+ is experimental -- it may be removed",  # types of hdmf that the file's writer chose
 )
 
@@ -94,11 +97,22 @@ def _read(io: Any, name: str) -> NWBFile:
     try:
         with _handled_warnings():
             return io.read()
-    except (OSError, LookupError, TypeError, ValueError, ConstructError) as error:
+    except Exception as error:  # of h5py, hdmf and pynwb, which know no common one: one file must not stop the others
         raise InputError(
-            f"{name} opens but pynwb cannot read it ({error}): it is damaged, incomplete or not valid NWB. Copy it "
-            "anew, or check it with pynwb.validate."
+            f"{name} opens but pynwb cannot read it ({reason_of(error)}): it is damaged, incomplete or not valid NWB. "
+            "Copy it anew, or check it with pynwb.validate."
         ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in words of bounded length why a library below failed, and where if it knows."""
+    if isinstance(error, ConstructError):  # its text is everything that the object consists of
+        builder, *words = error.args[0] if isinstance(error.args[0], tuple) else error.args
+        text = f"{getattr(builder, 'path', '')}: {' '.join(map(str, words))}"
+    else:
+        text = str(error) or type(error).__name__
+    text = " ".join(text.split())
+    return text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]} …"
 
 
 @contextmanager
@@ -223,7 +237,7 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
     def by_path(self, h5obj: Any) -> Any:
         """Return an object that was opened by reference as opened by path."""
         if not hasattr(self, "_paths"):
-            self._paths: dict[int, str] = {}
+            self._paths: dict[int, bytes] = {}
             # Not h5o.visit, which reads the index of all chunks.
             self._own_file.id.links.visit(self._index, info=True)
         path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
@@ -231,4 +245,22 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
 
     def _index(self, path: bytes, info: Any) -> None:
         if info.type == h5py.h5l.TYPE_HARD:
-            self._paths[info.u] = path.decode()
+            self._paths[info.u] = path  # bytes: in a damaged file it need not be UTF-8, and HDF5 takes it as it is
+
+
+def broken_links(io: Any) -> dict[str, str]:
+    """Return where the links of an open HDF5 file lead to nothing: path of the link, and what it names, in words."""
+    file = getattr(io, "_own_file", None)
+    found: dict[str, str] = {}
+    if not isinstance(file, h5py.File):
+        return found
+
+    def look_at(path: bytes, info: Any) -> None:
+        if info.type not in (h5py.h5l.TYPE_SOFT, h5py.h5l.TYPE_EXTERNAL) or file.get(path) is not None:
+            return
+        link = file.get(path, getlink=True)
+        place = f" in {link.filename}" if isinstance(link, h5py.ExternalLink) else ""
+        found[f"/{path.decode(errors='replace')}"] = f"{link.path}{place}"
+
+    file.id.links.visit(look_at, info=True)
+    return found

@@ -18,7 +18,7 @@ from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.choose import NOT_DFF, named, resolve_rate
+from nwb_cascade.nwb.choose import NOT_DFF, named, require_traces, resolve_rate
 from nwb_cascade.nwb.discover import describe, object_path, stored_traces
 from nwb_cascade.nwb.read import roi_ids_of
 
@@ -85,10 +85,7 @@ def choose_raw(candidates: Sequence[Candidate], series: str | None = None) -> Ca
     kinds = {**NOT_DFF, "dff": "dF/F already (leave out --from-raw)"}
     if candidate.kind in kinds:
         raise InputError(f"Expected raw fluorescence, but {path} holds {kinds[candidate.kind]}: {candidate.why}.")
-    if candidate.transposed is None:
-        raise InputError(f"Cannot tell which axis of {path} is time. {' '.join(candidate.problems[:1])}")
-    if candidate.n_rois == 0 or candidate.n_frames == 0:
-        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+    require_traces(candidate)
     return candidate
 
 
@@ -159,7 +156,7 @@ def open_raw_traces(
     }
     if others := [c.object_path for c in candidates if c.kind == "dff"]:
         notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
-    ids = roi_ids_of(nwbfile.objects[raw.object_id], dff.shape[0])
+    ids = roi_ids_of(nwbfile.objects[raw.object_id])
     return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), record, notes)
 
 

@@ -15,7 +15,7 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
-from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.nwb.discover import describe, object_path, stored_traces
 
 
 def open_traces(
@@ -84,7 +84,7 @@ def open_traces(
     return DffTraces(
         dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
         imaging_rate=rate,
-        roi_ids=roi_ids_of(series, stored.shape[0]),
+        roi_ids=roi_ids_of(series),
         source=MappingProxyType(source),
     )
 
@@ -100,14 +100,12 @@ def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:
     return series
 
 
-def roi_ids_of(series: RoiResponseSeries, n_rois: int) -> NDArray[np.int64]:
-    """Return the ids of the ROIs in their table, or their positions where the table does not name each once."""
-    rows = np.asarray(series.rois.data[:])
-    ids = np.asarray(series.rois.table.id[:])
-    usable = (
-        rows.shape == (n_rois,)
-        and rows.dtype.kind in "iu"
-        and ids.dtype.kind in "iu"
-        and (not rows.size or 0 <= rows.min() <= rows.max() < ids.size)
-    )
-    return ids[rows].astype(np.int64) if usable else np.arange(n_rois, dtype=np.int64)
+def roi_ids_of(series: RoiResponseSeries) -> NDArray[np.int64]:
+    """Return the ids of the ROIs in their table; raises InputError if the region names rows that it does not have."""
+    rows, ids = np.asarray(series.rois.data[:]), np.asarray(series.rois.table.id[:])
+    if rows.size and not 0 <= rows.min() <= rows.max() < ids.size:
+        raise InputError(
+            f"Expected rows 0 to {ids.size - 1} of the ROI table in the region of {object_path(series)}, received "
+            f"{rows.min()} to {rows.max()}: correct the region in the file."
+        )
+    return ids[rows].astype(np.int64)

@@ -194,7 +194,7 @@ def _read(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -
         dff_absent=why_not,
         imaging_rate=imaging_rate,
         start_s=start_s,
-        roi_ids=roi_ids_of(series, n_rois),
+        roi_ids=roi_ids_of(series),
         noise_levels=np.asarray(series.noise_level[:], np.float32),
         model_noise_levels=np.asarray(series.model_noise_level[:], np.float32),
         roi_warnings=("",) * n_rois if warnings is None else tuple(str(text) for text in warnings[:]),

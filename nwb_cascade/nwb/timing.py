@@ -14,6 +14,10 @@ TIMESTAMP_TOLERANCE = 0.25
 """Largest deviation of an interval from the usual one, as a share of it. A dropped frame deviates by 1; the jitter
 of clocks and of times stored with milliseconds or as float32 stays far below."""
 FIRST_TIMESTAMPS = 1000
+LEAST_RATE = 0.1
+"""Hz; no recording that shows calcium transients is slower, and frames of 10 s would be."""
+UNITS = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+UNIT_AGREEMENT = 0.2  # share by which a plane's rate may differ from the rate that its times have in another unit
 BLOCK_TIMESTAMPS = 2**18
 
 
@@ -36,6 +40,45 @@ def stated_rate(rate: float) -> Timing:
     if np.isfinite(rate) and rate > 0:
         return Timing(float(rate), "stated rate")
     return Timing(None, f"the stated rate is {rate:g} Hz")
+
+
+def judged_rate(timing: Timing, plane_rate: float | None, *, from_timestamps: bool) -> Timing:
+    """Take back a rate that can be none, and say what its numbers look like.
+
+    Parameters
+    ----------
+    timing : Timing
+        As stated, or from timestamps.
+    plane_rate : float or None
+        What the imaging plane states, Hz.
+    from_timestamps : bool
+        Where the rate comes from: timestamps may be in another unit, a stated rate may be an interval.
+
+    Examples
+    --------
+    >>> judged_rate(Timing(0.03, "from timestamps"), 30.0, from_timestamps=True).why
+    'its timestamps look like milliseconds: 0.03 Hz is no imaging rate'
+    >>> judged_rate(Timing(0.04, "stated rate"), None, from_timestamps=False).why
+    'its stated rate looks like the interval between frames in seconds: 0.04 Hz is no imaging rate'
+    """
+    rate = timing.imaging_rate
+    if rate is None:
+        return timing
+    looks = _unit_of(rate, plane_rate) if from_timestamps else "the interval between frames in seconds"
+    if rate >= LEAST_RATE and not (from_timestamps and looks):
+        return timing
+    what = "timestamps look" if from_timestamps else "stated rate looks"
+    return Timing(None, f"its {what} like {looks or 'no seconds'}: {rate:.3g} Hz is no imaging rate")
+
+
+def _unit_of(rate: float, plane_rate: float | None) -> str | None:
+    """Return the unit that times have whose rate would be this one if they were seconds; None if they may be."""
+    for unit, per_second in UNITS.items():
+        if plane_rate and abs(rate * per_second - plane_rate) <= UNIT_AGREEMENT * plane_rate:
+            return unit
+        if rate < LEAST_RATE and 1 <= rate * per_second < 1000:
+            return unit
+    return None
 
 
 def rate_from_timestamps(timestamps: Any, n_frames: int, *, complete: bool = True) -> Timing:

@@ -22,7 +22,7 @@ from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 from nwb_cascade.nwb.raw import FromRaw, choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
-from nwb_cascade.nwb.timing import rate_from_timestamps
+from nwb_cascade.nwb.timing import judged_rate, rate_from_timestamps
 
 SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
 
@@ -107,4 +107,5 @@ def _with_all_timestamps(nwbfile: NWBFile, candidate: Candidate) -> Candidate:
     if timestamps is None:
         return candidate
     timing = rate_from_timestamps(as_array(timestamps), candidate.n_frames)
+    timing = judged_rate(timing, candidate.plane_rate, from_timestamps=True)
     return replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)

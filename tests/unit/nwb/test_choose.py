@@ -15,6 +15,7 @@ DFF = Candidate(
     why="its container is named 'dff'",
     n_rois=5,
     n_frames=300,
+    n_region=5,
     imaging_rate=30.0,
     imaging_rate_why="stated rate",
     unit="n.a.",
@@ -150,6 +151,24 @@ def test_traces_without_values_are_refused():
         require_usable(variant(n_frames=0))
 
 
+def test_a_region_of_another_length_is_refused_with_both_numbers():
+    with pytest.raises(InputError, match=r"but its ROI region names 3 and its data hold 5: correct the region"):
+        choose([variant(n_region=3)])
+
+
+def test_data_behind_a_broken_link_are_refused_by_that():
+    problem = "Its data are a link to /x/data in not_there.nwb, which is not there."
+    lost = variant(n_rois=0, n_frames=0, transposed=None, problems=(problem,))
+    with pytest.raises(InputError, match=r"x/traces, but its data are a link to /x/data in not_there\.nwb, which is"):
+        choose([lost])
+
+
+def test_a_rate_that_can_be_none_is_told_before_a_scale_that_was_judged_by_it():
+    slow = variant(imaging_rate=None, imaging_rate_why="its timestamps look like milliseconds", scale="percent")
+    with pytest.raises(InputError, match="but its timestamps look like milliseconds, and its imaging plane states"):
+        choose([slow])
+
+
 def test_percent_is_refused_unless_somebody_says_so():
     seen = variant(scale="percent", scale_why="traces rest near 20 and rise by 150, too much for a fraction")
     with pytest.raises(InputError, match=r"may be in percent: traces rest .*scale='percent' or 'fraction' \(--scale\)"):
@@ -180,7 +199,7 @@ def test_the_rate_of_the_file_counts():
 def test_a_missing_rate_can_be_given():
     rateless = variant(imaging_rate=None, imaging_rate_why="the stated rate is 0 Hz")
     with pytest.raises(
-        InputError, match=r"but the stated rate is 0 Hz\. Its imaging plane states 31 Hz\. .*\(--imaging-rate HZ\)"
+        InputError, match=r"but the stated rate is 0 Hz, and its imaging plane states 31 Hz; .*\(--imaging-rate HZ\)"
     ):
         choose([rateless])
     assert choose([rateless], imaging_rate=15.5) is rateless

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nwb_cascade.core.noise import noise_level
-from nwb_cascade.errors import AmbiguousSeriesError
+from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.candidate import KINDS, SCALES
 from nwb_cascade.nwb.choose import choose
@@ -166,6 +166,38 @@ def test_timestamps_that_are_linked_give_a_rate(tmp_path):
         assert "from timestamps, whose intervals deviate by at most 1.2 %" in candidate.imaging_rate_why
 
 
+def test_timestamps_in_milliseconds_give_no_rate(tmp_path):
+    path = one_series(tmp_path / "a.nwb", simulated_dff(3, 300).T, timestamps=1000 * np.arange(300) / 30)
+    candidate = only(path)
+    assert (candidate.imaging_rate, candidate.scale) == (None, "fraction")
+    assert candidate.problems == (
+        "It has no usable imaging rate: its timestamps look like milliseconds: 0.03 Hz is no imaging rate, and its "
+        "imaging plane states 30 Hz.",
+    )
+
+
+def link_to_nothing(path, place):
+    """Replace an object of a file by an external link to a file that is not there."""
+    with h5py.File(path, "r+") as file:
+        del file[place]
+        file[place] = h5py.ExternalLink("not_there.nwb", "/over/there")
+    return path
+
+
+def test_data_behind_a_broken_link_are_named_and_nothing_else_is_said(tmp_path, recwarn):
+    path = link_to_nothing(one_series(tmp_path / "a.nwb", simulated_dff(3, 300).T), f"{SERIES}/data")
+    candidate = only(path)
+    assert (candidate.n_rois, candidate.n_frames) == (0, 0)
+    assert candidate.problems == ("Its data are a link to /over/there in not_there.nwb, which is not there.",)
+    assert not recwarn.list
+
+
+def test_a_file_without_series_names_its_broken_links(tmp_path):
+    path = link_to_nothing(one_series(tmp_path / "a.nwb", simulated_dff(3, 300).T), "/processing/ophys/DfOverF")
+    with pytest.raises(InputError, match=r"DfOverF leads to /over/there in not_there\.nwb, which is not there"):
+        inspect(path)
+
+
 def test_a_candidate_says_all_that_is_known(tmp_path):
     dff = simulated_dff(6, 400)
     dff[1, :40] = np.nan
@@ -304,7 +336,9 @@ def test_a_rate_that_is_none_is_reported(tmp_path, rate):
     path = set_rate(one_series(tmp_path / "a.nwb", simulated_dff().T), SERIES, rate)
     candidate = only(path)
     assert candidate.imaging_rate is None
-    assert candidate.problems == (f"It has no usable imaging rate: the stated rate is {rate:g} Hz.",)
+    assert candidate.problems == (
+        f"It has no usable imaging rate: the stated rate is {rate:g} Hz, and its imaging plane states 30 Hz.",
+    )
 
 
 def test_a_plane_of_another_rate_is_reported(tmp_path):

@@ -196,3 +196,11 @@ def test_a_file_that_links_to_another_one_is_read(recording, tmp_path):
     with open_nwb(linked) as (nwbfile, _):
         assert nwbfile.processing["ophys"]["DfOverF"]["RoiResponseSeries"].data.shape == (50, 3)
     assert is_closed(recording)
+
+
+def test_what_hdmf_cannot_build_is_told_without_the_whole_object(recording):
+    with h5py.File(recording, "r+") as file:
+        file["/processing/ophys/DfOverF/RoiResponseSeries/data"].attrs["conversion"] = "much"
+    message = refused(recording)
+    assert "RoiResponseSeries: Could not construct RoiResponseSeries object" in message
+    assert len(message) < 700

@@ -2,6 +2,7 @@
 
 import gc
 
+import h5py
 import numpy as np
 import pytest
 from hdmf.backends.hdf5 import H5DataIO
@@ -170,8 +171,9 @@ def test_forgotten_traces_leave_no_warning(tmp_path):
         gc.collect()
 
 
-def test_ids_that_the_table_does_not_have_are_replaced_by_positions(tmp_path):
-    dff = simulated_dff(4, 300)
-    path = one_series(tmp_path / "a.nwb", dff.T, n_table=4, region=range(3), timestamps=np.arange(300) / 30)
-    traces, _ = read_all(path)
-    np.testing.assert_array_equal(traces.roi_ids, range(4))
+def test_a_region_beyond_its_table_is_refused(tmp_path):
+    path = one_series(tmp_path / "a.nwb", simulated_dff(4, 300).T)
+    with h5py.File(path, "r+") as file:
+        file["/processing/ophys/DfOverF/RoiResponseSeries/rois"][3] = 9
+    with pytest.raises(InputError, match=r"Expected rows 0 to 3 of the ROI table .*, received 0 to 9: correct"):
+        read_all(path)

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import timing
-from nwb_cascade.nwb.timing import FIRST_TIMESTAMPS, FrameClock, rate_from_timestamps, stated_rate
+from nwb_cascade.nwb.timing import (
+    FIRST_TIMESTAMPS,
+    FrameClock,
+    Timing,
+    judged_rate,
+    rate_from_timestamps,
+    stated_rate,
+)
 from tests.support.nwb_oddities import irregular_timestamps
 
 
@@ -93,6 +100,34 @@ def test_a_stated_rate_must_be_positive(rate):
 
 def test_a_positive_stated_rate_is_taken():
     assert stated_rate(30.9).imaging_rate == 30.9
+
+
+@pytest.mark.parametrize(
+    "rate, plane_rate, unit",
+    [
+        (0.03, 30.0, "milliseconds"),
+        (0.03, None, "milliseconds"),
+        (0.03, 0.03, "milliseconds"),  # the plane's rate was computed from the same times
+        (3e-5, None, "microseconds"),
+        (0.12, 122.0, "milliseconds"),
+        (1e-14, None, "no seconds"),
+    ],
+)
+def test_times_in_another_unit_give_no_rate(rate, plane_rate, unit):
+    found = judged_rate(Timing(rate, "from timestamps"), plane_rate, from_timestamps=True)
+    assert found == Timing(None, f"its timestamps look like {unit}: {rate:.3g} Hz is no imaging rate")
+
+
+def test_a_stated_interval_is_no_rate():
+    found = judged_rate(stated_rate(1 / 30), 30.0, from_timestamps=False)
+    assert found.imaging_rate is None
+    assert "looks like the interval between frames in seconds: 0.0333 Hz is no imaging rate" in found.why
+
+
+@pytest.mark.parametrize("rate, plane_rate, from_timestamps", [(0.5, 0.5, True), (0.12, None, True), (0.1, 100, False)])
+def test_slow_recordings_keep_their_rate(rate, plane_rate, from_timestamps):
+    timing = Timing(rate, "as it is")
+    assert judged_rate(timing, plane_rate, from_timestamps=from_timestamps) == timing
 
 
 def test_frames_have_times_between_timestamps_too() -> None:
