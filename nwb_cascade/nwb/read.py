@@ -108,4 +108,5 @@ def roi_ids_of(series: RoiResponseSeries) -> NDArray[np.int64]:
             f"Expected rows 0 to {ids.size - 1} of the ROI table in the region of {object_path(series)}, received "
             f"{rows.min()} to {rows.max()}: correct the region in the file."
         )
-    return ids[rows].astype(np.int64)
+    named: NDArray[np.int64] = ids[rows].astype(np.int64)
+    return named
