@@ -140,13 +140,7 @@ def fetch(
     """
     datasets = [load_catalogue().dataset(dataset_id) for dataset_id in dataset_ids]
     files = [one for dataset in datasets for one in list_remote_files(dataset, read_text, endpoints=endpoints)]
-    total = sum(one.size or 0 for one in files)
-    if total > max_gigabytes * 1e9:
-        raise ValueError(
-            f"Expected at most {max_gigabytes:g} GB, {', '.join(dataset_ids)} has {total / 1e9:.1f} GB in "
-            f"{len(files)} "
-            "files. Allow more, or take single files by hand."
-        )
+    _require_at_most(max_gigabytes, files, dataset_ids)
     ledger = _read_ledger(target)
     outcomes = []
     for file in files:
@@ -158,6 +152,16 @@ def fetch(
         if progress is not None:
             progress(len(outcomes), len(files))
     return tuple(outcomes)
+
+
+def _require_at_most(max_gigabytes: float, files: Sequence[RemoteFile], dataset_ids: Sequence[str]) -> None:
+    """Refuse a listing that is larger in all."""
+    total = sum(one.size or 0 for one in files)
+    if total > max_gigabytes * 1e9:
+        raise ValueError(
+            f"Expected at most {max_gigabytes:g} GB, {', '.join(dataset_ids)} has {total / 1e9:.1f} GB in "
+            f"{len(files)} files. Allow more, or take single files by hand."
+        )
 
 
 def _fetch_one(file: RemoteFile, target: Path, noted: dict[str, Any] | None, download: Download) -> Fetched:
@@ -195,9 +199,7 @@ def _check_content(place: Path, file: RemoteFile) -> None:
     if file.git_sha1 is not None and (received := _git_sha1(place)) != file.git_sha1:
         place.unlink()
         raise ValueError(
-            f"Expected content with git hash {file.git_sha1} from {file.url}, received {received}; the file "
-            "was "
-            "removed."
+            f"Expected content with git hash {file.git_sha1} from {file.url}, received {received}; it was removed."
         )
 
 

@@ -48,8 +48,7 @@ def simulate_cell(
     rng : numpy.random.Generator
         Source of all randomness.
     indicator : str
-        A key of :data:`ground_truth_nwb.indicators.KINETICS`; the cell's own kinetics and amplitude vary
-        around it.
+        A key of :data:`ground_truth_nwb.indicators.KINETICS`; the cell's own kinetics and amplitude vary around it.
     imaging_rate, duration_s, firing_rate_hz : float
         Hz, s per trial, and mean spike rate (Hz).
     noise_level : float
@@ -63,10 +62,8 @@ def simulate_cell(
 
     Raises
     ------
-    LookupError
-        If the indicator is not known.
-    ValueError
-        If a parameter is out of range or the signal alone is noisier than the requested level.
+    LookupError, ValueError
+        If the indicator is not known; if a parameter is out of range or the signal alone is noisier than the level.
 
     Examples
     --------

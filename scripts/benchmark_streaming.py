@@ -40,7 +40,7 @@ from nwb_cascade.annotation import annotate as annotation
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.dandi.assets import find_asset
-from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.dandi.stream import StreamSettings, open_remote
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.discover import find_candidates, inspect
@@ -196,7 +196,7 @@ def measure_overlap(meter: Meter, work_s: float) -> tuple[float, float, float]:
 
     def read(work_s: float) -> float:
         forget()
-        with open_remote(meter.address, cache_limit_bytes=0) as file, open_nwb(file) as (nwbfile, _):
+        with open_remote(meter.address, StreamSettings(cache_limit_bytes=0)) as file, open_nwb(file) as (nwbfile, _):
             container: Any = nwbfile.processing["ophys"]["DfOverF"]
             arrays = [file.prefetched(container[f"dff{number}"].data) for number in range(8)]
             started = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -77,20 +77,10 @@ def command(
     models: tuple[str, ...],
     ground_truth: Path,
     datasets: str | None,
-    imaging_rate: float,
     noise_levels: tuple[float, ...],
-    kernel: str,
-    smoothing_s: float,
-    exposure: float,
-    held_out: HeldOut | None,
-    indicator_unknown: bool,
-    published: tuple[Path, ...],
-    deconvolution: bool,
     seed: int,
-    csv_file: Path | None,
-    json_file: Path | None,
-    figure_file: Path | None,
     coverage_file: Path | None,
+    **options: Any,
 ) -> None:
     """Compare estimates with known spikes: correlation, error, bias and lag, medians over cells of each dataset."""
     from nwb_cascade.cli.progress import progress_bar
@@ -102,8 +92,10 @@ def command(
         _require_ensemble(models[0])
     with progress_bar("Reading ground truth") as progress:
         recordings = load_recordings(ground_truth, datasets.split(",") if datasets else (), progress=progress)
-    estimators = _estimators(models, published, held_out, not indicator_unknown, deconvolution)
-    conditions = [Condition(imaging_rate, level, kernel, smoothing_s, exposure) for level in noise_levels or (None,)]
+    held_out, tell = options["held_out"], not options["indicator_unknown"]
+    estimators = _estimators(models, options["published"], held_out, tell, options["deconvolution"])
+    how = {name: options[name] for name in ("imaging_rate", "kernel", "smoothing_s", "exposure")}
+    conditions = [Condition(noise_level=level, **how) for level in noise_levels or (None,)]
     found: list[tuple[Condition, list[Result]]] = []
     with progress_bar("Evaluating") as progress:
         for done, condition in enumerate(conditions, start=1):
@@ -111,14 +103,11 @@ def command(
             progress(done, len(conditions))
     _report_skipped(found[-1][1])
     print_table(COLUMNS, _rows(found))
-    if csv_file:
-        _write_csv(csv_file, found)
-    if json_file:
-        _write_json(json_file, found)
-    if figure_file:
-        _draw(figure_file, found)
+    for option, write in (("csv_file", _write_csv), ("json_file", _write_json), ("figure_file", _draw)):
+        if options[option]:
+            write(options[option], found)
     if coverage_file:
-        _write_coverage(coverage_file, recordings, conditions, models[0], held_out, not indicator_unknown, seed)
+        _write_coverage(coverage_file, recordings, conditions, models[0], held_out, tell, seed)
 
 
 def _estimators(

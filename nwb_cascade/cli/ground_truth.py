@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -148,18 +148,7 @@ def validate(folder: Path, as_json: bool) -> None:
 @click.option("--trials", "n_trials", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--jitter", "frame_jitter_s", default=0.0, show_default=True, help="Jitter of frame times, s.")
 @click.option("--seed", default=0, show_default=True)
-def simulate(
-    target: Path,
-    cells: int,
-    indicator: str,
-    imaging_rate: float,
-    duration_s: float,
-    firing_rate_hz: float,
-    noise_level: float,
-    n_trials: int,
-    frame_jitter_s: float,
-    seed: int,
-) -> None:
+def simulate(target: Path, cells: int, indicator: str, seed: int, **options: Any) -> None:
     """Simulate cells with known spikes and write them to a dandiset in TARGET."""
     import numpy as np
 
@@ -171,17 +160,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     with progress_bar("Simulating") as progress:
         for number in range(1, cells + 1):
-            cell = simulate_cell(
-                rng,
-                indicator=indicator,
-                imaging_rate=imaging_rate,
-                duration_s=duration_s,
-                firing_rate_hz=firing_rate_hz,
-                noise_level=noise_level,
-                n_trials=n_trials,
-                cell_id=f"{indicator}-{seed}-{number}",
-                frame_jitter_s=frame_jitter_s,
-            )
+            cell = simulate_cell(rng, indicator=indicator, cell_id=f"{indicator}-{seed}-{number}", **options)
             click.echo(str(write_cell(cell, target)))
             progress(number, cells)
 

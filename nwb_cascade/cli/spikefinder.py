@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,17 +54,10 @@ def run(
     ground_truth: Path | None,
     datasets: str | None,
     windows: tuple[int, ...],
-    seeds: int,
-    balance: str,
-    clock: str,
     held_out: str | None,
-    n_training: int,
-    n_held_out: int,
-    epochs: int,
-    autoencoder_epochs: int,
     tutorial_epochs: int,
-    model: str,
     cache: Path | None,
+    **options: Any,
 ) -> None:
     """Make all tables and figures and an HTML page from ground truth; run it again to resume."""
     from nwb_cascade.cli.progress import progress_bar
@@ -72,19 +66,14 @@ def run(
     from nwb_cascade.spikefinder.run import run as run_all
     from nwb_cascade.spikefinder.settings import RunSettings
 
+    if options["model"] == "none":
+        options["model"] = ""
     settings = RunSettings(
         windows=tuple(dict.fromkeys(windows)) or (20, 64, 200),
-        seeds=seeds,
-        balance=balance,
-        clock=clock,
         held_out_datasets=_names(held_out),
-        n_training=n_training,
-        n_held_out=n_held_out,
-        epochs=epochs,
-        autoencoder_epochs=autoencoder_epochs,
         tutorial_epochs=max(tutorial_epochs, 1),
         n_tutorial=1000 if tutorial_epochs else 0,
-        model="" if model == "none" else model,
+        **options,
     )
     with progress_bar("Spikefinder") as progress:
         result = run_all(
@@ -100,9 +89,7 @@ def run(
         ("Window", "Method", "Windows", "Accuracy", "Spread", "Repetitions"),
         [
             (
-                str(row.size),
-                METHODS[row.method],
-                row.windows,
+                *(str(row.size), METHODS[row.method], row.windows),
                 f"{row.accuracy:.3f}",
                 f"{row.spread:.3f}",
                 str(row.seeds),

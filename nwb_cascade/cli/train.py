@@ -80,8 +80,6 @@ def command(
     checkpoints: Path | None,
     datasets: str | None,
     start: str | None,
-    n_steps: int | None,
-    seed: int | None,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -101,11 +99,12 @@ def command(
 
     if output.exists() and not overwrite:
         raise click.UsageError(f"{output} exists already; pass --overwrite to replace it.")
-    values = {"name": output.name, **plan, **_given(options)}
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    settings = {**plan.get("settings", {}), **{key: given.pop(key) for key in ("n_steps", "seed") if key in given}}
+    values = {"name": output.name, **plan, **given, "settings": settings}
     if datasets:
         values["datasets"] = datasets.split(",")
-    settings = {**values.get("settings", {}), **_given({"n_steps": n_steps, "seed": seed})}
-    training = TrainingPlan.from_mapping({**values, "settings": settings})
+    training = TrainingPlan.from_mapping(values)
     begun = load_model(start) if start else None
     warm_start = WarmStart(begun.config, begun.weights) if begun else None
     with progress_bar("Reading ground truth") as progress:
@@ -121,7 +120,3 @@ def command(
         config, weights = run_plan(training, recordings, folder, start=warm_start, progress=show)
     model = save_bundle(output, config, weights, overwrite=overwrite)
     click.echo(f"{model.config.name}\t{model.sha256}\t{output}")
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None and value != ()}

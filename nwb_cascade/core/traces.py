@@ -60,8 +60,7 @@ class DffTraces:
         if len(shape) != 2:
             hint = " For one ROI pass dff[None, :]." if len(shape) == 1 else ""
             raise InputError(f"Expected dff of shape (n_rois, n_frames), received {shape}.{hint}")
-        if not (np.isfinite(self.imaging_rate) and self.imaging_rate > 0):
-            raise InputError(f"Expected a positive imaging rate in Hz, received {self.imaging_rate!r}.")
+        require_rate(self.imaging_rate)
         if self.roi_ids.shape != (shape[0],):
             raise InputError(f"Expected {shape[0]} ROI ids, one per trace, received shape {self.roi_ids.shape}.")
 
@@ -99,3 +98,21 @@ class DffTraces:
         for start in range(0, self.n_rois, rows):
             rois = slice(start, min(start + rows, self.n_rois))
             yield rois, np.ascontiguousarray(self.dff[rois], dtype=np.float32)
+
+
+def require_matrix(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return traces as an array; raise InputError, by their name, unless they are numbers (n_rois, n_frames)."""
+    matrix = np.asarray(values)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        hint = f" For one ROI pass {name}[None, :]." if matrix.ndim == 1 else ""
+        raise InputError(
+            f"Expected {name} as numbers of shape (n_rois, n_frames), received {matrix.dtype} of shape "
+            f"{matrix.shape}.{hint}"
+        )
+    return matrix
+
+
+def require_rate(imaging_rate: float) -> None:
+    """Raise InputError unless an imaging rate (Hz) is positive and finite."""
+    if not 0 < imaging_rate < float("inf"):
+        raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")

@@ -43,12 +43,26 @@ class StreamSettings:
         How long to insist when the connection or the server fails.
     instance : str, optional
         DANDI instance for addresses that name none.
+    block_bytes : int
+        Most bytes to read ahead of the reader of an HDF5 file.
+    memory_bytes : int
+        Most bytes of an HDF5 file to keep in memory.
     """
 
     cache_dir: str | os.PathLike[str] | None = None
     cache_limit_bytes: int = CACHE_LIMIT_BYTES
     policy: RetryPolicy | None = None
     instance: str | None = None
+    block_bytes: int = BLOCK_BYTES
+    memory_bytes: int = MEMORY_BYTES
+
+    def asset(self, source: Asset | str) -> Asset:
+        """Return the asset of an address, or an asset with what the archive has on record of it."""
+        return with_record(find_asset(source, instance=self.instance) if isinstance(source, str) else source)
+
+    def store(self) -> ExtentStore:
+        """Return the cache on disk."""
+        return ExtentStore(Path(self.cache_dir) if self.cache_dir else default_folder(), self.cache_limit_bytes)
 
 
 class RemoteFile(io.RawIOBase):
@@ -62,13 +76,14 @@ class RemoteFile(io.RawIOBase):
         Bytes of the file.
     """
 
-    def __init__(self, asset: Asset, reader: RangeReader, store: ExtentStore, *, block_size: int, memory_bytes: int):
+    def __init__(self, asset: Asset, reader: RangeReader, settings: StreamSettings) -> None:
         self.asset = asset
         self.size = asset.size
         self._position = 0
         self._reader = reader
         key = f"{asset.content_id} {asset.digest}"
-        self._cache = ExtentCache(block_size, reader, store, key=key, memory_bytes=memory_bytes)
+        memory, store = settings.memory_bytes, settings.store()
+        self._cache = ExtentCache(settings.block_bytes, reader, store, key=key, memory_bytes=memory)
 
     @property
     def path(self) -> str:
@@ -167,35 +182,15 @@ class RemoteFile(io.RawIOBase):
     __str__ = __repr__
 
 
-def open_remote(
-    source: Asset | str,
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    cache_limit_bytes: int = CACHE_LIMIT_BYTES,
-    block_size: int = BLOCK_BYTES,
-    memory_bytes: int = MEMORY_BYTES,
-    policy: RetryPolicy | None = None,
-    instance: str | None = None,
-) -> RemoteFile:
+def open_remote(source: Asset | str, settings: StreamSettings | None = None) -> RemoteFile:
     """Open a remote HDF5 file for reading.
 
     Parameters
     ----------
     source : Asset or str
         An asset, or an address as `nwb_cascade.dandi.urls.parse_address` takes it that means one file.
-    cache_dir : path, optional
-        Folder for bytes that were read, shared by all processes; by default ``NWB_CASCADE_CACHE``, else the
-        platform's place for caches.
-    cache_limit_bytes : int
-        Most that this folder may hold; 0 for no cache on disk.
-    block_size : int
-        Most bytes to read ahead of the reader.
-    memory_bytes : int
-        Most bytes to keep in memory.
-    policy : RetryPolicy, optional
-        How long to insist when the connection or the server fails.
-    instance : str, optional
-        DANDI instance for an address that names none.
+    settings : StreamSettings, optional
+        Cache, patience, and the archive that an address without one means.
 
     Returns
     -------
@@ -211,18 +206,19 @@ def open_remote(
     RemoteError
         If the server does not deliver.
     """
-    asset = with_record(find_asset(source, instance=instance) if isinstance(source, str) else source)
+    settings = settings or StreamSettings()
+    asset = settings.asset(source)
     if asset.kind == "zarr":
         raise InputError(f"Expected an HDF5 file, received {asset.address}, which is a Zarr store: use open_zarr.")
-    reader = RangeReader(Link.of(asset), size=asset.size, etag=asset.digest, policy=policy)
+    reader = RangeReader(Link.of(asset), size=asset.size, etag=asset.digest, policy=settings.policy)
     if asset.size < 0:
         reader.probe()
         asset = replace(asset, size=reader.size, digest=reader.etag)
     if asset.size == 0:
         raise InputError(f"Expected an NWB file, received {asset.address}, which is empty (0 bytes).")
-    limit = cache_limit_bytes if asset.digest else 0  # without an etag another content would not be noticed
-    store = ExtentStore(Path(cache_dir) if cache_dir else default_folder(), limit)
-    file = RemoteFile(asset, reader, store, block_size=block_size, memory_bytes=memory_bytes)
+    if not asset.digest:  # other content would not be noticed
+        settings = replace(settings, cache_limit_bytes=0)
+    file = RemoteFile(asset, reader, settings)
     try:
         _require_hdf5(file)
         prefetch_headers(file)

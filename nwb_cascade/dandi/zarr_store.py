@@ -6,19 +6,15 @@ object is missing here only if the archive's listing lacks it; every other failu
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
-from nwb_cascade.dandi.assets import Asset, find_asset, with_record
-from nwb_cascade.dandi.link import RetryPolicy
-from nwb_cascade.dandi.store import ExtentStore, default_folder
-from nwb_cascade.dandi.stream import CACHE_LIMIT_BYTES
+from nwb_cascade.dandi.assets import Asset
+from nwb_cascade.dandi.stream import StreamSettings
 from nwb_cascade.dandi.zarr_chunks import PrefetchedArray
 from nwb_cascade.dandi.zarr_objects import N_CONNECTIONS, ZarrObjects
 from nwb_cascade.errors import InputError
@@ -147,19 +143,12 @@ def without_protocol(path: str) -> str:
     return path.removeprefix(f"{PROTOCOL}://")
 
 
-def open_zarr(
-    source: Asset | str,
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    cache_limit_bytes: int = CACHE_LIMIT_BYTES,
-    policy: RetryPolicy | None = None,
-    instance: str | None = None,
-) -> RemoteZarr:
+def open_zarr(source: Asset | str, settings: StreamSettings | None = None) -> RemoteZarr:
     """Open a remote Zarr asset for reading.
 
     Parameters
     ----------
-    source, cache_dir, cache_limit_bytes, policy, instance
+    source, settings
         As for `nwb_cascade.dandi.stream.open_remote`.
 
     Returns
@@ -176,12 +165,12 @@ def open_zarr(
         As for `open_remote`.
     """
     is_known = isinstance(source, Asset) and bool(source.digest)
-    asset = with_record(find_asset(source, instance=instance) if isinstance(source, str) else source)
+    settings = settings or StreamSettings()
+    asset = settings.asset(source)
     if asset.kind != "zarr":
         raise InputError(f"Expected a Zarr store, received {asset.address}, which is a single file: use open_remote.")
-    store = ExtentStore(Path(cache_dir) if cache_dir else default_folder(), cache_limit_bytes)
     fsspec.register_implementation(PROTOCOL, RemoteZarrFileSystem, clobber=True)
-    objects = ZarrObjects(asset, store, policy)
+    objects = ZarrObjects(asset, settings.store(), settings.policy)
     if is_known:
         objects.require_unchanged()
     return RemoteZarr(asset, objects)

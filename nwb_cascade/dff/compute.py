@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.core.traces import require_matrix, require_rate
 from nwb_cascade.dff.baseline import bridge, noise_std, running_baseline, window_frames
 from nwb_cascade.dff.method import DffMethod
 from nwb_cascade.dff.neuropil import fit_neuropil_factor
@@ -106,15 +107,10 @@ def compute_dff(
     >>> compute_dff([[100.0, 100.0, 150.0, 100.0, 100.0]], 10.0, method).dff
     array([[0. , 0. , 0.5, 0. , 0. ]], dtype=float32)
     """
-    raw = _matrix("fluorescence", fluorescence)
-    if not (np.isfinite(imaging_rate) and imaging_rate > 0):
-        raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")
+    raw = require_matrix("fluorescence", fluorescence)
+    require_rate(imaging_rate)
     surround = _surround(neuropil, raw.shape, method)
-    bad = np.zeros(raw.shape[1], dtype=bool) if bad_frames is None else np.asarray(bad_frames)
-    if bad.shape != (raw.shape[1],) or bad.dtype != bool:
-        raise InputError(
-            f"Expected bad_frames as {raw.shape[1]} bool values, received {bad.dtype} of shape {bad.shape}."
-        )
+    bad = _bad(bad_frames, raw.shape[1])
     dff = np.empty(raw.shape, dtype=np.float32)
     rois = []
     for row in range(raw.shape[0]):
@@ -184,15 +180,11 @@ def _rescue(
     return "excluded", 0.0, np.nan
 
 
-def _matrix(name: str, values: ArrayLike) -> NDArray[Any]:
-    matrix = np.asarray(values)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-        hint = f" For one ROI pass {name}[None, :]." if matrix.ndim == 1 else ""
-        raise InputError(
-            f"Expected {name} as numbers of shape (n_rois, n_frames), received {matrix.dtype} of shape "
-            f"{matrix.shape}.{hint}"
-        )
-    return matrix
+def _bad(bad_frames: ArrayLike | None, n_frames: int) -> NDArray[np.bool_]:
+    bad = np.zeros(n_frames, dtype=bool) if bad_frames is None else np.asarray(bad_frames)
+    if bad.shape != (n_frames,) or bad.dtype != bool:
+        raise InputError(f"Expected bad_frames as {n_frames} bool values, received {bad.dtype} of shape {bad.shape}.")
+    return bad
 
 
 def _surround(neuropil: ArrayLike | None, shape: tuple[int, ...], method: DffMethod) -> NDArray[Any] | None:
@@ -204,7 +196,7 @@ def _surround(neuropil: ArrayLike | None, shape: tuple[int, ...], method: DffMet
             f"Expected neuropil traces for neuropil={method.neuropil!r}, received none. Give them (Fneu), or choose "
             "neuropil='none' if the fluorescence is corrected already."
         )
-    surround = _matrix("neuropil", neuropil)
+    surround = require_matrix("neuropil", neuropil)
     if surround.shape != shape:
         raise InputError(f"Expected neuropil of the fluorescence's shape {shape}, received {surround.shape}.")
     if surround.size and not surround.any():

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.core.traces import require_matrix, require_rate
 from nwb_cascade.discrete.fit import Fitter
 from nwb_cascade.discrete.matching import SpikeMatch, match_spikes
 from nwb_cascade.discrete.shape import SpikeShape
@@ -85,15 +86,8 @@ def discrete_spikes(
     >>> discrete_spikes(rates, [0.25, 0.5, 0.25], imaging_rate=10.0).spike_times
     (array([0.3]),)
     """
-    rates = np.asarray(expected_spikes)
-    if rates.ndim != 2 or rates.dtype.kind not in "fiu":
-        hint = " For one ROI pass expected_spikes[None, :]." if rates.ndim == 1 else ""
-        raise InputError(
-            f"Expected expected_spikes as numbers of shape (n_rois, n_frames), received {rates.dtype} of shape "
-            f"{rates.shape}.{hint}"
-        )
-    if not (np.isfinite(imaging_rate) and imaging_rate > 0):
-        raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")
+    rates = require_matrix("expected_spikes", expected_spikes)
+    require_rate(imaging_rate)
     if count not in ("conserve", "supported"):
         raise InputError(f"Expected count 'conserve' or 'supported', received {count!r}.")
     if n_threads < 1:
@@ -106,10 +100,8 @@ def discrete_spikes(
 
     with ThreadPoolExecutor(n_threads) as pool:
         solved = list(pool.map(solve, range(0, rates.shape[0], rows)))
-    return DiscreteSpikes(
-        tuple(times for block_times, _ in solved for times in block_times),
-        np.concatenate([np.empty(0, np.float32), *(errors for _, errors in solved)]),
-    )
+    errors = np.concatenate([np.empty(0, np.float32), *(of_block for _, of_block in solved)])
+    return DiscreteSpikes(tuple(times for of_block, _ in solved for times in of_block), errors)
 
 
 def _read_block(rates: NDArray[Any], rois: slice) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from nwb_cascade.dandi.address_forms import is_remote as is_address
 from nwb_cascade.nwb import discover
@@ -78,22 +78,16 @@ def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[
     if not is_remote(source):
         yield Path(source), {}  # type: ignore[arg-type]  # no asset
         return
-    from nwb_cascade.dandi.assets import find_asset, with_record
     from nwb_cascade.dandi.stream import StreamSettings, open_remote
     from nwb_cascade.dandi.zarr_store import open_zarr
 
     settings = streaming or StreamSettings()
-    asset = find_asset(source, instance=settings.instance) if isinstance(source, str) else with_record(source)  # type: ignore[arg-type]  # no path
-    cache: dict[str, Any] = {
-        "cache_dir": settings.cache_dir,
-        "cache_limit_bytes": settings.cache_limit_bytes,
-        "policy": settings.policy,
-    }
+    asset = settings.asset(source)  # type: ignore[arg-type]  # no path
     if asset.kind == "zarr":
-        zarr = open_zarr(asset, **cache)
+        zarr = open_zarr(asset, settings)
         yield zarr, provenance_of(zarr.asset)
         return
-    with open_remote(asset, **cache) as file:
+    with open_remote(asset, settings) as file:
         yield file, provenance_of(file.asset)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.chunks import PrefetchedDataset, as_slices, chunk_infos, next_selection
-from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.dandi.stream import StreamSettings, open_remote
 from nwb_cascade.errors import RemoteError
 from tests.support.dandi_faults import Fault
 from tests.support.hdf5_layouts import LAYOUTS, N_SERIES, SHAPE, contiguous, hdf5_bytes, interleaved, series
@@ -34,7 +34,7 @@ def opened(archive, server):
 
     def open_layout(layout, number=2, **options):
         address = publish(archive, server, hdf5_bytes(LAYOUTS[layout]), path=f"sub-1/{layout}.nwb")
-        remote = open_remote(address, **options)
+        remote = open_remote(address, StreamSettings(**options))
         file = h5py.File(remote, "r")
         held.extend([file, remote])
         dataset = file[f"series{number}/data"]

@@ -12,7 +12,7 @@ import pytest
 
 from nwb_cascade.dandi import cache as cache_module
 from nwb_cascade.dandi.assets import find_asset, list_assets
-from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.dandi.stream import StreamSettings, open_remote
 from nwb_cascade.dandi.transport import RangeReader
 from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
@@ -86,7 +86,7 @@ def test_a_file_that_was_read_is_read_again_without_any_request(address, server)
 
 
 def test_without_a_cache_on_disk_memory_serves(address, server, tmp_path):
-    with open_remote(address, cache_limit_bytes=0) as file:
+    with open_remote(address, StreamSettings(cache_limit_bytes=0)) as file:
         assert_complete(read_all(file))
         assert_complete(read_all(file))
     assert fetched_twice(server) == 0
@@ -95,14 +95,14 @@ def test_without_a_cache_on_disk_memory_serves(address, server, tmp_path):
 
 def test_a_cache_and_memory_smaller_than_the_file_cost_requests_but_no_data(address, tmp_path):
     limits = {"cache_limit_bytes": 3_000_000, "memory_bytes": 500_000}
-    with open_remote(address, cache_dir=tmp_path / "small", **limits) as file:
+    with open_remote(address, StreamSettings(cache_dir=tmp_path / "small", **limits)) as file:
         for _ in range(2):
             assert_complete(read_all(file))
     assert sum(path.stat().st_size for path in (tmp_path / "small").glob("*/*/*")) <= 3_000_000
 
 
 def test_pieces_deleted_behind_the_back_are_fetched_again(address, tmp_path, server):
-    with open_remote(address, memory_bytes=1) as file:
+    with open_remote(address, StreamSettings(memory_bytes=1)) as file:
         read_all(file)
         for path in Path(tmp_path / "cache").glob("*/*/*"):
             path.unlink()
@@ -123,7 +123,7 @@ def test_another_process_reads_what_the_first_one_stored(address, server):
 def test_one_request_in_three_failing_changes_nothing(archive, server):
     asset = find_asset(publish(archive, server, hdf5_bytes(LAYOUTS["interleaved"])))
     server.faults = Faults(0.33, seed=1, kinds=PASSING_FAULTS - {Fault.STALL})
-    with open_remote(asset, policy=PATIENT) as file, h5py.File(file, "r") as opened:
+    with open_remote(asset, StreamSettings(policy=PATIENT)) as file, h5py.File(file, "r") as opened:
         for number in range(N_SERIES):
             data = file.prefetched(opened[f"series{number}/data"])
             blocks = [data[start : start + 1200] for start in range(0, len(data), 1200)]
@@ -132,7 +132,7 @@ def test_one_request_in_three_failing_changes_nothing(archive, server):
 
 
 def test_a_connection_lost_in_the_middle_is_an_error_and_reading_goes_on_when_it_is_back(address, server):
-    with open_remote(address, policy=HASTY) as file, h5py.File(file, "r") as opened:
+    with open_remote(address, StreamSettings(policy=HASTY)) as file, h5py.File(file, "r") as opened:
         server.faults.script(Fault.UNAVAILABLE, "^/blobs", times=3)
         with pytest.raises(RemoteError, match="did not come in 3 attempts"):
             opened["series3/data"][:]

@@ -7,7 +7,7 @@ from hdmf_zarr import NWBZarrIO
 
 from nwb_cascade.dandi import zarr_objects
 from nwb_cascade.dandi.assets import find_asset
-from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.dandi.stream import StreamSettings, open_remote
 from nwb_cascade.dandi.zarr_store import RemoteZarrFileSystem, open_zarr
 from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
@@ -133,7 +133,7 @@ def test_one_request_in_five_failing_changes_nothing(address, server):
     asset = find_asset(address)
     server.faults = Faults(0.2, seed=4, kinds=PASSING_FAULTS - {Fault.STALL})
     server.faults.probability = 0.0
-    group = open_group(open_zarr(asset, policy=PATIENT))
+    group = open_group(open_zarr(asset, StreamSettings(policy=PATIENT)))
     server.faults.probability = 0.2
     # Requests run side by side, so which of them the seeded faults hit differs: read until some were hit.
     for _ in range(20):
@@ -146,7 +146,7 @@ def test_one_request_in_five_failing_changes_nothing(address, server):
 
 @pytest.mark.parametrize("array", ["group/flat", "sparse"])
 def test_a_chunk_that_does_not_come_is_an_error_not_zeros(address, server, array):
-    group = open_group(open_zarr(address, policy=HASTY))
+    group = open_group(open_zarr(address, StreamSettings(policy=HASTY)))
     chunks = group[array]
     server.faults.script(Fault.UNAVAILABLE, "^/zarr/.*/1.0", times=99)
     with pytest.raises(RemoteError, match=r"sub-z.nwb.zarr/.*1.0: bytes 0 to \d+ did not come in 3 attempts"):
@@ -154,7 +154,7 @@ def test_a_chunk_that_does_not_come_is_an_error_not_zeros(address, server, array
 
 
 def test_a_chunk_that_changed_since_it_was_listed_is_an_error(address, server):
-    group = open_group(open_zarr(address, policy=HASTY))
+    group = open_group(open_zarr(address, StreamSettings(policy=HASTY)))
     chunks = group["group/flat"]
     server.faults.script(Fault.ETAG, "^/zarr/.*/1.0")
     with pytest.raises(RemoteChangedError, match="has changed: expected the etag"):
