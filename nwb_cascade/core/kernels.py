@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d
-from scipy.stats import invgauss
 
 GAUSSIAN_REACH = 5.0
 NARROWEST_FRAMES = 1e-3
@@ -63,7 +61,7 @@ def causal_kernel(smoothing_s: float, imaging_rate: float) -> NDArray[np.float64
         return np.ones(1)
     frame_times = np.arange(2 * CAUSAL_HALF_WIDTH + 1) / imaging_rate
     onset = (CAUSAL_HALF_WIDTH + 2) / imaging_rate
-    density = invgauss.pdf(frame_times, mu=2 * smoothing_s, loc=onset, scale=1)
+    density = _inverse_gaussian(frame_times - onset, 2 * smoothing_s)
     if not density.sum() > 0:
         # Narrower than a frame: no sample falls on the density, so all of it belongs to the frame of the spike.
         density = (np.arange(density.size) == CAUSAL_HALF_WIDTH).astype(float)
@@ -113,6 +111,8 @@ def smooth(
     >>> smooth(np.array([0.0, 0.0, 4.0, 0.0, 0.0]), kernel=np.array([0.25, 0.5, 0.25]))
     array([0., 1., 2., 1., 0.], dtype=float32)
     """
+    from scipy.ndimage import convolve1d  # here, because a tenth of a second counts where nothing is smoothed
+
     values = np.asarray(values, dtype=np.float64)
     mode: Literal["reflect", "constant"] = "reflect" if np.allclose(kernel, kernel[::-1]) else "constant"
     there = np.isfinite(values) if present is None else np.broadcast_to(present, values.shape)
@@ -128,6 +128,16 @@ def smooth(
 def single_spike_amplitude(kernel: NDArray[np.float64]) -> float:
     """Height of one smoothed spike, expected spikes per frame: the kernel's peak."""
     return float(kernel.max())
+
+
+def _inverse_gaussian(x: NDArray[np.float64], mean: float) -> NDArray[np.float64]:
+    """Density of the inverse Gaussian of this mean and shape 1, 0 up to x = 0: that of ``scipy.stats.invgauss``.
+
+    Written out because ``scipy.stats`` takes longer to import than all else that a dry run needs of SciPy.
+    """
+    later = np.where(x > 0, x, 1.0)
+    density = 1.0 / np.sqrt(2 * np.pi * later**3.0) * np.exp(-1.0 / (2 * later) * (later / mean - 1) ** 2)
+    return np.where(x > 0, density, 0.0)
 
 
 def _require_valid(smoothing_s: float, imaging_rate: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from nwb_cascade.errors import InputError
 
@@ -61,6 +60,8 @@ def apply_threshold(
     if dilation_frames is None:
         kept = np.broadcast_to(above.any(axis=1, keepdims=True), above.shape)
     elif dilation_frames:
+        from scipy.ndimage import binary_dilation  # only this mode waits for its import
+
         kept = binary_dilation(above, np.ones((1, 3), bool), iterations=dilation_frames)
     else:
         kept = above

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, percentile_filter
 
 from nwb_cascade.dff.method import DffMethod
 
@@ -17,6 +16,8 @@ def running_percentile(trace: NDArray[np.float32], percentile: float, n_frames: 
     The trace is mirrored at its ends; a window as long as the trace or longer gives one value for all frames. Cost
     per frame grows with the logarithm of the window (SciPy 1.15 or later; before, with the window).
     """
+    from scipy.ndimage import percentile_filter  # here, so that dF/F which is there already does not wait for it
+
     if n_frames >= trace.size:
         return np.full_like(trace, np.percentile(trace, percentile, method="lower"))
     return np.asarray(percentile_filter(trace, percentile, size=n_frames | 1, mode="reflect"))
@@ -24,6 +25,8 @@ def running_percentile(trace: NDArray[np.float32], percentile: float, n_frames: 
 
 def running_baseline(trace: NDArray[np.float32], imaging_rate: float, method: DffMethod) -> NDArray[np.float32]:
     """Baseline of a trace without NaN by the method's own rule."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
+
     window = window_frames(imaging_rate, method)
     if method.baseline == "percentile":
         return running_percentile(trace, method.percentile, window)

@@ -7,7 +7,6 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb
 
 from nwb_cascade.discrete.shape import SpikeShape
 
@@ -17,6 +16,8 @@ MOST_ARRANGEMENTS = 300
 
 def is_small(n_frames: NDArray[np.int64], n_spikes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether all ways to put indistinguishable spikes on frames, several on one allowed, are few enough to try."""
+    from scipy.special import comb  # here, because every inference imports this module and few find spikes
+
     return np.asarray(comb(n_frames + n_spikes - 1, n_spikes) <= MOST_ARRANGEMENTS)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import oaconvolve
 
 from nwb_cascade.errors import InputError
 
@@ -138,6 +137,8 @@ def _convolve(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDAr
     if weights.size <= LONGEST_DIRECT_KERNEL or values.size < weights.size:
         full = np.convolve(values, weights)
     else:
+        from scipy.signal import oaconvolve  # slow to import, and few kernels are that long
+
         full = oaconvolve(values, weights)
     return np.asarray(full[half_width : half_width + values.size], dtype=np.float32)
 
