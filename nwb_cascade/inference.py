@@ -16,8 +16,8 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator, match_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
-from nwb_cascade.core.preparation import RoiWarning
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
 from nwb_cascade.core.thresholds import THRESHOLDS, apply_threshold

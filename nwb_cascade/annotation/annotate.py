@@ -344,7 +344,7 @@ def _record(
         noise_levels=stored.noise_levels,
         model_noise_levels=stored.model_noise_levels,
         valid_frames=stored.valid_frames,
-        roi_warnings=stored.roi_texts(),
+        roi_warnings=stored.warnings,
         imaging_rate=plan.imaging_rate,
         alignment=run.alignment,
         threshold=run.threshold,

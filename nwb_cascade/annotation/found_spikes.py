@@ -10,11 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.annotation.result import POOR_FIT
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
-from nwb_cascade.discrete import discrete_spikes
+from nwb_cascade.discrete import POOR_FIT, discrete_spikes
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nwb_cascade.core.preparation import RoiWarning
-
-POOR_FIT = 0.5  # fit error of discrete spikes, see docs/discrete_spikes.md
+from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
+from nwb_cascade.core.wording import counted
+from nwb_cascade.discrete import POOR_FIT
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,10 @@ class SpikesResult:
         """Return some lines that tell a person what was done."""
         name = self.object_path.rsplit("/", 1)[-1]
         if self.skipped:
-            return f"Already in {self.output}: {name} for {self.n_rois} ROIs."
+            return f"Already in {self.output}: {name} for {counted(self.n_rois, 'ROI')}."
         lines = [
-            f"Wrote {self.output}: {name}, {self.n_spikes} spikes of {self.n_rois} ROIs, whose rates sum to "
+            f"Wrote {self.output}: {name}, {counted(self.n_spikes, 'spike')} of "
+            f"{counted(self.n_rois, 'ROI')}, whose rates sum to "
             f"{self.expected:.1f}."
         ]
         if self.fit_error is not None:
@@ -147,14 +147,15 @@ class AnnotationResult:
 
     def describe(self) -> str:
         """Return some lines that tell a person what was done."""
-        what = f"{self.run_name} for {self.n_rois} ROIs, {self.n_frames} frames at {self.imaging_rate:g} Hz"
+        shape = f"{counted(self.n_rois, 'ROI')}, {counted(self.n_frames, 'frame')}"
+        what = f"{self.run_name} for {shape} at {self.imaging_rate:g} Hz"
         lines = [f"{self._verb()} {self.output}: {what}.", f"  model: {self.reason}"]
         if self.dff:
             lines.append(f"  dF/F: computed from raw fluorescence, {self.dff}")
         lines += [f"  note: {text}" for text in self.warnings]
-        for code, count in Counter(warning.code for warning in self.roi_warnings).most_common():
-            example = next(warning for warning in self.roi_warnings if warning.code == code)
-            lines.append(f"  {count} of {self.n_rois} ROIs ({code}), such as ROI {example.roi}: {example.message}")
+        for kind in warning_kinds(self.roi_warnings):
+            concerned = f"{len(kind.rois)} of {counted(self.n_rois, 'ROI')} ({kind.code})"
+            lines.append(f"  {concerned}, such as ROI {kind.example.roi}: {kind.example.message}")
         if self.spikes is not None:
             lines.append(f"  {self.spikes.describe()}")
         return "\n".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.preparation import RoiWarning
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.core.wording import counted
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
@@ -38,13 +38,6 @@ class StoredInference:
     def n_inferred(self) -> int:
         """Number of ROIs with at least one value."""
         return int(np.count_nonzero(self.valid_frames[:, 1] > self.valid_frames[:, 0]))
-
-    def roi_texts(self) -> tuple[str, ...]:
-        """Return the warnings as one text per ROI, empty where there is none."""
-        texts: list[list[str]] = [[] for _ in range(len(self.noise_levels))]
-        for warning in self.warnings:
-            texts[warning.roi].append(warning.message)
-        return tuple("; ".join(messages) for messages in texts)
 
 
 @contextmanager
@@ -111,10 +104,10 @@ def _require_values(stored: StoredInference, traces: DffTraces) -> None:
     """Raise if nothing at all could be inferred."""
     if stored.n_inferred:
         return
-    reasons = Counter(warning.message for warning in stored.warnings).most_common(3)
-    why = "; ".join(f"{count} of {traces.n_rois} ROIs: {message}" for message, count in reasons)
+    n_rois = counted(traces.n_rois, "ROI")
+    why = "; ".join(f"{len(kind.rois)} of {n_rois}: {kind.example.message}" for kind in warning_kinds(stored.warnings))
     where = traces.source.get("object_path") or traces.source.get("path", "the traces")
     raise InputError(
         f"Expected at least one trace with values to infer from in {where} "
-        f"({traces.n_rois} ROIs, {traces.n_frames} frames); nothing was written. {why or 'It has no ROI.'}"
+        f"({n_rois}, {counted(traces.n_frames, 'frame')}); nothing was written. {why or 'It has no ROI.'}"
     )

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
-from nwb_cascade.core.preparation import Prepared, RoiWarning, prepare_trace
+from nwb_cascade.core.preparation import Prepared, prepare_trace
+from nwb_cascade.core.roi_warnings import RoiWarning
 
 TILE_FRAMES = (
     256,

@@ -10,15 +10,6 @@ from numpy.typing import NDArray
 BRIDGED_WINDOW_FRACTION = 8  # a gap of up to a window's eighth is bridged by a straight line
 
 
-@dataclass(frozen=True)
-class RoiWarning:
-    """What a user should know about one ROI: its index in the recording, a stable code and a sentence."""
-
-    roi: int
-    code: str
-    message: str
-
-
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A trace that a network can read.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.preparation import RoiWarning
+from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.dff.compute import compute_dff
 from nwb_cascade.dff.method import DffMethod

@@ -15,12 +15,14 @@ from nwb_cascade.discrete.matching import SpikeMatch, match_spikes
 from nwb_cascade.discrete.shape import SpikeShape
 from nwb_cascade.errors import InputError
 
-__all__ = ["DiscreteSpikes", "SpikeMatch", "discrete_spikes", "match_spikes"]
+__all__ = ["POOR_FIT", "DiscreteSpikes", "SpikeMatch", "discrete_spikes", "match_spikes"]
 
 # Spikes in one frame cannot be told apart; they are written this far apart, the order of the refractory period.
 SPIKE_SPACING_S = 0.002
 # No neuron fires so often within a frame: such input is in other units.
 HIGHEST_RATE = 1000.0
+# Above this fit error a train should not be read spike by spike, see docs/discrete_spikes.md.
+POOR_FIT = 0.5
 # Frames handled at once: the working arrays then stay in the processor's cache.
 BLOCK_FRAMES = 65536
 

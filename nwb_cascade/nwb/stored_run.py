@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -52,8 +53,8 @@ class StoredRun:
         (n_rois,) int64, identifiers in the table of ROIs.
     noise_levels, model_noise_levels : numpy.ndarray
         (n_rois,) float32, % Hz^-1/2; NaN if unknown, or no network was used.
-    roi_warnings : tuple of str
-        One text per ROI, empty if there is nothing to say.
+    roi_warnings : tuple of RoiWarning
+        What to know about single ROIs.
     spikes : Spikes or None
         Discrete spikes of this run; None if the file has none.
     """
@@ -71,7 +72,7 @@ class StoredRun:
     roi_ids: NDArray[np.int64]
     noise_levels: NDArray[np.float32]
     model_noise_levels: NDArray[np.float32]
-    roi_warnings: tuple[str, ...]
+    roi_warnings: tuple[RoiWarning, ...]
     spikes: Spikes | None
 
     @property
@@ -104,6 +105,11 @@ class Spikes:
         if row < 0:
             return np.empty(0)
         return np.asarray(self.table["spike_times"][row], dtype=np.float64)
+
+    def fit_errors(self) -> NDArray[np.float64]:
+        """Misfit of each ROI's spikes, (n_rois,), see `nwb_cascade.discrete.DiscreteSpikes`; NaN if unknown."""
+        stored = np.asarray(self.table["fit_error"].data[:], np.float64)
+        return np.where(self.rows < 0, np.nan, np.append(stored, np.nan)[self.rows])
 
 
 @contextmanager
@@ -197,7 +203,7 @@ def _read(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -
         roi_ids=roi_ids_of(series),
         noise_levels=np.asarray(series.noise_level[:], np.float32),
         model_noise_levels=np.asarray(series.model_noise_level[:], np.float32),
-        roi_warnings=("",) * n_rois if warnings is None else tuple(str(text) for text in warnings[:]),
+        roi_warnings=() if warnings is None else read_warning_texts([str(text) for text in warnings[:]]),
         spikes=_spikes_of(nwbfile, series, n_rois),
     )
 

@@ -17,6 +17,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.discover import object_path
@@ -48,8 +49,8 @@ class RunRecord:
         (n_rois,) float32, % Hz^-1/2: of the traces, and of the networks that were used (NaN: none).
     valid_frames : numpy.ndarray
         (n_rois, 2) int64, first frame with a value and one past the last.
-    roi_warnings : tuple of str
-        One text per ROI, empty if there is nothing to say.
+    roi_warnings : tuple of RoiWarning
+        What to know about single ROIs.
     imaging_rate : float
         Hz; stored only if the source series has neither a rate nor timestamps.
     alignment : {"trained", "published"}
@@ -73,7 +74,7 @@ class RunRecord:
     noise_levels: NDArray[np.float32]
     model_noise_levels: NDArray[np.float32]
     valid_frames: NDArray[np.int64]
-    roi_warnings: tuple[str, ...]
+    roi_warnings: tuple[RoiWarning, ...]
     imaging_rate: float
     alignment: str
     threshold: str
@@ -326,6 +327,7 @@ def _rates(
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
     deviation = record.ensemble_std
+    warnings = warning_texts(record.roi_warnings, len(record.noise_levels))
     rates: ndx.InferredSpikeRateSeries = ndx.InferredSpikeRateSeries(
         name=record.name,
         description=record.description,
@@ -337,7 +339,7 @@ def _rates(
         noise_level=record.noise_levels,
         model_noise_level=record.model_noise_levels,
         valid_frames=record.valid_frames,
-        roi_warnings=list(record.roi_warnings) if any(record.roi_warnings) else None,
+        roi_warnings=list(warnings) if any(warnings) else None,
         alignment=record.alignment,
         threshold=record.threshold,
         run_key=record.run_key,

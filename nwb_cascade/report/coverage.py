@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_BINS = 40
+LEAST_WIDTH = 1 / 200  # of a bin, of all that the histogram shows: some pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +71,10 @@ def noise_coverage(
     levels = tuple(sorted(float(level) for level in model_levels))
     low = levels[0] if levels and not quieter_is_covered else 0.0
     high = levels[-1] if levels else float("inf")
-    n_bins = min(MOST_BINS, max(1, int(np.ceil(2 * np.sqrt(known.size)))))
-    edges = np.histogram_bin_edges(known, bins=n_bins)
+    edges = _edges(known, max([*levels, *known], default=1.0))
     within = (known >= low) & (known <= high)
     return Coverage(
-        edges=edges.astype(np.float64),
+        edges=edges,
         covered=np.histogram(known[within], bins=edges)[0].astype(np.int64),
         uncovered=np.histogram(known[~within], bins=edges)[0].astype(np.int64),
         model_levels=levels,
@@ -86,3 +86,17 @@ def noise_coverage(
         unknown=int(len(noise_levels) - known.size),
         median=float(np.median(known)) if known.size else float("nan"),
     )
+
+
+def _edges(known: NDArray[np.float64], highest: float) -> NDArray[np.float64]:
+    """Ends of bins of one width around the known levels, wide enough to be seen on an axis from 0 to the highest."""
+    if not known.size:
+        return np.array([0.0, 1.0])
+    n_bins = min(MOST_BINS, int(np.ceil(2 * np.sqrt(known.size))))
+    low, high = float(known.min()), float(known.max())
+    width = max((high - low) / n_bins, LEAST_WIDTH * highest) or 1.0
+    n_bins = max(1, int(np.ceil((high - low) / width - 1e-9)))
+    first = max(0.0, (low + high - n_bins * width) / 2)
+    edges = np.asarray(first + width * np.arange(n_bins + 1), np.float64)
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # rounding must lose none
+    return edges

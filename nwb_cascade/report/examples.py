@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.core.resampling import add_noise, frame_grid, resample_trace
+from nwb_cascade.core.wording import rounded
 from nwb_cascade.errors import InputError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _example(cell: Cell, noise_levels: Sequence[float], imaging_rate: float, rng
     dff = resample_trace(trial.dff, trial.time_s, frame_times, imaging_rate)
     shown = trial.spike_times_s[(trial.spike_times_s >= frame_times[0]) & (trial.spike_times_s <= frame_times[-1])]
     own = float(noise_level(dff[None], imaging_rate)[0])
-    name = f"{cell.name} ({cell.indicator}, {trial.imaging_rate:.3g} Hz, ν = {own:.2g})"
+    name = f"{cell.name} ({cell.indicator}, {rounded(trial.imaging_rate, 3)} Hz, ν = {rounded(own, 2)})"
     return ExampleCell(
         name, tuple(_panel(dff, shown - frame_times[0], imaging_rate, level, rng) for level in noise_levels)
     )

@@ -15,6 +15,7 @@ import numpy as np
 from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.scores import Scores
+from nwb_cascade.core.wording import counted, natural_key
 from nwb_cascade.errors import InputError
 from nwb_cascade.report.cell_frames import CellFrames, CellInference, InferCell, cell_frames, cell_scores
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
@@ -119,7 +120,7 @@ def _explore(
     """Read all cells, with their traces in scratch files; also the files that could not be read, and why."""
     from ground_truth_nwb.nwb_read import read_nwb_cell
 
-    paths = sorted(folder.rglob("*.nwb")) if folder.is_dir() else []
+    paths = sorted(folder.rglob("*.nwb"), key=lambda path: natural_key(str(path))) if folder.is_dir() else []
     cells: list[ExploredCell] = []
     left_out: list[tuple[str, str]] = []
     for number, path in enumerate(paths):
@@ -238,10 +239,11 @@ def _page(
     """Everything of the page but its traces."""
     models = ", ".join(sorted({cell.model for cell in cells if cell.model}))
     full = sum(one.frames_per_step == 1 for one in packed)
-    held = "every frame of every cell" if full == len(packed) else f"every frame of {full} of {len(packed)} cells"
+    n_cells = counted(len(cells), "cell")
+    held = "every frame of every cell" if full == len(packed) else f"every frame of {full} of {n_cells}"
     return Page(
         title=f"Ground truth: {folder.resolve().name}",
-        lead=f"{len(cells)} cells with recorded spikes" + (f"; rates inferred by {models}." if models else "."),
+        lead=f"{n_cells} with recorded spikes" + (f"; rates inferred by {models}." if models else "."),
         about=_dataset_section(cells, inferred=inferred),
         overview=_left_out_section(left_out),
         browser_title="Every cell",
@@ -271,11 +273,11 @@ def _dataset_section(cells: Sequence[ExploredCell], *, inferred: bool) -> str:
     heads = ["Data set", "Indicators", "Cells", "Animals", "Minutes", "Spikes", "Median ν"]
     heads += ["Median correlation"] if inferred else []
     lines = []
-    for dataset in sorted({cell.dataset for cell in cells}):
+    for dataset in sorted({cell.dataset for cell in cells}, key=natural_key):
         mine = [cell for cell in cells if cell.dataset == dataset]
         values = [
             dataset,
-            ", ".join(sorted({cell.indicator for cell in mine})),
+            ", ".join(sorted({cell.indicator for cell in mine}, key=natural_key)),
             str(len(mine)),
             str(len({cell.animal for cell in mine})),
             f"{sum(cell.minutes for cell in mine):.1f}",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.wording import rounded
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.report.coverage import noise_coverage
@@ -86,12 +87,12 @@ def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
     """
     figure_class = _require_matplotlib()
     with open_run(Path(path), run_name) as run:
-        n_rois, n_frames = run.shape
+        (n_rois, n_frames), ids = run.shape, run.roi_ids
         maker = RasterMaker(n_rois, n_frames, run.imaging_rate)
         for roi in range(n_rois):
             maker.add(roi, run.rates[roi])
         raster = maker.make()
-        extent = (run.start_s, run.start_s + n_frames / run.imaging_rate, n_rois + 0.5, 0.5)
+        extent = (run.start_s, run.start_s + n_frames / run.imaging_rate, n_rois - 0.5, -0.5)
     with _style():
         figure = figure_class(figsize=(WIDTH_INCHES, 3.0), layout="constrained")
         axes = figure.subplots()
@@ -100,7 +101,8 @@ def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
             rates_hz, aspect="auto", extent=extent, cmap="cividis", vmin=0, vmax=raster.top_hz, interpolation="nearest"
         )
         figure.colorbar(image, ax=axes, label="Spikes/s", extend="max")
-        axes.set(xlabel="Time (s)", ylabel="ROI")
+        axes.set(xlabel="Time (s)", ylabel="ROI" if _is_counted(ids) else "ROI, position in the file")
+        _whole_ticks(axes)
     return figure
 
 
@@ -125,6 +127,7 @@ def noise_figure(
         for level in coverage.model_levels:
             axes.axvline(level, color="#666666", linewidth=0.6, linestyle=":")
         axes.set(xlabel="Noise level (% Hz$^{-1/2}$)", ylabel="ROIs")
+        _whole_ticks(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     return figure
 
@@ -215,7 +218,7 @@ def _draw_roi(run: StoredRun, roi: int, times: NDArray[np.float64], frames: slic
         if run.spikes is not None:
             spikes = run.spikes.times(roi)
             _spike_marks(axes, spikes[(spikes >= shown[0]) & (spikes <= shown[-1])])
-        figure.suptitle(f"ROI {run.roi_ids[roi]}, ν = {run.noise_levels[roi]:.2g}", fontsize=8)
+        figure.suptitle(f"ROI {run.roi_ids[roi]}, ν = {rounded(run.noise_levels[roi], 2)}", fontsize=8)
     return figure
 
 
@@ -229,6 +232,18 @@ def _spike_marks(axes: Axes, times_s: NDArray[np.float64]) -> None:
         colors=VERMILLION,
         transform=axes.get_xaxis_transform(),
     )
+
+
+def _whole_ticks(axes: Axes) -> None:
+    """Ticks of the upright axis at whole numbers only, as ROIs are."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def _is_counted(ids: NDArray[np.int64]) -> bool:
+    """Whether the ids of ROIs are their positions."""
+    return bool((ids == np.arange(ids.size)).all())
 
 
 def _span(times: NDArray[np.float64]) -> str:

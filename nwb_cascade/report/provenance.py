@@ -1,13 +1,14 @@
-"""What was run on what, as rows of a table, and what there is to know about single ROIs, by kind."""
+"""What was run on what, as rows of a table."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from nwb_cascade.nwb.stored_run import StoredRun
+import numpy as np
+
+from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.discrete import POOR_FIT
+from nwb_cascade.nwb.stored_run import Spikes, StoredRun
 
 Row = tuple[str, str]
 ALIGNMENTS = {
@@ -21,35 +22,10 @@ THRESHOLDS = {
 }
 
 
-@dataclass(frozen=True)
-class WarningKind:
-    """Warnings that differ in numbers only: one of them in full, and the positions of the ROIs concerned."""
-
-    example: str
-    rois: tuple[int, ...]
-
-
 def provenance_tables(run: StoredRun) -> tuple[tuple[str, tuple[Row, ...]], ...]:
     """Return titled tables of (what, value) about the recording, the run and the model; nothing empty."""
     tables = (("Recording", _recording(run)), ("Run", _run(run)), ("Model", _model(run.series.model)))
     return tuple((title, tuple((what, value) for what, value in rows if value)) for title, rows in tables)
-
-
-def warning_kinds(roi_warnings: Sequence[str]) -> tuple[WarningKind, ...]:
-    """Group warnings (one text per ROI, parts separated by "; ") that differ in numbers only; most frequent first.
-
-    Examples
-    --------
-    >>> kinds = warning_kinds(["", "3 frames are NaN", "7 frames are NaN; constant"])
-    >>> [(kind.example, kind.rois) for kind in kinds]
-    [('3 frames are NaN', (1, 2)), ('constant', (2,))]
-    """
-    kinds: dict[str, tuple[str, list[int]]] = {}
-    for roi, text in enumerate(roi_warnings):
-        for part in filter(None, text.split("; ")):
-            kinds.setdefault(re.sub(r"\d+(\.\d+)?", "#", part), (part, []))[1].append(roi)
-    found = [WarningKind(example, tuple(dict.fromkeys(rois))) for example, rois in kinds.values()]
-    return tuple(sorted(found, key=lambda kind: -len(kind.rois)))
 
 
 def indicator_of(run: StoredRun) -> str | None:
@@ -63,7 +39,6 @@ def indicator_of(run: StoredRun) -> str | None:
 
 def _recording(run: StoredRun) -> list[Row]:
     nwbfile, source = run.nwbfile, run.provenance
-    n_rois, n_frames = run.shape
     subject = nwbfile.subject
     plane = getattr(run.series.rois.table, "imaging_plane", None)
     return [
@@ -77,7 +52,7 @@ def _recording(run: StoredRun) -> list[Row]:
         ("Made from file", str(source.get("file_name", ""))),
         ("Address", str(source.get("address", ""))),
         ("Asset", _joined(source.get("asset_id"), source.get("digest"))),
-        ("Traces", f"{n_rois} ROIs × {n_frames} frames at {run.imaging_rate:.6g} Hz ({_length(run)})"),
+        ("Traces", _traces(run)),
     ]
 
 
@@ -94,6 +69,7 @@ def _run(run: StoredRun) -> list[Row]:
         ("Alignment", f"{series.alignment}: {ALIGNMENTS.get(series.alignment, '')}"),
         ("Small values", f"{series.threshold}: {THRESHOLDS.get(series.threshold, '')}"),
         ("Discrete spikes", "" if run.spikes is None else f"{run.spikes.table.name}: {run.spikes.table.method}"),
+        ("Fit of the spikes", "" if run.spikes is None else _fit(run.spikes)),
         ("Software", ", ".join(f"{k} {v}" for k, v in software.items()) if isinstance(software, dict) else ""),
         ("Run key", str(series.run_key)),
     ]
@@ -104,7 +80,7 @@ def _model(model: Any) -> list[Row]:
     datasets = () if model.training_datasets is None else [str(name) for name in model.training_datasets[:]]
     return [
         ("Name", f"{model.name}, version {model.version}"),
-        ("Architecture", f"{model.architecture}, {model.ensemble_size} networks are averaged"),
+        ("Architecture", _architecture(model)),
         ("Description", str(model.description or "")),
         ("Trained for", f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"),
         ("Trained on", ", ".join(datasets)),
@@ -118,6 +94,28 @@ def _joined(*parts: Any) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _length(run: StoredRun) -> str:
-    seconds = run.shape[1] / run.imaging_rate
-    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.1f} s"
+def _traces(run: StoredRun) -> str:
+    n_rois, n_frames = run.shape
+    seconds = n_frames / run.imaging_rate
+    length = f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.1f} s"
+    shape = f"{counted(n_rois, 'ROI')} × {counted(n_frames, 'frame')}"
+    return f"{shape} at {rounded(run.imaging_rate, 6)} Hz ({length})"
+
+
+def _architecture(model: Any) -> str:
+    if model.ensemble_size == 1:
+        return f"{model.architecture}, one network"
+    return f"{model.architecture}, {model.ensemble_size} networks are averaged"
+
+
+def _fit(spikes: Spikes) -> str:
+    """How well the spikes explain the rates, and of how many ROIs they do not."""
+    errors = spikes.fit_errors()
+    known = errors[np.isfinite(errors)]
+    if not known.size:
+        return "unknown"
+    median = f"median fit error {np.median(known):.2f}"
+    if not (n_poor := int((known > POOR_FIT).sum())):
+        return median
+    poor = f"{n_poor} of {counted(errors.size, 'ROI')} above {POOR_FIT:g}"
+    return f"{median}; {poor}: do not read those trains spike by spike"

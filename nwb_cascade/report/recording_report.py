@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
+from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.report.coverage import noise_coverage
@@ -29,7 +33,7 @@ from nwb_cascade.report.page import (
     target_page,
     write_page,
 )
-from nwb_cascade.report.provenance import indicator_of, warning_kinds
+from nwb_cascade.report.provenance import indicator_of
 from nwb_cascade.report.raster import Raster, RasterMaker
 from nwb_cascade.report.recording_sections import (
     about_section,
@@ -40,6 +44,26 @@ from nwb_cascade.report.recording_sections import (
     raster_section,
     warning_section,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the first pass over the traces finds per ROI: frames with a value, sum of the rates, discrete spikes."""
+
+    n_values: NDArray[np.int64]
+    activity: NDArray[np.float64]
+    n_spikes: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, n_rois: int) -> Seen:
+        """Return zeros."""
+        return cls(np.zeros(n_rois, np.int64), np.zeros(n_rois), np.zeros(n_rois, np.int64))
+
+    def add(self, roi: int, one: RoiTraces) -> None:
+        """Note what one ROI holds."""
+        self.n_values[roi] = np.isfinite(one.rates).sum()
+        self.activity[roi] = np.nansum(one.rates, dtype=np.float64)
+        self.n_spikes[roi] = one.spike_frames.size
 
 
 def write_report(
@@ -98,13 +122,11 @@ def write_report(
         preferred = _positions(run, detail)
         examples = _examples(run, ground_truth)
         n_rois, n_frames = run.shape
-        raster, activity = RasterMaker(n_rois, n_frames, run.imaging_rate), np.zeros(n_rois)
-        counts = np.zeros(n_rois, np.int64)
+        raster, seen = RasterMaker(n_rois, n_frames, run.imaging_rate), Seen.nothing(n_rois)
 
         def observe(roi: int, one: RoiTraces) -> None:
             raster.add(roi, one.rates)
-            activity[roi] = np.nansum(one.rates, dtype=np.float64)
-            counts[roi] = one.spike_frames.size
+            seen.add(roi, one)
 
         packed = pack_rois(
             _reader(run),
@@ -114,8 +136,9 @@ def write_report(
             observe=observe,
             progress=progress,
         )
-        rows = _rows(run, packed, activity, counts)
-        page = _page(run, rows, raster.make(), examples)
+        warnings = (*run.roi_warnings, *_poor_fits(run))
+        rows = _rows(run, packed, seen, warnings)
+        page = _page(run, rows, raster.make(), examples, warnings)
         html = render(page, rows)
     return write_page(html, target)
 
@@ -157,41 +180,68 @@ def _examples(run: StoredRun, ground_truth: str | os.PathLike[str] | None) -> Ex
     return spike_examples(levels, run.imaging_rate, indicator_of(run), folder=folder)
 
 
-def _rows(run: StoredRun, packed: list[PackedRoi], activity: NDArray[np.float64], counts: NDArray[np.int64]) -> Rows:
+def _rows(run: StoredRun, packed: list[PackedRoi], seen: Seen, warnings: Sequence[RoiWarning]) -> Rows:
     """The ROIs as rows of the page."""
     n_rois, _ = run.shape
-    bounds = np.asarray(run.series.valid_frames[:], np.int64)
-    seconds = np.maximum(bounds[:, 1] - bounds[:, 0], 1) / run.imaging_rate
-    columns = [
-        Column("id", "ROI", run.roi_ids.tolist()),
-        Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),
-        Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
-        Column("expected", "Expected spikes", known_numbers(activity), 1),
-        Column("rate", "Mean rate (Hz)", known_numbers(activity / seconds), 3),
-    ]
-    if run.spikes is not None:
-        columns.append(Column("spikes", "Discrete spikes", counts.tolist(), 0))
-    columns.append(Column("held", "Held here", [_held(one) for one in packed], is_number=False))
-    if any(run.roi_warnings):
-        columns.append(Column("warnings", "Warnings", list(run.roi_warnings), is_number=False))
+    said = _sentences(warnings, n_rois)
     return Rows(
         name="ROI",
         ids=run.roi_ids.tolist(),
         imaging_rates=[run.imaging_rate] * n_rois,
         starts_s=[run.start_s] * n_rois,
-        activity=activity.tolist(),
+        activity=seen.activity.tolist(),
         packed=packed,
         one_clock=True,
-        columns=columns,
-        first=max(range(n_rois), key=lambda roi: (not run.roi_warnings[roi], activity[roi])),
+        columns=_columns(run, packed, seen, said),
+        first=max(range(n_rois), key=lambda roi: (not said[roi], seen.activity[roi])),
     )
+
+
+def _columns(run: StoredRun, packed: list[PackedRoi], seen: Seen, said: Sequence[str]) -> list[Column]:
+    """What the table says of each ROI; of one without values nothing that a silent cell would have as well."""
+    has_values = seen.n_values > 0
+    expected = np.where(has_values, seen.activity, np.nan)
+    mean_rates = run.imaging_rate * expected / np.maximum(seen.n_values, 1)
+    columns = [
+        Column("id", "ROI", run.roi_ids.tolist()),
+        Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),
+        Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
+        Column("expected", "Expected spikes", known_numbers(expected), 1),
+        Column("rate", "Mean rate (Hz)", known_numbers(mean_rates), 3),
+    ]
+    if run.spikes is not None:
+        counts = np.where(has_values, seen.n_spikes, np.nan)
+        columns.append(Column("spikes", "Discrete spikes", known_numbers(counts), 0))
+        columns.append(Column("fit_error", "Fit error", known_numbers(run.spikes.fit_errors()), 2))
+    columns.append(Column("held", "Held here", [_held(one) for one in packed], is_number=False))
+    if any(said):
+        columns.append(Column("warnings", "Warnings", list(said), is_number=False))
+    return columns
+
+
+def _poor_fits(run: StoredRun) -> Iterator[RoiWarning]:
+    """A warning of every ROI whose discrete spikes should not be read one by one."""
+    errors = np.empty(0) if run.spikes is None else run.spikes.fit_errors()
+    for roi in np.flatnonzero(errors > POOR_FIT):
+        message = f"fit error {errors[roi]:.2f} of the discrete spikes: do not read this train spike by spike"
+        yield RoiWarning(int(roi), "poor-fit", message)
+
+
+def _sentences(warnings: Sequence[RoiWarning], n_rois: int) -> list[str]:
+    """All that is said of each ROI."""
+    said: list[list[str]] = [[] for _ in range(n_rois)]
+    for warning in warnings:
+        said[warning.roi].append(warning.message)
+    return ["; ".join(messages) for messages in said]
 
 
 def _held(one: PackedRoi) -> str:
     return "every frame" if one.frames_per_step == 1 else f"{one.frames_per_step} frames per step"
 
 
-def _page(run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None) -> Page:
+def _page(
+    run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None, warnings: Sequence[RoiWarning]
+) -> Page:
     """Everything of the page but its traces."""
     packer = Packer()
     model = run.series.model
@@ -200,7 +250,7 @@ def _page(run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None)
         [float(level) for level in model.noise_levels[:]],
         quieter_is_covered=model.architecture == "cascade",
     )
-    kinds = warning_kinds(run.roi_warnings)
+    kinds = warning_kinds(warnings)
     n_rois, _ = run.shape
     facts = {
         "has": {
@@ -238,7 +288,7 @@ def _page(run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None)
     ]
     return Page(
         title=f"Inferred spikes of {run.path.name}",
-        lead=f"{n_rois} ROIs at {run.imaging_rate:.5g} Hz, {run.series.model.name}, run {run.series.name}.",
+        lead=f"{counted(n_rois, 'ROI')} at {rounded(run.imaging_rate, 5)} Hz, {model.name}, run {run.series.name}.",
         about=about_section(run),
         overview="\n".join(sections),
         browser_title="Every ROI",

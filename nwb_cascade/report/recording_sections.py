@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from nwb_cascade.core.noise import noise_std
+from nwb_cascade.core.roi_warnings import WarningKind
+from nwb_cascade.core.wording import counted, rounded
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.coverage import Coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.page import room_for_traces, table_html
-from nwb_cascade.report.provenance import WarningKind, provenance_tables
+from nwb_cascade.report.provenance import provenance_tables
 from nwb_cascade.report.raster import Raster
 
 
@@ -30,7 +32,7 @@ def noise_section(coverage: Coverage, n_rois: int) -> str:
     """Noise levels in words, and the place of their histogram."""
     span = f"{coverage.low:g} to {coverage.high:g}"
     parts = [
-        f"{count} of {n_rois} ROIs {where}"
+        f"{count} of {counted(n_rois, 'ROI')} {where}"
         for count, where in (
             (coverage.within, f"lie within what the model was trained for ({span} % Hz^−1/2)"),
             (coverage.below, "are quieter than that"),
@@ -39,7 +41,7 @@ def noise_section(coverage: Coverage, n_rois: int) -> str:
         )
         if count
     ]
-    median = f" The median is {coverage.median:.3g}." if np.isfinite(coverage.median) else ""
+    median = f" The median is {rounded(coverage.median, 3)}." if np.isfinite(coverage.median) else ""
     return (
         '<section id="quality"><h2>Noise levels and what the model covers</h2>'
         f"<p>{escape('; '.join(parts))}.{median} ν is 100 times the median change of dF/F from frame to frame, divided "
@@ -54,7 +56,7 @@ def warning_section(kinds: Sequence[WarningKind], n_rois: int) -> str:
     if not kinds:
         return '<section id="warnings"><h2>Warnings</h2><p>There is none.</p></section>'
     rows = "".join(
-        f'<tr><td class="number">{len(kind.rois)} of {n_rois}</td><td>{escape(kind.example)}</td>'
+        f'<tr><td class="number">{len(kind.rois)} of {n_rois}</td><td>{escape(kind.example.message)}</td>'
         f'<td><button type="button" data-rois="{json.dumps(kind.rois)}">Show these ROIs</button></td></tr>'
         for kind in kinds
     )
@@ -72,8 +74,8 @@ def raster_section(raster: Raster, run: StoredRun) -> str:
     columns = "one frame" if raster.frames_per_column == 1 else f"the mean of {seconds:.3g} s"
     return (
         '<section id="population"><h2>The population</h2>'
-        f"<p>Inferred rates; a row is {rows}, a column {columns}. The brightest colour stands for {raster.top_hz:.3g} "
-        "spikes/s and more. Click to see the traces of an ROI below.</p>"
+        f"<p>Inferred rates; a row is {rows}, a column {columns}. The brightest colour stands for "
+        f"{rounded(raster.top_hz, 3)} spikes/s and more. Click to see the traces of an ROI below.</p>"
         '<div id="raster-chart" class="chart" role="img" aria-label="Raster of inferred rates over time; the table '
         'below holds the mean rate of every ROI."></div></section>'
     )
@@ -98,7 +100,7 @@ def example_facts(examples: Examples) -> dict[str, Any]:
         "imaging_rate": examples.imaging_rate,
         "noise_levels": list(examples.noise_levels),
         "headings": [
-            f"ν = {level:g}: frame noise {percent:.2g} % dF/F"
+            f"ν = {level:g}: frame noise {rounded(percent, 2)} % dF/F"
             for level, percent in zip(examples.noise_levels, per_frame, strict=True)
         ],
         "cells": [

@@ -205,7 +205,7 @@ def _record(plan: AnnotationResult, run: InferenceRun, traces: DffTraces, stored
         "imaging_rate": plan.imaging_rate,
         "model": json.loads(run.model.config.to_json()),
         "model_choice": run.reason,
-        "roi_warnings": list(stored.roi_texts()),
+        "roi_warnings": [asdict(warning) for warning in stored.warnings],
         "software": software_versions(),
     }
 

@@ -33,6 +33,7 @@ from tests.support.run_records import run_record
 pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
 
 N_ROIS, N_FRAMES = 5, 4000
+FIT_ERRORS = [0.1, 0.1, 0.1, 0.81, float("nan")]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def add_spikes(path: Path) -> None:
             target_tables={"roi": rates.rois.table},
         )
         for roi in range(N_ROIS):
-            table.add_row(roi=roi, spike_times=[1.25 + 2000 / 30, 80.0 + roi, 100.0], fit_error=0.1)
+            table.add_row(roi=roi, spike_times=[1.25 + 2000 / 30, 80.0 + roi, 100.0], fit_error=FIT_ERRORS[roi])
         nwbfile.processing["ophys"].add(table)
         io.write(nwbfile)
 
@@ -102,6 +103,8 @@ def test_the_page_says_what_was_run_on_what(report: Path) -> None:
         "/processing/ophys/DfOverF/RoiResponseSeries",
         "5 ROIs × 4000 frames at 30 Hz",
         "InferredSpikes: made up",
+        "median fit error 0.10; 1 of 5 ROIs above 0.5: do not read those trains spike by spike",
+        "1 of 5 fit error 0.81 of the discrete spikes: do not read this train spike by spike",
         "nonnegative: negative values set to 0",
         "Simulated cells, not recordings",
         "This page holds every frame of every ROI.",
@@ -124,6 +127,8 @@ def test_the_facts_are_those_of_the_file(report: Path) -> None:
     rates = np.maximum(0.75 * simulated_dff(N_ROIS, N_FRAMES), 0)
     assert columns["expected"][0] == pytest.approx(rates[0, 4:-3].sum(), rel=1e-4)
     assert columns["spikes"] == [3] * N_ROIS
+    assert columns["fit_error"] == [0.1, 0.1, 0.1, 0.81, None]
+    assert columns["warnings"][3] == "fit error 0.81 of the discrete spikes: do not read this train spike by spike"
     assert "100 frames are NaN" in columns["warnings"][1]
     assert facts["rows"]["start"] == [1.25] * N_ROIS
 
@@ -151,13 +156,27 @@ def test_a_run_without_its_source_is_shown_without_dff(tmp_path: Path) -> None:
     assert "without the dF/F that they were made from" in words_of(page)
 
 
+def test_an_roi_without_values_is_no_silent_cell(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff())
+    rates = np.zeros((4, 300), np.float32)
+    rates[2] = np.nan
+    rates[3, :150] = np.nan
+    rates[3, 150:] = 0.1
+    write_run(path, run_record(path, expected_spikes=rates))
+    columns = {
+        column["key"]: column["values"] for column in facts_of(write_report(path, tmp_path / "r.html"))["columns"]
+    }
+    assert columns["expected"] == [0, 0, None, 15]
+    assert columns["rate"] == [0, 0, None, 3], "the mean over the frames that have a value"
+
+
 def test_a_recording_of_one_frame_is_shown(tmp_path: Path) -> None:
     path = dff_recording(tmp_path / "r.nwb", simulated_dff(2, 1))
     one = np.ones((2, 1), np.float32)
     first = np.array([[0, 1], [0, 1]], np.int64)
     record = run_record(path, 2, 1, expected_spikes=one, ensemble_std=0 * one, valid_frames=first)
     write_run(path, record)
-    assert "2 ROIs × 1 frames" in words_of(write_report(path, tmp_path / "r.html"))
+    assert "2 ROIs × 1 frame at" in words_of(write_report(path, tmp_path / "r.html"))
 
 
 def test_a_file_without_rates_is_refused(tmp_path: Path) -> None:
@@ -234,6 +253,15 @@ def test_a_click_in_the_table_or_the_raster_selects_an_roi(browser: Any) -> None
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", raster)
     ActionChains(browser).move_to_element_with_offset(raster, 0, -raster.size["height"] // 2 + 20).click().perform()
     wait_for(browser, "return document.getElementById('traces').dataset.row === '0'")
+
+
+def test_the_raster_counts_rois_from_0_as_the_table_does(browser: Any) -> None:
+    raster = "document.getElementById('raster-chart')"
+    first, names = browser.execute_script(f"return [{raster}.data[0].y0, {raster}.data[0].customdata.map((r) => r[0])]")
+    assert first == 0
+    assert names == [f"ROI {roi}" for roi in range(N_ROIS)]
+    ticks = f"return [...{raster}.querySelectorAll('.ytick text')].map((tick) => tick.textContent)"
+    assert sorted(browser.execute_script(ticks)) == [str(roi) for roi in range(N_ROIS)]
 
 
 def test_zooming_shows_every_frame_as_it_was(browser: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pynwb.ophys import RoiResponseSeries
 
+from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import RunRecord
 from tests.support.fake_runs import FAKE_CONFIG, FAKE_SHA256
@@ -35,7 +36,7 @@ def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any)
         noise_levels=np.arange(n_rois, dtype=np.float32),
         model_noise_levels=np.full(n_rois, 2, np.float32),
         valid_frames=np.tile(np.array([[4, n_frames]], np.int64), (n_rois, 1)),
-        roi_warnings=("", "constant: ü", *[""] * (n_rois - 2)),
+        roi_warnings=(RoiWarning(1, "constant", "all of it is ü"), RoiWarning(1, "too-short", "a; b: c")),
         imaging_rate=30.0,
         alignment="trained",
         threshold="nonnegative",

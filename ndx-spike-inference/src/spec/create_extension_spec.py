@@ -250,7 +250,10 @@ def per_roi_datasets() -> list[NWBDatasetSpec]:
         ),
         NWBDatasetSpec(
             name="roi_warnings",
-            doc="What a user of each ROI's values should know, in words (no unit); empty text if nothing.",
+            doc=(
+                "What a user of each ROI's values should know (no unit): a line per warning, its stable code, a colon, "
+                "a space and a sentence, e.g. 'constant: every frame is 0, nothing inferred'; empty text if nothing."
+            ),
             dtype="text",
             dims=["num_rois"],
             shape=[None],

@@ -27,8 +27,20 @@ function drawNoise(noise) {
     height: 320, shapes, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
     xaxis: { ...AXIS, rangemode: "tozero",
       title: { text: "noise level ν (% Hz<sup>−1/2</sup>); dotted: levels of the model" } },
-    yaxis: { ...AXIS, title: { text: "ROIs" }, ...(Math.max(...plus(covered, uncovered)) < 6 ? { dtick: 1 } : {}) },
+    yaxis: { ...AXIS, title: { text: "ROIs" }, ...wholeTicks(Math.max(...plus(covered, uncovered))) },
   }), CONFIG);
+}
+
+// Ticks of an axis of whole numbers: plotly would put some between them where there are few.
+const wholeTicks = (largest) => (largest < 8 ? { dtick: 1 } : {});
+
+// The ROIs of each row of the raster, once per column, as plotly wants it for the text under the mouse.
+function rowNames(raster, ids) {
+  return Array.from({ length: raster.n_rows }, (_, r) => {
+    const own = ids.slice(r * raster.rois_per_row, (r + 1) * raster.rois_per_row);
+    const name = own.length === 1 ? `ROI ${own[0]}` : `ROIs ${own[0]} to ${own[own.length - 1]}`;
+    return Array(raster.n_columns).fill(name);
+  });
 }
 
 async function drawRaster(raster, packed, rows, onClick) {
@@ -40,13 +52,14 @@ async function drawRaster(raster, packed, rows, onClick) {
     (shade) => (shade === 255 ? null : (shade / 254) * raster.top_hz)));
   const dx = raster.frames_per_column / rows.rate[0], dy = raster.rois_per_row;
   await Plotly.newPlot(element, [{
-    type: "heatmap", z, x0: rows.start[0] + dx / 2, dx, y0: dy / 2 + 0.5, dy, colorscale: "Cividis", zmin: 0, zmax: raster.top_hz,
+    type: "heatmap", z, x0: rows.start[0] + dx / 2, dx, y0: (dy - 1) / 2, dy, customdata: rowNames(raster, rows.ids), colorscale: "Cividis", zmin: 0, zmax: raster.top_hz,
     colorbar: { title: { text: "spikes/s", side: "right" }, thickness: 14 }, hoverongaps: false,
-    hovertemplate: "%{x:.1f} s, row %{y:.0f}: %{z:.2f} spikes/s<extra>click to see its traces</extra>",
+    hovertemplate: "%{x:.1f} s, %{customdata}: %{z:.2f} spikes/s<extra>click to see its traces</extra>",
   }], baseLayout({
     height: 420,
     xaxis: { ...AXIS, title: { text: "time (s)" } },
-    yaxis: { ...AXIS, title: { text: "ROI, in the order of the file" }, autorange: "reversed" },
+    yaxis: { ...AXIS, title: { text: rows.ids.every((id, i) => id === i) ? "ROI" : "ROI, position in the file" },
+      autorange: "reversed", ...wholeTicks(rows.ids.length - 1) },
   }), CONFIG);
   element.on("plotly_click", (event) => onClick(event.points[0].pointIndex[0] * raster.rois_per_row, raster.rois_per_row));
 }
@@ -56,7 +69,7 @@ function markRaster(index) {
   if (!element || !element.data) return;
   // Beside the row, so that it covers none of it.
   const mark = (x0, x1) => ({
-    type: "line", xref: "paper", x0, x1, y0: index + 1, y1: index + 1, line: { color: VERMILLION, width: 5 },
+    type: "line", xref: "paper", x0, x1, y0: index, y1: index, line: { color: VERMILLION, width: 5 },
   });
   Plotly.relayout(element, { shapes: [mark(-0.02, -0.004), mark(1.002, 1.018)] });
 }

@@ -3,6 +3,9 @@ const DARK = "#333333", BLUE = "#0072B2", LIGHT_BLUE = "rgba(86,180,233,0.45)", 
 const MARKERS_BELOW = 250;
 const MOST_SPIKE_MARKS = 2500;
 
+// Three significant digits, without an exponent.
+const rounded = (value) => String(Number(value.toPrecision(3)));
+
 function windowOf(row, data, range, nColumns) {
   const perSecond = row.rate / data.framesPerStep;
   const first = Math.max(0, Math.floor((range[0] - row.start) * perSecond) - 1);
@@ -69,7 +72,7 @@ function spikePoints(data, view, row) {
     for (let i = step; i < last; i++) count += data.spikeCount[i];
     if (!count) continue;
     x.push(timeOf(row, data.framesPerStep, step, last));
-    text.push(`${count} ${count === 1 ? "spike" : "spikes"} in ${(view.merged * data.framesPerStep / row.rate).toPrecision(3)} s`);
+    text.push(`${count} ${count === 1 ? "spike" : "spikes"} in ${rounded(view.merged * data.framesPerStep / row.rate)} s`);
   }
   return { x, text };
 }
@@ -122,7 +125,7 @@ function limits(low, high, spread) {
 function shownText(row, data, view) {
   const frames = view.merged * data.framesPerStep;
   const shown = frames === 1 ? "Shown: every frame." :
-    `Shown: smallest and largest value of every ${frames} frames (${(frames / row.rate).toPrecision(3)} s).`;
+    `Shown: smallest and largest value of every ${frames} frames (${rounded(frames / row.rate)} s).`;
   if (data.framesPerStep === 1) return frames === 1 ? shown : `${shown} Zoom in to see every frame.`;
   const more = view.merged > 1 ? " Zoom in for more." : " Zooming in shows nothing finer.";
   return `${shown} To keep this page small, of this trace it holds ${data.framesPerStep} frames per step;${more}`;

@@ -41,7 +41,7 @@ def test_what_is_known_per_roi_is_counted_and_told(traces: DffTraces, tmp_path: 
     with infer_to_disk(traces, fake_run(30.0), tmp_path, ensemble_std=False) as stored:
         assert stored.ensemble_std is None
     assert stored.n_inferred == 4
-    assert [bool(text) for text in stored.roi_texts()] == [False, False, False, True, False]
+    assert [warning.roi for warning in stored.warnings] == [3]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -52,7 +52,7 @@ def test_values_units_and_provenance_come_back(recording: Path) -> None:
         np.testing.assert_array_equal(series.noise_level[:], record.noise_levels)
         np.testing.assert_array_equal(series.model_noise_level[:], record.model_noise_levels)
         np.testing.assert_array_equal(series.valid_frames[:], record.valid_frames)
-        assert list(series.roi_warnings[:]) == list(record.roi_warnings)
+        assert list(series.roi_warnings[:]) == ["", "constant: all of it is ü\ntoo-short: a; b: c", "", ""]
         assert (series.alignment, series.threshold, series.run_key) == ("trained", "nonnegative", "1" * 64)
         model = series.model
         assert (model.name, model.weights_sha256, model.configuration) == (
@@ -103,7 +103,7 @@ def test_a_rate_of_zero_is_replaced_by_the_one_that_was_used(tmp_path: Path) -> 
 
 
 def test_a_deviation_and_warnings_that_nobody_has_are_left_out(recording: Path) -> None:
-    record = run_record(recording, ensemble_std=None, roi_warnings=("", "", "", ""))
+    record = run_record(recording, ensemble_std=None, roi_warnings=())
     check_run(recording, write_run(recording, record), record)
     with open_nwb(recording) as (nwbfile, _):
         series = nwbfile.processing["ophys"]["Rates"]

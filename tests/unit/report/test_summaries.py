@@ -7,7 +7,6 @@ import pytest
 
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.page import Packer, room_for_traces
-from nwb_cascade.report.provenance import warning_kinds
 from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, RasterMaker
 
 
@@ -61,9 +60,13 @@ def test_unknown_noise_levels_have_a_histogram() -> None:
     assert np.isnan(coverage.median)
 
 
-def test_warnings_that_differ_in_numbers_are_one_kind() -> None:
-    kinds = warning_kinds(["level 9.5 is high", "", "level 12 is high; constant", "constant"])
-    assert [(kind.example, kind.rois) for kind in kinds] == [("level 9.5 is high", (0, 2)), ("constant", (2, 3))]
+@pytest.mark.parametrize("levels", [[2.0], [2.0] * 50, [2.0, 2.0 + 1e-12], [2.0, 2.0001, 2.001] * 20, [0.0], [1, 5.0]])
+def test_bars_of_noise_levels_are_wide_enough_to_be_seen(levels: list[float]) -> None:
+    coverage = noise_coverage(np.array(levels), [0.3, 30.0], quieter_is_covered=True)
+    assert coverage.covered.sum() == len(levels)
+    assert np.diff(coverage.edges) == pytest.approx(np.diff(coverage.edges)[0])
+    assert np.diff(coverage.edges).min() > 30 / 201
+    assert coverage.edges[0] >= 0
 
 
 def test_packed_parts_can_be_cut_out_of_the_text_again() -> None:

@@ -10,12 +10,13 @@ from pynwb import register_class
 from pynwb.core import NWBDataInterface
 
 from . import checks
+from .display import ShownInShort
 
 KERNELS = ("gaussian", "causal")
 
 
 @register_class("SpikeInferenceModel", "ndx-spike-inference")
-class SpikeInferenceModel(NWBDataInterface):
+class SpikeInferenceModel(ShownInShort, NWBDataInterface):
     """A model that infers spikes from dF/F, identified well enough to be found or rebuilt.
 
     Raises

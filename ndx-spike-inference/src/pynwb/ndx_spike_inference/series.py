@@ -10,6 +10,7 @@ from pynwb import TimeSeries, register_class
 from pynwb.ophys import RoiResponseSeries
 
 from . import checks
+from .display import ShownInShort
 from .model import SpikeInferenceModel
 
 ALIGNMENTS = ("trained", "published")
@@ -33,7 +34,7 @@ OWN_FIELDS = (
 
 
 @register_class("InferredSpikeRateSeries", "ndx-spike-inference")
-class InferredSpikeRateSeries(RoiResponseSeries):
+class InferredSpikeRateSeries(ShownInShort, RoiResponseSeries):
     """Expected number of spikes per imaging frame and ROI, inferred from dF/F.
 
     ``data`` is (n_frames, n_rois), time first as everywhere in NWB; NaN where nothing could be inferred.
@@ -108,7 +109,7 @@ class InferredSpikeRateSeries(RoiResponseSeries):
         {
             "name": "roi_warnings",
             "type": ("array_data", "data"),
-            "doc": "What to know about each ROI's values, (n_rois,) text; empty text if nothing.",
+            "doc": "What to know about each ROI's values, (n_rois,) text, lines of 'code: sentence'; empty if nothing.",
             "default": None,
         },
         {"name": "unit", "type": str, "doc": "Unit of the values.", "default": RATE_UNIT},

@@ -9,13 +9,14 @@ from hdmf.utils import AllowPositional, docval, get_docval
 from pynwb import register_class
 
 from . import checks
+from .display import ShownInShort
 from .series import InferredSpikeRateSeries
 
 OWN_FIELDS = ("rates", "method", "parameters")
 
 
 @register_class("InferredSpikesTable", "ndx-spike-inference")
-class InferredSpikesTable(DynamicTable):
+class InferredSpikesTable(ShownInShort, DynamicTable):
     """Discrete spike times per ROI that explain inferred spike rates: one row per ROI.
 
     Give the table of ROIs as ``target_tables={"roi": plane_segmentation}`` and fill the table with

@@ -76,7 +76,11 @@ def test_full_run_of_0_1_0() -> None:
         np.testing.assert_allclose(run.ensemble_std[:], run.data[:] * 0.1, rtol=1e-6)
         np.testing.assert_array_equal(run.noise_level[:], [1.5, 2.5, 3.5])
         np.testing.assert_array_equal(run.model_noise_level[:], [2, 2, 2])
-        assert list(run.roi_warnings[:]) == ["", "", "The noise level is outside the model's range."]
+        assert list(run.roi_warnings[:]) == [
+            "",
+            "",
+            "noise-outside-training: noise level 3.5 is above the highest of the model, 3",
+        ]
 
 
 def test_sparse_run_of_0_1_0() -> None:

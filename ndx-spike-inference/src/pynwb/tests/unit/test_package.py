@@ -40,5 +40,5 @@ def test_readme_example_runs(
     runpy.run_path("readme_example.py", run_name="__main__")
     assert capsys.readouterr().out.splitlines() == [
         "example_30hz: 11.8 spikes expected in ROI 0",
-        "Noise level 9.6 is far above the highest of the model, 4.",
+        "noise-outside-training: noise level 9.6 is far above the highest of the model, 4",
     ]

@@ -84,7 +84,8 @@ def mock_InferredSpikeRateSeries(  # noqa: N802
         "model_noise_level": np.full(n_rois, 2.0, dtype=np.float32),
         "valid_frames": np.tile(np.array([EDGE_FRAMES, N_FRAMES - EDGE_FRAMES], dtype=np.int64), (n_rois, 1)),
         "ensemble_std": data * np.float32(0.1),
-        "roi_warnings": [""] * (n_rois - 1) + ["The noise level is outside the model's range."],
+        "roi_warnings": [""] * (n_rois - 1)
+        + ["noise-outside-training: noise level 3.5 is above the highest of the model, 3"],
         "alignment": "trained",
         "threshold": "nonnegative",
         "run_key": hashlib.sha256(b"mock run").hexdigest(),
