@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hdmf.container import AbstractContainer
+from hdmf.container import AbstractContainer, Container
 
 LONGEST_TEXT = 160  # characters; a model's configuration may have 40,000
 
@@ -30,7 +30,7 @@ def cut(text: str) -> str:
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}… ({len(text)} characters)"
 
 
-class ShownInShort:
+class ShownInShort(Container):
     """Mixin for containers: ``print`` and notebooks show every field in a line, links by name."""
 
     def __repr__(self) -> str:
