@@ -90,7 +90,8 @@ def run_tiny(n_jobs: int, workers: int, work: str) -> dict[str, float]:
         manifest = Manifest(manifest_of(Path(folder, "m.jsonl"), *map(made_up_job, range(n_jobs))))
         ledger = Ledger(Path(folder, "out"))
         ledger.prepare()
-        with local_cluster(workers) as client:
+        with local_cluster(workers, logs=ledger.folder / "logs") as client:
+            client.wait_for_workers(workers)
             started, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
             before = process.memory_info().rss
             tally = run_manifest(

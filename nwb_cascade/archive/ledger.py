@@ -40,7 +40,8 @@ from nwb_cascade.files.disk import flush_folder
 MARK = "archive.json"
 MARKED = {"format": "nwb-cascade-archive", "format_version": 1}
 API_FOLDER = "api-calls"
-OWN_NAMES = (MARK, API_FOLDER, "jobs", "logs")
+LOGS_FOLDER = "logs"
+OWN_NAMES = (MARK, API_FOLDER, "jobs", LOGS_FOLDER)
 LEASE_S = 120.0
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
 _NAME = re.compile(r"(claim|done|failed)-(\d+)(\.json)?")

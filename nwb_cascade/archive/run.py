@@ -7,17 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from nwb_cascade.archive.job import Outcome, Settings, output_problem, perform
+from nwb_cascade.archive.job import KilledTooOftenError, Outcome, Settings, output_problem, perform
 from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.losses import Losses, task_key
 from nwb_cascade.archive.manifest import Job, Manifest
 from nwb_cascade.errors import RemoteError
 
 JOBS_PER_THREAD = 8  # handed to a cluster per thread of its workers: enough that none waits, few enough to forget
 TICK_S = 1.0
 HELD_S = 2.0  # between two looks at jobs that other processes hold
-UNREACHABLE_IN_A_ROW = 8
+IN_VAIN_IN_A_ROW = 8
+IN_VAIN = {  # failures that are none of the recordings', if they come in a row, and what to say of the jobs
+    RemoteError.__name__: "found no server that answers",
+    KilledTooOftenError.__name__: "were killed again and again",
+}
 Work = Callable[[Job, Settings], Outcome]
 
 
@@ -89,9 +94,17 @@ def run_manifest(
     Raises
     ------
     RunStoppedError
-        If the scheduler goes away, nothing can be written, or no server answers; the sentence says so.
+        If the scheduler goes away, nothing can be written, no server answers, or workers end before they have done
+        anything; the sentence says so.
     """
     return _Run(client, manifest, settings, work, progress or (lambda tally, outcome: None)).execute()
+
+
+def at_a_worker(work: Work, job: Job, settings: Settings) -> tuple[str, Outcome]:
+    """Do a job at a worker of the cluster, and say at which."""
+    from distributed import get_worker
+
+    return get_worker().address, work(job, settings)
 
 
 class _Run:
@@ -108,7 +121,9 @@ class _Run:
         self.again: deque[Job] = deque()
         self.held: deque[Job] = deque()
         self.looked_at_held = time.monotonic()
-        self.n_submitted = self.unreachable = 0
+        self.n_submitted = self.n_in_vain = 0
+        self.in_vain = ""
+        self.losses = Losses(client, self.ledger)
         self.threads, self.asked_threads = 1, 0.0
         self.to_do = self._unsettled(manifest)
 
@@ -123,7 +138,10 @@ class _Run:
                     self.progress(self.tally, None)
                 self._look_at_held()
                 self._submit()
+                if why := self.losses.too_many(self.tally.workers):
+                    raise self._stopped(why)
         finally:
+            self.losses.close()
             for future in list(self.flying):
                 future.release()
         return self.tally
@@ -147,9 +165,9 @@ class _Run:
             if job is None:
                 return
             self.n_submitted += 1
-            key = f"annotate-{job.id}-{self.n_submitted}"  # one name for all, so that the scheduler forgets each
+            key = task_key(job.id, self.n_submitted)
             try:
-                future = self.client.submit(self.work, job, self.settings, key=key, pure=False)
+                future = self.client.submit(at_a_worker, self.work, job, self.settings, key=key, pure=False)
             except Exception as error:  # whatever dask raises when its connection is gone
                 raise self._scheduler_is_gone() from error
             self.flying[future] = job
@@ -175,12 +193,13 @@ class _Run:
             self.tally.failed += 1
         if not outcome.is_new:
             self.tally.elsewhere += 1
-        self.unreachable = self.unreachable + 1 if outcome.kind == RemoteError.__name__ else 0
+        self.n_in_vain = self.n_in_vain * (outcome.kind == self.in_vain) + (outcome.kind in IN_VAIN)
+        self.in_vain = outcome.kind
         self.progress(self.tally, outcome)
-        if self.unreachable >= UNREACHABLE_IN_A_ROW:
+        if self.n_in_vain >= IN_VAIN_IN_A_ROW:
             raise self._stopped(
-                f"The last {self.unreachable} jobs found no server that answers: {outcome.cause} These jobs are noted "
-                "as failed; take them up with --retry-failed when it is back."
+                f"The last {self.n_in_vain} jobs {IN_VAIN[outcome.kind]}: {outcome.cause} These jobs are noted as "
+                "failed; take them up with --retry-failed when that is mended."
             )
 
     def _outcome(self, future: Any, job: Job) -> Outcome | None:
@@ -189,10 +208,11 @@ class _Run:
 
         if future.status == "finished":
             try:
-                result: Outcome = future.result(timeout=30)
+                worker, outcome = future.result(timeout=30)
             except Exception:  # the worker died with the result; what it did is in the ledger
                 return None
-            return result
+            self.losses.has_worked(worker)
+            return cast(Outcome, outcome)
         if future.status in ("cancelled", "lost"):
             if self.client.status not in ("running", "connecting"):
                 raise self._scheduler_is_gone()

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 
 from nwb_cascade.archive.job import API_CALLS
+from nwb_cascade.archive.ledger import LOGS_FOLDER
 from nwb_cascade.errors import InputError
 
 MAX_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize; the largest index is one less
@@ -99,7 +100,7 @@ def write_slurm_script(
             f"Expected at most {most} array tasks, {n_jobs} jobs in chunks of {chunk} make {n_tasks}: "
             f"take chunks of at least {math.ceil(n_jobs / most)}."
         )
-    logs = out / "logs"
+    logs = out / LOGS_FOLDER
     logs.mkdir(parents=True, exist_ok=True)
     submit = ("sbatch", str(path))
     run = [*(program or default_program()), "archive", "run-one", str(manifest), "--out", str(out)]

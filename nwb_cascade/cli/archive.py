@@ -8,33 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argument, out_option, with_cache_options
+from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from nwb_cascade.archive.job import Settings
     from nwb_cascade.archive.status import Status
-
-manifest_argument = click.argument("manifest", type=click.Path(path_type=Path))
-out_option = click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results."
-)
-api_calls_option = click.option(
-    "--api-calls",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    help="Most requests to DANDI's API at once.",
-)
-cache_options = [
-    click.option("--cache", "cache_dir", type=click.Path(file_okay=False), help="Folder for bytes of remote files."),
-    click.option("--cache-size", metavar="GB", type=click.FloatRange(min=0), help="Most that it may hold."),
-]
-
-
-def with_cache_options(function: Any) -> Any:
-    """Add the options of the cache for remote files."""
-    for option in cache_options:
-        function = option(function)
-    return function
 
 
 @click.group("archive")
@@ -117,41 +98,26 @@ def plan_command(
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
 @click.option("--dashboard", metavar="HOST:PORT", default="127.0.0.1:0", help="Address of dask's dashboard.")
 @with_cache_options
-def run_command(
-    manifest: Path,
-    out: Path,
-    workers: int | None,
-    memory: str,
-    scheduler: str | None,
-    jobqueue: str | None,
-    batch_options: tuple[str, ...],
-    api_calls: int,
-    retry_failed: bool,
-    dashboard: str,
-    cache_dir: str | None,
-    cache_size: float | None,
-) -> None:
+def run_command(manifest: Path, out: Path, **options: Any) -> None:
     """Do the jobs of MANIFEST on a dask cluster; run it again to go on after any interruption.
 
     Exit status 0 if all jobs are done, 3 if some failed, 1 if the run had to stop.
     """
-    from nwb_cascade.archive.job import Settings, output_problem
+    from nwb_cascade.archive.job import output_problem
     from nwb_cascade.archive.ledger import Ledger
     from nwb_cascade.archive.manifest import Manifest
     from nwb_cascade.archive.run import run_manifest
     from nwb_cascade.cli.archive_progress import run_progress
 
-    if scheduler and jobqueue:
+    if options["scheduler"] and options["jobqueue"]:
         raise click.UsageError("Give either --scheduler or --jobqueue.")
     plan = Manifest(manifest)
     plan.count()  # checks every line before anything is started
     _prepare(Ledger(out))
     if problem := output_problem(out):
         raise PermissionError(problem)
-    streaming = _streaming(cache_dir, cache_size)
-    settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
-    cluster = _cluster(scheduler, jobqueue, workers, memory, batch_options, dashboard, out)
-    with cluster as client, run_progress(client) as progress:
+    settings = _settings(out, options)
+    with _cluster(out, **options) as client, run_progress(client) as progress:
         tally = run_manifest(client, plan, settings, progress=progress)
     failed = tally.failed + tally.before_failed
     click.echo(f"{tally.done + tally.before_done} of {tally.total} jobs done, {failed} failed; results in {out}.")
@@ -170,18 +136,10 @@ def run_command(
 @click.option("--retry-failed", is_flag=True, help="Take it up even if it failed.")
 @with_cache_options
 def run_one_command(
-    manifest: Path,
-    out: Path,
-    index: int | None,
-    count: int,
-    job_name: str | None,
-    api_calls: int,
-    retry_failed: bool,
-    cache_dir: str | None,
-    cache_size: float | None,
+    manifest: Path, out: Path, index: int | None, count: int, job_name: str | None, **options: Any
 ) -> None:
     """Do one job of MANIFEST, or some in a row, in this process; what an array of batch jobs calls."""
-    from nwb_cascade.archive.job import Settings, perform
+    from nwb_cascade.archive.job import perform
     from nwb_cascade.archive.ledger import Ledger
     from nwb_cascade.archive.manifest import Manifest
 
@@ -190,8 +148,7 @@ def run_one_command(
     plan = Manifest(manifest)
     jobs = [plan.find(job_name)] if job_name is not None else plan.slice(index or 0, count)
     _prepare(Ledger(out))
-    streaming = _streaming(cache_dir, cache_size)
-    settings = Settings(str(out.resolve()), retry_failed, api_calls=api_calls, streaming=streaming)
+    settings = _settings(out, options)
     outcomes = []
     for job in jobs:
         outcomes.append(perform(job, settings))
@@ -244,6 +201,16 @@ def _prepare(ledger: Any) -> None:
         ) from error
 
 
+def _settings(out: Path, options: dict[str, Any]) -> Settings:
+    """Take how jobs are to be done out of the options."""
+    from nwb_cascade.archive.job import Settings
+
+    streaming = _streaming(options.pop("cache_dir"), options.pop("cache_size"))
+    return Settings(
+        str(out.resolve()), options.pop("retry_failed"), api_calls=options.pop("api_calls"), streaming=streaming
+    )
+
+
 def _streaming(cache_dir: str | None, cache_size: float | None) -> dict[str, Any]:
     """Settings of streams that were given."""
     found: dict[str, Any] = {} if cache_dir is None else {"cache_dir": cache_dir}
@@ -251,26 +218,28 @@ def _streaming(cache_dir: str | None, cache_size: float | None) -> dict[str, Any
 
 
 def _cluster(
+    out: Path,
+    *,
     scheduler: str | None,
     jobqueue: str | None,
     workers: int | None,
-    memory: str,
     batch_options: tuple[str, ...],
-    dashboard: str,
-    out: Path,
+    **common: Any,
 ) -> AbstractContextManager[Any]:
-    """The cluster that the options mean."""
+    """The cluster that the options mean; ``common`` to those that are started are ``memory`` and ``dashboard``."""
     import os
 
-    from nwb_cascade.archive.cluster import batch_cluster, existing_cluster, local_cluster
+    from nwb_cascade.archive.batch import batch_cluster
+    from nwb_cascade.archive.cluster import existing_cluster, local_cluster
+    from nwb_cascade.archive.ledger import LOGS_FOLDER
 
     if scheduler:
         return existing_cluster(scheduler)
+    logs = out.resolve() / LOGS_FOLDER
     if jobqueue:
         options = dict(map(_named_value, batch_options))
-        logs = out.resolve() / "logs"
-        return batch_cluster(jobqueue, workers or 1, memory=memory, logs=logs, options=options, dashboard=dashboard)
-    return local_cluster(workers or os.cpu_count() or 1, memory=memory, dashboard=dashboard)
+        return batch_cluster(jobqueue, workers or 1, logs=logs, options=options, **common)
+    return local_cluster(workers or os.cpu_count() or 1, logs=logs, **common)
 
 
 def _named_value(option: str) -> tuple[str, Any]:
@@ -327,61 +296,5 @@ def submit_command(
         raise SystemExit(1)
 
 
-@command.command("collect")
-@manifest_argument
-@out_option
-@click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--copy", is_flag=True, help="Copy files instead of linking to them.")
-@click.option("--parquet", is_flag=True, help="Write the table as results.parquet, too.")
-@click.option(
-    "--report", "pages", type=click.Path(file_okay=False, path_type=Path), help="Folder for a page per result."
-)
-def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parquet: bool, pages: Path | None) -> None:
-    """Build a dandiset of the results in the folder DERIVED, with a table and an overview; repeat it to add more."""
-    from nwb_cascade.archive.collect import collect
-    from nwb_cascade.archive.ledger import Ledger
-    from nwb_cascade.archive.manifest import Manifest
-    from nwb_cascade.archive.pages import require_pages, write_pages
-    from nwb_cascade.cli.progress import progress_bar
-
-    if pages is not None:
-        require_pages(derived, pages)
-    with progress_bar("Collecting") as progress:
-        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=progress)
-    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
-    if pages is None:
-        return
-    with progress_bar("Reports") as progress:
-        failures = write_pages(derived, pages, progress=progress)
-    for failure in failures:
-        click.echo(f"No page for {failure}", err=True)
-    click.echo(f"{found.n_files - len(failures)} pages in {pages}")
-    if failures:
-        raise SystemExit(1)
-
-
-@command.command("upload")
-@click.argument("derived", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--dandiset", metavar="NUMBER", required=True, help="The dandiset on the archive; it must be yours.")
-@click.option("--instance", default="dandi", show_default=True, help="DANDI instance, by name or URL of its API.")
-@click.option("--with-metadata", is_flag=True, help="Also replace the dandiset's metadata by dandiset.yaml.")
-@click.option("--dry-run", is_flag=True, help="Check all, send nothing.")
-def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: bool, dry_run: bool) -> None:
-    """Check a collected dandiset as DANDI does, then hand it to dandi's own uploader."""
-    from nwb_cascade.archive.upload import results_in, upload_derived, validate_derived
-    from nwb_cascade.cli.progress import progress_bar
-
-    with progress_bar("Validating") as progress:
-        findings = validate_derived(derived, progress=progress)
-    for finding in findings:
-        click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
-    if any(finding.blocks_upload for finding in findings):
-        click.echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
-        raise SystemExit(1)
-    results = results_in(derived)
-    what = f"{len(results)} files, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
-    if dry_run:
-        click.echo(f"Would upload {what} to dandiset {dandiset} on {instance}; nothing was sent.")
-        return
-    upload_derived(derived, dandiset=dandiset, instance=instance, with_metadata=with_metadata)
-    click.echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")
+for further in (collect_command, upload_command):
+    command.add_command(further)

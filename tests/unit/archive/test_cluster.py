@@ -7,26 +7,30 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 from click.testing import CliRunner
 
-from nwb_cascade.archive import cluster
+from nwb_cascade.archive import batch, cluster, losses
+from nwb_cascade.archive.batch import batch_cluster
 from nwb_cascade.archive.job import Settings
 from nwb_cascade.archive.ledger import Ledger
+from nwb_cascade.archive.losses import MOST_LOST
 from nwb_cascade.archive.manifest import Manifest
-from nwb_cascade.archive.run import run_manifest
+from nwb_cascade.archive.run import RunStoppedError, run_manifest
 from nwb_cascade.cli import main
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
-from tests.support.slurm import needs_slurm, wait_and_finish
+from tests.support.slurm import end_process, needs_slurm, wait_and_finish
 
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
 ROOT = Path(__file__).parents[3]
 SBATCH = """#!/bin/bash
 # stands for sbatch: runs the script in the background, as a session of its own whose number is that of the job
 cp "${!#}" "$SPOOL/script-$$.sh"
-setsid bash "$SPOOL/script-$$.sh" > "$SPOOL/output-$$" 2>&1 < /dev/null &
+log=$(sed -n 's/^#SBATCH -e //p' "$SPOOL/script-$$.sh")
+setsid bash -c 'export SLURM_JOB_ID=$$; exec bash "$0" > "${1/\\%J/$$}" 2>&1' "$SPOOL/script-$$.sh" "$log" < /dev/null &
 echo "$!" >> "$SPOOL/jobs"
 echo "Submitted batch job $!"
 """
@@ -66,19 +70,19 @@ def run(tmp_path, n_jobs, progress=None):
     ledger = Ledger(tmp_path / "out")
     ledger.prepare()
     options = {"memory": "1GiB", "logs": tmp_path / "out" / "logs", "dashboard": "127.0.0.1:0"}
-    with cluster.batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
+    with batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=wait_and_finish, progress=progress)
     return tally, {ledger.entry(job.id).state for job in manifest.jobs()}
 
 
 def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "LOST_BATCH_JOB", "1 s")
-    monkeypatch.setattr(cluster, "KEEP_JOBS_EVERY_S", 0.5)
+    monkeypatch.setattr(batch, "LOST_BATCH_JOB", "1 s")
+    monkeypatch.setattr(batch, "KEEP_JOBS_EVERY_S", 0.5)
 
     def progress(tally, outcome):
         """Kill the batch job at work, as a time limit does; let the next one go on."""
-        if (tmp_path / "working-").exists() and not (tmp_path / "go on").exists():
+        if list(tmp_path.glob("working-*")) and not (tmp_path / "go on").exists():
             os.killpg(jobs_of(spool)[0], signal.SIGKILL)
             (tmp_path / "go on").touch()
 
@@ -91,6 +95,56 @@ def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_p
     while any(is_running(job) for job in jobs_of(spool)):
         assert time.monotonic() < deadline, "a batch job outlives its run"
         time.sleep(0.1)
+
+
+def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "KEEP_JOBS_EVERY_S", 0.2)
+    manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "out of sight"
+    command = ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", "slurm"]
+    options = ["python=/no/such/python", 'job_script_prologue=["echo Loading modules"]']
+    ended = CliRunner().invoke(main, [*command, *(part for one in options for part in ("--jobqueue-option", one))])
+    assert ended.exit_code == 1
+    assert re.fullmatch(
+        r"Error: \d+ workers in a row ended before they had finished a job; the newest log, "
+        rf"{out}/logs/dask-worker-\d+\.err, ends \"Loading modules \| .*/no/such/python: No such file or directory\"\. "
+        r"Stopped after 0 of 1 jobs; what is done is kept, and the same command goes on from there\.",
+        ended.stderr.splitlines()[-1],
+    ), ended.output
+    assert len(jobs_of(spool)) >= MOST_LOST
+    assert [path.name for path in (out / "logs").iterdir() if path.name.startswith(".")] == []
+
+
+def run_here(tmp_path, work):
+    """Run a job on a process of this machine."""
+    manifest = Manifest(manifest_of(tmp_path / "m.jsonl", made_up_job(0)))
+    ledger = Ledger(tmp_path / "out")
+    ledger.prepare()
+    with cluster.local_cluster(1, logs=tmp_path / "out" / "logs") as client:
+        return run_manifest(client, manifest, Settings(str(ledger.folder)), work=work)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Two processes in a row are too many already, as they take seconds to start."""
+    monkeypatch.setattr(losses, "MOST_LOST", 2)
+    monkeypatch.setattr(cluster, "KEEP_EVERY_S", 0.2)
+
+
+def test_processes_that_end_at_work_stop_the_run(tmp_path, impatient):
+    message = (
+        r"^2 workers in a row ended before .* the newest log, .*/workers\.log, ends \".*no such library\"\. Stopped"
+    )
+    with pytest.raises(RunStoppedError, match=message):
+        run_here(tmp_path, end_process)
+
+
+def test_processes_that_end_before_they_are_ready_stop_the_run(tmp_path, impatient):
+    message = r"^2 workers in a row ended before .* job; there is no log of them in"
+    with (
+        dask.config.set({"distributed.worker.preload": ["tests.support.fatal_preload"]}),
+        pytest.raises(RunStoppedError, match=message),
+    ):
+        run_here(tmp_path, wait_and_finish)
 
 
 def is_running(job):

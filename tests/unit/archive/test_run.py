@@ -1,6 +1,7 @@
 """The runner hands out a window of jobs, again where a worker died, and stops where nothing can go on."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,16 +39,23 @@ class Client:
 
     def __init__(self, threads=1, script=None):
         self.threads, self.script, self.submitted, self.most = threads, dict(script or {}), 0, 0
-        self.flying = []
+        self.flying, self.handlers = [], {}
+
+    def subscribe_topic(self, topic, handler):
+        self.handlers[topic] = handler
+
+    def unsubscribe_topic(self, topic):
+        del self.handlers[topic]
 
     def nthreads(self):
         self.land()
         return {"worker": self.threads}
 
-    def submit(self, work, job, settings, *, key, pure):
+    def submit(self, work, job_work, job, settings, *, key, pure):
         self.submitted += 1
         status, value = self.script.get(self.submitted, ("finished", None))
-        future = Future(status, work(job, settings) if value is None else value)
+        value = work(job_work, job, settings)[1] if value is None else value
+        future = Future(status, ("worker", value) if status == "finished" else value)
         self.flying.append(future)
         self.most = max(self.most, len(self.flying))
         return future
@@ -75,6 +83,7 @@ def work(job, settings):
 def quick(monkeypatch):
     for name in ("TICK_S", "HELD_S"):
         monkeypatch.setattr(f"nwb_cascade.archive.run.{name}", 0.001)
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(address="worker"))
 
 
 @pytest.fixture
@@ -147,6 +156,42 @@ def test_servers_that_do_not_answer_stop_the_run(manifest, ledger):
     unreachable = ("finished", Outcome("x", "failed", "dandi does not answer.", "RemoteError"))
     with pytest.raises(RunStoppedError, match=r"The last 8 jobs found no server.*--retry-failed"):
         run(Client(script=dict.fromkeys(range(1, 21), unreachable)), manifest, ledger)
+
+
+def test_jobs_that_are_killed_one_after_the_other_stop_the_run(manifest, ledger):
+    killed = ("finished", Outcome("x", "failed", "Its process was killed 5 times.", "KilledTooOftenError"))
+    with pytest.raises(RunStoppedError, match=r"The last 8 jobs were killed again and again: Its process was killed"):
+        run(Client(script=dict.fromkeys(range(1, 21), killed)), manifest, ledger)
+
+
+def test_failures_of_different_kinds_or_with_results_between_them_do_not_stop_it(manifest, ledger):
+    failures = [Outcome("x", "failed", "x", kind) for kind in ("RemoteError", "KilledTooOftenError", "InputError")]
+    script = {number: ("finished", failures[number % 3]) for number in range(1, N_JOBS + 1)}
+    assert run(Client(script=script), manifest, ledger).failed == N_JOBS
+    script = {number: ("finished", failures[0]) for number in range(1, N_JOBS + 1) if number % 8}
+    assert run(Client(script=script), manifest, ledger).done == 2
+
+
+def test_workers_that_end_before_they_have_done_anything_stop_the_run(manifest, ledger):
+    class Losing(Client):
+        """Its workers are lost with what they were given."""
+
+        def land(self):
+            lost, self.flying = self.flying, []
+            for future in lost:
+                self.handlers["all"](
+                    (0.0, {"action": "remove-worker", "worker": "w", "processing-tasks": [future.key]})
+                )
+
+        def submit(self, *args, key, **options):
+            future = super().submit(lambda *_: (None, None), *args[1:], key=key, **options)
+            future.key = key
+            return future
+
+    client = Losing()
+    with pytest.raises(RunStoppedError, match=r"^8 workers in a row ended before .* Stopped after 0 of 20 jobs;"):
+        run(client, manifest, ledger)
+    assert client.handlers == {}
 
 
 def test_failed_jobs_are_left_until_they_are_asked_for(manifest, ledger):

@@ -1,0 +1,69 @@
+"""``nwb-cascade archive collect`` and ``upload``: the results as a dandiset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nwb_cascade.cli.archive_arguments import manifest_argument, out_option
+
+
+@click.command("collect")
+@manifest_argument
+@out_option
+@click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--copy", is_flag=True, help="Copy files instead of linking to them.")
+@click.option("--parquet", is_flag=True, help="Write the table as results.parquet, too.")
+@click.option(
+    "--report", "pages", type=click.Path(file_okay=False, path_type=Path), help="Folder for a page per result."
+)
+def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parquet: bool, pages: Path | None) -> None:
+    """Build a dandiset of the results in the folder DERIVED, with a table and an overview; repeat it to add more."""
+    from nwb_cascade.archive.collect import collect
+    from nwb_cascade.archive.ledger import Ledger
+    from nwb_cascade.archive.manifest import Manifest
+    from nwb_cascade.archive.pages import require_pages, write_pages
+    from nwb_cascade.cli.progress import progress_bar
+
+    if pages is not None:
+        require_pages(derived, pages)
+    with progress_bar("Collecting") as progress:
+        found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=progress)
+    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
+    if pages is None:
+        return
+    with progress_bar("Reports") as progress:
+        failures = write_pages(derived, pages, progress=progress)
+    for failure in failures:
+        click.echo(f"No page for {failure}", err=True)
+    click.echo(f"{found.n_files - len(failures)} pages in {pages}")
+    if failures:
+        raise SystemExit(1)
+
+
+@click.command("upload")
+@click.argument("derived", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--dandiset", metavar="NUMBER", required=True, help="The dandiset on the archive; it must be yours.")
+@click.option("--instance", default="dandi", show_default=True, help="DANDI instance, by name or URL of its API.")
+@click.option("--with-metadata", is_flag=True, help="Also replace the dandiset's metadata by dandiset.yaml.")
+@click.option("--dry-run", is_flag=True, help="Check all, send nothing.")
+def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: bool, dry_run: bool) -> None:
+    """Check a collected dandiset as DANDI does, then hand it to dandi's own uploader."""
+    from nwb_cascade.archive.upload import results_in, upload_derived, validate_derived
+    from nwb_cascade.cli.progress import progress_bar
+
+    with progress_bar("Validating") as progress:
+        findings = validate_derived(derived, progress=progress)
+    for finding in findings:
+        click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
+    if any(finding.blocks_upload for finding in findings):
+        click.echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
+        raise SystemExit(1)
+    results = results_in(derived)
+    what = f"{len(results)} files, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
+    if dry_run:
+        click.echo(f"Would upload {what} to dandiset {dandiset} on {instance}; nothing was sent.")
+        return
+    upload_derived(derived, dandiset=dandiset, instance=instance, with_metadata=with_metadata)
+    click.echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")
