@@ -57,6 +57,7 @@ class Faults:
         self._asked: Counter[str] = Counter()
         self._script: list[Scripted] = []
         self._lock = threading.Lock()
+        self.retry_after_s = 0  # what a client that asks too often is told to wait
 
     def script(self, fault: Fault, pattern: str = "", *, times: int = 1) -> None:
         """Let the next requests fail whose path (with query) contains the regular expression."""

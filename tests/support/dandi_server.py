@@ -208,7 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         with owner.arrived(self.path):
             if owner.delay_s:
                 time.sleep(owner.delay_s)
-            response = faulty(fault) or ranged(owner.routes.answer(request), self.headers.get("Range"))
+            response = faulty(fault, owner.faults.retry_after_s) or ranged(
+                owner.routes.answer(request), self.headers.get("Range")
+            )
         self._send(response, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815
@@ -263,10 +265,10 @@ def is_storage(target: str) -> bool:
     return target.startswith(("/blobs/", "/zarr/"))
 
 
-def faulty(fault: Fault | None) -> Response | None:
+def faulty(fault: Fault | None, retry_after_s: int) -> Response | None:
     """Return the answer of a fault that is a status, else None."""
     if fault is Fault.RATE_LIMIT:
-        return replace(as_json({"detail": "Too many requests."}, 429), headers={"Retry-After": "0"})
+        return replace(as_json({"detail": "Too many requests."}, 429), headers={"Retry-After": str(retry_after_s)})
     if fault is Fault.UNAVAILABLE:
         return as_xml(503, "SlowDown", "Please reduce your request rate.")
     if fault is Fault.EXPIRED:

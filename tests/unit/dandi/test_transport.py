@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nwb_cascade.dandi.assets import find_asset, list_assets
-from nwb_cascade.dandi.link import Link, RetryPolicy, TransientError, without_query
+from nwb_cascade.dandi.link import Link, RetryPolicy, without_query
 from nwb_cascade.dandi.transport import PIECE_BYTES, RangeReader
 from nwb_cascade.errors import RemoteChangedError, RemoteError
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
@@ -94,13 +94,13 @@ def test_waits_double_up_to_the_longest_and_heed_the_server():
     assert policy.wait_s(1, 3600.0) == 10.0
 
 
-def test_the_server_is_waited_for_as_long_as_it_asks(asset, monkeypatch):
+def test_the_server_is_waited_for_as_long_as_it_asks(asset, server, monkeypatch):
     waited = []
     monkeypatch.setattr("time.sleep", waited.append)
-    read = reader(asset, RetryPolicy(attempts=3, first_wait_s=0.0))
-    monkeypatch.setattr(read, "_attempt", lambda *range_: TransientError("status 429", wait_s=7.0))
+    server.faults.script(Fault.RATE_LIMIT, "^/blobs", times=99)
+    server.faults.retry_after_s = 7
     with pytest.raises(RemoteError, match="status 429"):
-        read.read(0, 1)
+        reader(asset, RetryPolicy(attempts=3, first_wait_s=0.0)).read(0, 1)
     assert waited == [7.0, 7.0]
 
 

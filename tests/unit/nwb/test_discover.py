@@ -10,7 +10,7 @@ import pytest
 
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
-from nwb_cascade.nwb import discover
+from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import KINDS, SCALES
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice, inspect
@@ -391,13 +391,13 @@ def test_open_files_are_searched_without_closing_them(tmp_path):
 @pytest.fixture
 def looked_at(monkeypatch):
     """Paths of the series whose values are looked at."""
-    paths, look = [], discover._sample
+    paths, read = set(), StoredTraces.read
 
-    def note(stored, imaging_rate):
-        paths.append(stored.where.partition(":")[2])
-        return look(stored, imaging_rate)
+    def note(stored, *block):
+        paths.add(stored.where.partition(":")[2])
+        return read(stored, *block)
 
-    monkeypatch.setattr(discover, "_sample", note)
+    monkeypatch.setattr(StoredTraces, "read", note)
     return paths
 
 
@@ -433,5 +433,5 @@ def test_values_that_contradict_the_words_are_found_out_before_a_choice(tmp_path
 def test_one_series_is_described_without_a_look_at_the_others(looked_at, tmp_path):
     path = nwb_files.neuroconv(tmp_path / "a.nwb")
     (candidate,) = inspect(path, series="DfOverF")
+    assert {path.rpartition("/")[2] for path in looked_at} == {"DfOverF"}
     assert candidate == next(c for c in inspect(path) if c.name == "DfOverF")
-    assert len(looked_at) == 1 + 6
