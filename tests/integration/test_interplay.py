@@ -17,11 +17,10 @@ import nwb_cascade.inference
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import spikes_tables
 from tests.support.fake_runs import fake_run
-from tests.support.nwb_files import raw_fluorescence
 from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.suite2p_files import N_FRAMES, N_ROIS, RATE, write_suite2p
 
 DOCS = Path(__file__).parents[2] / "docs"
-N_ROIS, N_FRAMES, RATE = 4, 600, 30.0
 # Other people's packages may warn of what they do; our own warnings are errors in all other tests.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -52,31 +51,6 @@ def run_section(title: str) -> dict[str, Any]:
     for block in blocks:
         exec(compile(block, f"interplay.md, {title}", "exec"), found)
     return found
-
-
-def write_suite2p(folder: Path) -> Path:
-    """A plane as suite2p writes it, with the masks that neuroconv wants; the second ROI is no cell."""
-    folder.mkdir(parents=True)
-    np.save(folder / "F.npy", raw_fluorescence(N_ROIS, N_FRAMES))
-    np.save(folder / "Fneu.npy", raw_fluorescence(N_ROIS, N_FRAMES, seed=1, rest=100.0))
-    np.save(folder / "spks.npy", np.zeros((N_ROIS, N_FRAMES), np.float32))
-    np.save(folder / "iscell.npy", np.array([[1.0, 0.9], [0.0, 0.1], [1.0, 0.9], [1.0, 0.9]]))
-    ops: Any = {
-        "fs": RATE,
-        "neucoeff": 0.7,
-        "Ly": 16,
-        "Lx": 16,
-        "nplanes": 1,
-        "nframes": N_FRAMES,
-        "meanImg": np.ones((16, 16)),
-    }
-    np.save(folder / "ops.npy", ops)
-    stat = np.empty(N_ROIS, object)
-    for roi in range(N_ROIS):
-        pixels = np.array([roi, roi + 1])
-        stat[roi] = {"ypix": pixels, "xpix": pixels, "lam": np.ones(2), "med": [roi, roi], "npix": 2}
-    np.save(folder / "stat.npy", stat)
-    return folder
 
 
 @pytest.mark.usefixtures("_without_networks")
@@ -126,8 +100,12 @@ def annotated(folder: Path, _without_networks: None) -> Path:
     return Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
 
 
-def test_pynapple(annotated: Path) -> None:
+@pytest.mark.usefixtures("_without_networks")
+@pytest.mark.parametrize("timestamps", [None, 1.25 + np.arange(300) / RATE])
+def test_pynapple(folder: Path, timestamps: Any) -> None:
     pytest.importorskip("pynapple", reason="pip install pynapple")
+    recording = dff_recording(folder / "recording.nwb", **({} if timestamps is None else {"timestamps": timestamps}))
+    annotated = Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
     found = run_section("pynapple")
     with open_nwb(annotated) as (nwbfile, _):
         times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]
@@ -135,7 +113,7 @@ def test_pynapple(annotated: Path) -> None:
     assert len(found["spikes"]) == len(times)
     for roi, one in enumerate(times):
         np.testing.assert_allclose(found["spikes"][roi].t, one, atol=1e-9)
-    np.testing.assert_allclose(found["rates"].d, rates * 30.0)
+    np.testing.assert_allclose(found["rates"].d, rates * RATE, rtol=1e-6)
     assert found["rates"].t[0] == pytest.approx(1.25)
 
 

@@ -1,13 +1,10 @@
 """Laws of byte ranges, checked byte by byte."""
 
-import doctest
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_cascade.dandi import address_forms, chunks, ranges, zarr_objects
 from nwb_cascade.dandi.ranges import Extents, bridge, split, subtract, total, union
 
 SIZE = 40
@@ -75,9 +72,3 @@ def test_extents_know_what_they_hold_and_what_they_lack(added, dropped):
             assert as_bytes([(start, stop)]).isdisjoint(held)
             assert {start - 1, stop} - {-1, SIZE} <= held
             assert start <= position < stop
-
-
-@pytest.mark.parametrize("module", [address_forms, chunks, ranges, zarr_objects])
-def test_the_examples_in_the_docstrings_are_right(module):
-    results = doctest.testmod(module)
-    assert (results.failed, results.attempted > 0) == (0, True)
