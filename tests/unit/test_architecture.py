@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,21 @@ def own_imports():
 def test_every_module_has_a_layer():
     units = {unit_of(path) for path in PACKAGE.rglob("*.py")}
     assert units <= set(LAYERS), f"give {sorted(units - set(LAYERS))} a place in LAYERS and in docs/architecture.md"
+
+
+def test_the_page_draws_the_packages_that_there_are():
+    """Both ways; and of the core it names every module."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = page.split("```")[1]
+    entries = re.findall(r"^  (\w+)(?:/|\.py) +(.*(?:\n {4,}.*)*)", drawing, re.MULTILINE)
+    assert {name for name, _ in entries} == {unit_of(path) for path in PACKAGE.rglob("*.py")}
+    said = dict(entries)["core"]
+    assert {path.stem for path in (PACKAGE / "core").glob("[!_]*.py")} <= set(re.findall(r"\w+", said))
+    tops = re.findall(r"^([\w-]+)/", drawing, re.MULTILINE)
+    assert [name for name in tops if not (PACKAGE.parent / name).is_dir()] == []
+    named = re.findall(r"`(\w+)\.(\w+)`", page)
+    assert named
+    assert [name for name in named if not (PACKAGE / name[0] / f"{name[1]}.py").exists()] == []
 
 
 def test_inner_layers_never_import_outer_ones():
