@@ -59,8 +59,7 @@ class Trial:
                 )
         if self.time_s.size < 2 or self.time_s.shape != self.dff.shape:
             raise ValueError(
-                "Expected at least 2 frames with one time and one dF/F value each, received "
-                f"{self.time_s.size} times "
+                f"Expected at least 2 frames with one time and one dF/F value each, received {self.time_s.size} times "
                 f"and {self.dff.size} values."
             )
         if not (np.isfinite(self.time_s).all() and (np.diff(self.time_s) > 0).all()):

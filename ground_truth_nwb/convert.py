@@ -20,8 +20,7 @@ from ground_truth_nwb.write import write_cell, write_dandiset_file
 
 DANDISET_NAME = "Ground truth for spike inference"
 DANDISET_DESCRIPTION = (
-    "Calcium imaging and spikes of the same cells, converted from published data sets. Each file names its "
-    "source, "
+    "Calcium imaging and spikes of the same cells, converted from published data sets. Each file names its source, "
     "the publication to cite and the terms, what was dropped and what is unusual."
 )
 # Path and record of a file that was written before.

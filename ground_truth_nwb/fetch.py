@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import traceback
 import zipfile
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlparse
 
+from ground_truth_nwb.appearing import appearing
 from ground_truth_nwb.catalogue import Dataset, Source, load_catalogue
 from ground_truth_nwb.progress import Progress
 
@@ -215,9 +215,8 @@ def _unpack_tables(archive: Path) -> None:
         for entry in opened.infolist():
             name = PurePosixPath(entry.filename.replace("\\", "/")).name
             if name.endswith(".csv") and not name.startswith("."):
-                partial = archive.with_name(f".{name}.partial")
-                partial.write_bytes(opened.read(entry))
-                os.replace(partial, archive.with_name(name))
+                with appearing(archive.with_name(name)) as partial:
+                    partial.write_bytes(opened.read(entry))
 
 
 def _list_github(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[RemoteFile]:
@@ -279,6 +278,5 @@ def _read_ledger(target: Path) -> dict[str, dict[str, Any]]:
 def _write_ledger(target: Path, ledger: dict[str, dict[str, Any]]) -> None:
     """Replace the ledger in one step."""
     target.mkdir(parents=True, exist_ok=True)
-    partial = Path(target, f".{LEDGER}.partial")
-    partial.write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(partial, Path(target, LEDGER))
+    with appearing(target / LEDGER) as partial:
+        partial.write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")

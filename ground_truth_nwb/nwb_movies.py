@@ -112,8 +112,7 @@ def _recorded_roi(table: Any, module: str, path: Path) -> int:
     elif len(table) == 1:
         return 0
     raise ValueError(
-        f"{path}: expected one ROI, or one marked by {RECORDED_COLUMN}, {module} has {len(table)}: it is not "
-        "clear "
+        f"{path}: expected one ROI, or one marked by {RECORDED_COLUMN}, {module} has {len(table)}: it is not clear "
         "which of them the spikes belong to."
     )
 

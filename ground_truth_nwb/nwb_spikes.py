@@ -47,8 +47,7 @@ def _from_table(table: Any, path: Path) -> NDArray[np.float64]:
     if np.all((times >= -CLOCK_SLACK_S) & (times <= stops - starts + CLOCK_SLACK_S)):
         return np.asarray(times + starts)
     raise ValueError(
-        f"{path}: expected {SPIKE_COLUMN} on the clock of the session or of its sweep, some times of "
-        f"{table.name} are "
+        f"{path}: expected {SPIKE_COLUMN} on the clock of the session or of its sweep, some times of {table.name} are "
         "on neither."
     )
 

@@ -98,8 +98,7 @@ def _dff(movie: Movie, number: int, notes: list[Remark]) -> NDArray[np.float64]:
         return movie.values
     how = f"minus {NEUROPIL_SHARE} of the neuropil, " if movie.neuropil is not None else ""
     text = (
-        f"dF/F of trial {number} was computed here from raw fluorescence ({movie.name}): {how}relative to "
-        "its "
+        f"dF/F of trial {number} was computed here from raw fluorescence ({movie.name}): {how}relative to its "
         f"{BASELINE_PERCENTILE:g}th percentile."
     )
     values = dff_from_fluorescence(movie.values, movie.neuropil)

@@ -71,8 +71,7 @@ def find_sources(root: Path, *, leaving_out: Path | None = None) -> list[SourceF
     found = [SourceFile(path, layout) for path in wanted if (layout := _layout(path)) is not None]
     if not found:
         raise LookupError(
-            f"Expected ground truth below {root} (.mat, .nwb or *.calcium*.csv files), found none. Pass the "
-            "folder "
+            f"Expected ground truth below {root} (.mat, .nwb or *.calcium*.csv files), found none. Pass the folder "
             "that holds the data sets."
         )
     return found

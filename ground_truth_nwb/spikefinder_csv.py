@@ -67,8 +67,7 @@ def read_spikefinder(calcium_path: Path) -> tuple[Cell, ...]:
     calcium, counts = _read_table(calcium_path), _read_table(spikes_path)
     if calcium.shape != counts.shape:
         raise ValueError(
-            f"{calcium_path}: expected as many rows and columns as in {spikes_path.name}, received "
-            f"{calcium.shape} "
+            f"{calcium_path}: expected as many rows and columns as in {spikes_path.name}, received {calcium.shape} "
             f"and {counts.shape}."
         )
     digest = hashlib.sha256(calcium_path.read_bytes() + spikes_path.read_bytes()).hexdigest()

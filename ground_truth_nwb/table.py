@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from ground_truth_nwb.appearing import appearing
 from ground_truth_nwb.cell_summary import CellSummary
 from ground_truth_nwb.cells import Remark
 from ground_truth_nwb.convert import Outcome
@@ -79,8 +79,7 @@ def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
     """Write one line per cell or failed source; the file is replaced in one step."""
     columns = ("source", "status", "path", "dataset", "cell_id")
     figures = tuple(one.name for one in fields(CellSummary))
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
+    with appearing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*columns, *figures, "dropped", "unusual", "error"))
         for outcome in outcomes:
@@ -94,7 +93,6 @@ def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
                     outcome.error or "",
                 )
             )
-    os.replace(partial, path)
 
 
 def _row(name: str, outcomes: list[Outcome]) -> DatasetRow:

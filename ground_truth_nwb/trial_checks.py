@@ -145,8 +145,7 @@ def _unusual(trial: Trial, number: int) -> list[Remark]:
     largest = float(np.nanpercentile(np.abs(trial.valid().dff), 99))
     if largest > IMPLAUSIBLE_DFF:
         text = (
-            f"dF/F of trial {number} reaches {largest:.0f} (99th percentile): percent, or a baseline close "
-            "to zero; "
+            f"dF/F of trial {number} reaches {largest:.0f} (99th percentile): percent, or a baseline close to zero; "
             "it was left as it is."
         )
         remarks.append(Remark("dff-implausible", text, number))

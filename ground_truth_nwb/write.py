@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.appearing import appearing
 from ground_truth_nwb.cells import Cell, Trial
 
 DANDISET_FILE = "dandiset.yaml"
@@ -57,13 +58,9 @@ def write_cell(cell: Cell, root: Path) -> Path:
     """
     target = Path(root, *asset_path(cell).parts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.partial.nwb")
-    try:
+    with appearing(target) as partial:
         _write_file(cell, partial)
         _check_file(cell, partial, target)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
@@ -78,9 +75,8 @@ def write_dandiset_file(root: Path, *, name: str, description: str) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {"identifier": "unregistered", "name": name, "description": description}
-        partial = path.with_name(f".{DANDISET_FILE}.partial")
-        partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        os.replace(partial, path)
+        with appearing(path) as partial:
+            partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
 
 
