@@ -18,6 +18,7 @@ from nwb_cascade.annotation.found_spikes import (
 )
 from nwb_cascade.annotation.result import SpikesResult
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, reserve, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
@@ -159,7 +160,7 @@ def store_spikes(prepared: Path, record: SpikesRecord, *, overwrite: bool = Fals
     violations = check_spikes(prepared, write_spikes(prepared, record, overwrite=overwrite), record)
     if not violations:
         return ()
-    return (f"Elsewhere the file violates the NWB schema {len(violations)} times, first: {violations[0]}",)
+    return (f"Elsewhere the file violates the NWB schema {counted(len(violations), 'time')}, first: {violations[0]}",)
 
 
 def spikes_bytes(n_spikes: int, n_rois: int) -> int:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing, flush_folder
 from nwb_cascade.provenance import OUTPUT_VERSION, canonical_json, software_version
@@ -197,7 +198,7 @@ class Manifest:
                 chosen.append(job)
         if not chosen:
             raise InputError(
-                f"Expected an index from 0 to {total - 1}, received {index}: {self.path} has {total} jobs."
+                f"Expected an index from 0 to {total - 1}, received {index}: {self.path} has {counted(total, 'job')}."
             )
         return chosen
 

@@ -11,6 +11,7 @@ from string import Template
 from nwb_cascade.archive.manifest import Header
 from nwb_cascade.archive.results import Row
 from nwb_cascade.archive.status import Group, Status
+from nwb_cascade.core.wording import counted
 from nwb_cascade.files.disk import appearing
 from nwb_cascade.provenance import SOFTWARE, canonical_json, software_version
 
@@ -84,7 +85,7 @@ def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Ro
         generator=escape(f"{SOFTWARE} {software_version()}"),
         style=files("nwb_cascade.report").joinpath("page", "page.css").read_text(encoding="utf-8"),
         total=status.total,
-        lead=f"{len(done)} of {status.total} recordings are done: {inferred} of {rois} ROIs with values.",
+        lead=f"{len(done)} of {status.total} recordings are done: {inferred} of {counted(rois, 'ROI')} with values.",
         provenance=_table(_provenance(header)),
         counts=_table([*counts, ("Skipped by the plan", str(status.n_skipped))]),
         failures=_grouped("Failures", status.failures),

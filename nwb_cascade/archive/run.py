@@ -13,6 +13,7 @@ from nwb_cascade.archive.job import KilledTooOftenError, Outcome, Settings, outp
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.losses import Losses, task_key
 from nwb_cascade.archive.manifest import Job, Manifest
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import RemoteError
 
 JOBS_PER_THREAD = 8  # handed to a cluster per thread of its workers: enough that none waits, few enough to forget
@@ -258,6 +259,6 @@ class _Run:
     def _stopped(self, why: str) -> RunStoppedError:
         problem = output_problem(self.ledger.folder)
         return RunStoppedError(
-            f"{problem or why} Stopped after {self.tally.settled} of {self.tally.total} jobs; what is done is kept, "
-            "and the same command goes on from there."
+            f"{problem or why} Stopped after {self.tally.settled} of {counted(self.tally.total, 'job')}; what is "
+            "done is kept, and the same command goes on from there."
         )

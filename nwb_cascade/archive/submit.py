@@ -12,6 +12,7 @@ from string import Template
 
 from nwb_cascade.archive.job import API_CALLS
 from nwb_cascade.archive.ledger import LOGS_FOLDER
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 
 MAX_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize; the largest index is one less
@@ -97,8 +98,8 @@ def write_slurm_script(
     n_tasks = math.ceil(n_jobs / chunk)
     if n_tasks > most:
         raise InputError(
-            f"Expected at most {most} array tasks, {n_jobs} jobs in chunks of {chunk} make {n_tasks}: "
-            f"take chunks of at least {math.ceil(n_jobs / most)}."
+            f"Expected at most {counted(most, 'array task')}, {counted(n_jobs, 'job')} in chunks of {chunk} make "
+            f"{n_tasks}: take chunks of at least {math.ceil(n_jobs / most)}."
         )
     logs = out / LOGS_FOLDER
     logs.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import click
 
 from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argument, out_option, with_cache_options
 from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
+from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -75,7 +76,7 @@ def plan_command(
             streaming=_streaming(cache_dir, cache_size),
             progress=progress,
         )
-    click.echo(f"{summary.n_jobs} jobs in {path}, {len(summary.skipped)} files without one.")
+    click.echo(f"{counted(summary.n_jobs, 'job')} in {path}, {counted(len(summary.skipped), 'file')} without one.")
     for group in grouped(("", one.reason, one.address) for one in summary.skipped):
         click.echo(f"  {group.in_words('skipped')}")
 
@@ -120,7 +121,9 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
     with _cluster(out, **options) as client, run_progress(client) as progress:
         tally = run_manifest(client, plan, settings, progress=progress)
     failed = tally.failed + tally.before_failed
-    click.echo(f"{tally.done + tally.before_done} of {tally.total} jobs done, {failed} failed; results in {out}.")
+    click.echo(
+        f"{tally.done + tally.before_done} of {counted(tally.total, 'job')} done, {failed} failed; results in {out}."
+    )
     if failed:
         click.echo(f"See why: nwb-cascade archive status {manifest} --out {out}", err=True)
         raise SystemExit(3)
@@ -182,7 +185,9 @@ def status_command(manifest: Path, out: Path, as_json: bool) -> None:
 
 def _print_status(status: Status) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    click.echo(f"{status.total} jobs: {counts or 'none'}; {status.n_skipped} files skipped by the plan.")
+    click.echo(
+        f"{counted(status.total, 'job')}: {counts or 'none'}; {counted(status.n_skipped, 'file')} skipped by the plan."
+    )
     if status.per_second and status.seconds_left:
         click.echo(
             f"{60 * status.per_second:.1f} jobs per minute lately, about {status.seconds_left / 60:.0f} min left."
@@ -283,7 +288,9 @@ def submit_command(
     _prepare(Ledger(out))
     out, manifest = out.resolve(), manifest.resolve()
     batch = write_slurm_script(script or out / "slurm.sh", manifest, out, n_jobs, time=time, **settings)
-    click.echo(f"{batch.path}: {n_jobs} jobs in {batch.n_tasks} tasks, {batch.chunk} each at most.")
+    click.echo(
+        f"{batch.path}: {counted(n_jobs, 'job')} in {counted(batch.n_tasks, 'task')}, {batch.chunk} each at most."
+    )
     if not now:
         click.echo(f"Submit it with: {' '.join(batch.submit)}")
         return

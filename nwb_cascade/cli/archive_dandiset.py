@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.archive_arguments import manifest_argument, out_option
+from nwb_cascade.core.wording import counted
 
 
 @click.command("collect")
@@ -30,7 +31,8 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
         require_pages(derived, pages)
     with progress_bar("Collecting") as progress:
         found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=progress)
-    click.echo(f"{found.n_files} results in {derived}, {found.n_missing} jobs are not done; see overview.html there.")
+    missing = counted(found.n_missing, "job")
+    click.echo(f"{counted(found.n_files, 'result')} in {derived}, {missing} not done; see overview.html there.")
     if pages is None:
         return
     with progress_bar("Reports") as progress:
@@ -61,7 +63,7 @@ def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: b
         click.echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
         raise SystemExit(1)
     results = results_in(derived)
-    what = f"{len(results)} files, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
+    what = f"{counted(len(results), 'file')}, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
     if dry_run:
         click.echo(f"Would upload {what} to dandiset {dandiset} on {instance}; nothing was sent.")
         return

@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from nwb_cascade.core.wording import counted
+
 if TYPE_CHECKING:
     from nwb_cascade.archive.job import Outcome
     from nwb_cascade.archive.run import Tally, TallyProgress
@@ -35,14 +37,14 @@ def run_progress(client: Any) -> Iterator[TallyProgress]:
                 bar.console.print(f"{outcome.job} failed: {outcome.cause}", markup=False, highlight=False)
             if not console.is_terminal and time.monotonic() - last_line > LINE_EVERY_S:
                 last_line = time.monotonic()
-                click.echo(f"{tally.settled} of {tally.total} jobs{describe(tally)}", err=True)
+                click.echo(f"{tally.settled} of {counted(tally.total, 'job')}{describe(tally)}", err=True)
 
         yield progress
 
 
 def describe(tally: Tally) -> str:
     """Rate, time left, workers and failures in words."""
-    parts = [f"{tally.workers} workers", f"{60 * tally.per_second:.3g} per minute"]
+    parts = [f"{counted(tally.workers, 'worker')}", f"{60 * tally.per_second:.3g} per minute"]
     if tally.seconds_left is not None:
         parts.append(f"about {duration(tally.seconds_left)} left")
     if tally.failed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.explore import command as explore
+from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
         if result.error:
             click.echo(f"FAILED  {result.path}: {result.error}", err=True)
     counts = {status: sum(one.status == status for one in results) for status in ("fetched", "present", "failed")}
-    click.echo(f"{counts['fetched']} files downloaded to {output}, {counts['present']} were there already.")
+    click.echo(f"{counted(counts['fetched'], 'file')} downloaded to {output}, {counts['present']} were there already.")
     if counts["failed"]:
         raise SystemExit(1)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.core.wording import counted
+
 if TYPE_CHECKING:
     from nwb_cascade.core.config import ModelConfig
     from nwb_cascade.models.bundle import Model
@@ -154,7 +156,10 @@ def _report_installed(model: Model) -> None:
         click.echo(f"Note: {sentence} The configuration is used.", err=True)
     stated = config.extra.get("published_config", {}).get("ensemble_size", config.ensemble_size)
     if stated != config.ensemble_size:
-        click.echo(f"Note: {config.ensemble_size} networks per noise level, its configuration says {stated}.", err=True)
+        click.echo(
+            f"Note: {counted(config.ensemble_size, 'network')} per noise level, its configuration says {stated}.",
+            err=True,
+        )
     if lacking := config.extra.get("levels_without_networks"):
         click.echo(f"Note: no networks for the noise levels {_levels(lacking)} that its configuration lists.", err=True)
     click.echo(f"{config.name} is installed in {model.path} (sha256 {model.sha256})")

@@ -57,7 +57,8 @@ def prepare_trace(trace: NDArray[np.float32], window_size: int, *, fills_edges: 
         present[len(trace) - padding :] = False
         notes.append(("padded-tail", f"last {padding} frames are exactly zero, taken as padding"))
     if missing := len(trace) - int(present.sum()) - padding:
-        notes.append(("missing-frames", f"{missing} frames are NaN and get no value"))
+        are = "1 frame is NaN and gets" if missing == 1 else f"{missing} frames are NaN and get"
+        notes.append(("missing-frames", f"{are} no value"))
     if fills_edges:
         return Prepared(np.where(present, trace, np.float32(0)), present, ((0, len(trace)),), tuple(notes))
     parts = _parts(present, window_size // BRIDGED_WINDOW_FRACTION)

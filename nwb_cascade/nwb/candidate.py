@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nwb_cascade.core.wording import counted
+
 KINDS = ("dff", "raw_fluorescence", "neuropil", "baseline", "denoised", "z_scored", "events", "inferred", "unknown")
 SCALES = ("fraction", "percent", "counts", "unknown")
 
@@ -107,4 +109,5 @@ class Candidate:
     def describe(self) -> str:
         """Return one line for lists of candidates."""
         rate = f"{self.imaging_rate:g} Hz" if self.imaging_rate else "no rate"
-        return f"{self.object_path} ({self.kind}, {self.n_rois} ROIs, {self.n_frames} frames, {rate})"
+        shape = f"{counted(self.n_rois, 'ROI')}, {counted(self.n_frames, 'frame')}"
+        return f"{self.object_path} ({self.kind}, {shape}, {rate})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.candidate import Candidate
 
@@ -98,7 +99,10 @@ def require_traces(candidate: Candidate) -> None:
     if empty and candidate.transposed is None and layout_problem:
         raise InputError(f"Expected traces in {path}, but {layout_problem[0].lower()}{layout_problem[1:]}")
     if empty:
-        raise InputError(f"Expected traces in {path}, received {candidate.n_rois} ROIs, {candidate.n_frames} frames.")
+        raise InputError(
+            f"Expected traces in {path}, received {counted(candidate.n_rois, 'ROI')}, "
+            f"{counted(candidate.n_frames, 'frame')}."
+        )
     if candidate.transposed is None:
         raise InputError(
             f"Cannot tell which axis of {path} is time. {layout_problem} Correct its ROI region or its timestamps in "

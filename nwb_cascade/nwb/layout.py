@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nwb_cascade.core.wording import counted
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -49,8 +51,8 @@ def layout(shape: tuple[int, ...], *, n_region: int | None, n_timestamps: int | 
     if len(shape) != 2:
         return Layout(0, 0, None, f"The data have shape {shape}; expected (time,) or (time, ROIs).")
     first, second = shape
-    lengths = f"shape {shape}, {n_region} ROIs in its region"
-    lengths += f", {n_timestamps} timestamps" if n_timestamps is not None else ""
+    lengths = f"shape {shape}, {'no' if n_region is None else n_region} ROIs in its region"
+    lengths += f", {counted(n_timestamps, 'timestamp')}" if n_timestamps is not None else ""
     standard = _agrees(first, second, n_timestamps), _agrees(second, first, n_region)
     swapped = _agrees(second, first, n_timestamps), _agrees(first, second, n_region)
     if any(standard) and any(swapped):
@@ -69,7 +71,7 @@ def layout(shape: tuple[int, ...], *, n_region: int | None, n_timestamps: int | 
 def _single(length: int, n_region: int | None) -> Layout:
     """Judge one-dimensional data: one trace, or one value per ROI as the AllenSDK stores some."""
     if n_region is not None and n_region > 1 and n_region == length:
-        return Layout(length, 1, None, f"It holds one value for each of {length} ROIs, not a trace.")
+        return Layout(length, 1, None, f"It holds one value for each of {counted(length, 'ROI')}, not a trace.")
     return Layout(1, length, False, _region_problem(1, n_region))
 
 
@@ -81,4 +83,4 @@ def _agrees(axis: int, other: int, length: int | None) -> bool:
 def _region_problem(n_rois: int, n_region: int | None) -> str:
     if n_region is None or n_region == n_rois:
         return ""
-    return f"Its ROI region names {n_region} ROIs, its data have {n_rois}."
+    return f"Its ROI region names {counted(n_region, 'ROI')}, its data have {n_rois}."

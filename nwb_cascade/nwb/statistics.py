@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.wording import counted
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.candidate import NoiseQuantiles
 
@@ -153,7 +154,7 @@ class _Tally:
         zero = (self.low == 0) & (self.high == 0)
         flat = (self.n_frames > 1) & ~zero & ~self.varied
         found = [
-            f"{np.count_nonzero(mask)} of {n_rois} ROIs {words}."
+            f"{np.count_nonzero(mask)} of {counted(n_rois, 'ROI')} {words}."
             for mask, words in (
                 (empty, "are NaN throughout"),
                 (self.n_infinite > 0, "have infinite values"),
@@ -166,8 +167,8 @@ class _Tally:
         if padding and padded.any():
             longest = n_frames - 1 - int(self.last_signal[padded].min())
             found.append(
-                f"{np.count_nonzero(padded)} of {n_rois} ROIs end in exact zeros (up to {longest} frames): "
-                "padding, such as suite2p adds to short planes."
+                f"{np.count_nonzero(padded)} of {counted(n_rois, 'ROI')} end in exact zeros (up to "
+                f"{counted(longest, 'frame')}): padding, such as suite2p adds to short planes."
             )
         if z_scores and self._are_z_scores():
             found.append("The traces have mean 0 and standard deviation 1: they may be z-scores, not dF/F.")

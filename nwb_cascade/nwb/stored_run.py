@@ -16,6 +16,7 @@ from pynwb import NWBFile
 
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
 from nwb_cascade.core.traces import TraceArray
+from nwb_cascade.core.wording import counted
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
@@ -184,7 +185,9 @@ def _read(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -
     where = f"{path}:{place}"
     n_rois, n_frames = StoredTraces(series.data, where=where).shape
     if n_rois == 0 or n_frames == 0:
-        raise InputError(f"Expected traces in {where}, received {n_rois} ROIs, {n_frames} frames.")
+        raise InputError(
+            f"Expected traces in {where}, received {counted(n_rois, 'ROI')}, {counted(n_frames, 'frame')}."
+        )
     rates = _blocks(series.data, where, scratch_dir)
     dff, why_not = _source_traces(nwbfile, series, rates.shape)
     imaging_rate, start_s = _time_base(series, n_frames, where)

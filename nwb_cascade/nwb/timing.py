@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 
 TIMESTAMP_TOLERANCE = 0.25
@@ -101,9 +102,9 @@ def rate_from_timestamps(timestamps: Any, n_frames: int, *, complete: bool = Tru
     """
     n_stamps = int(timestamps.shape[0])
     if n_stamps != n_frames:
-        return Timing(None, f"there are {n_stamps} timestamps for {n_frames} frames")
+        return Timing(None, f"there are {counted(n_stamps, 'timestamp')} for {counted(n_frames, 'frame')}")
     if n_stamps < 2:
-        return Timing(None, f"{n_stamps} timestamp(s) make no rate")
+        return Timing(None, f"{counted(n_stamps, 'timestamp')} cannot tell a rate")
     first = np.asarray(timestamps[: FIRST_TIMESTAMPS + 1], dtype=np.float64)
     usual = float(np.median(np.diff(first)))
     if not (np.isfinite(first).all() and usual > 0):

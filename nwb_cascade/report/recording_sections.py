@@ -129,8 +129,8 @@ def browser_text(run: StoredRun, packed: Sequence[PackedRoi]) -> str:
     else:
         step = next(iter(held))
         what = (
-            f"This page holds every frame of {full} of {len(packed)} ROIs (those asked for, then those with most "
-            f"expected spikes), and of the others the smallest and largest value of every {step} frames "
+            f"This page holds every frame of {full} of {counted(len(packed), 'ROI')} (those asked for, then those with "
+            f"most expected spikes), and of the others the smallest and largest value of every {step} frames "
             f"({step / run.imaging_rate:.2g} s): all of them would not fit into one page."
         )
     rounding = "Rates are rounded to 1/250 of the largest of their ROI"

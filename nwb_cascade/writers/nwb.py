@@ -11,6 +11,7 @@ from typing import Protocol
 
 from nwb_cascade.annotation.result import AnnotationResult
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import copy, reserve, size
 from nwb_cascade.files.replace import Stamp, install, kept_from_writers, repair, stamp
@@ -214,7 +215,7 @@ def _foreign(violations: Sequence[str]) -> tuple[str, ...]:
     """Say what is wrong with parts of the file that others wrote."""
     if not violations:
         return ()
-    return (f"Elsewhere the file violates the NWB schema {len(violations)} times, first: {violations[0]}",)
+    return (f"Elsewhere the file violates the NWB schema {counted(len(violations), 'time')}, first: {violations[0]}",)
 
 
 def _require_unchanged(source: Path, before: Stamp) -> None:

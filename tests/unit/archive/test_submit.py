@@ -94,7 +94,7 @@ def test_submit_writes_the_script_and_calls_sbatch_only_when_told(tmp_path, monk
     manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "out"
     arguments = ["archive", "submit", str(manifest), "--out", str(out), "--slurm"]
     told = CliRunner().invoke(main, arguments)
-    assert "1 jobs in 1 tasks" in told.stdout
+    assert "1 job in 1 task" in told.stdout
     assert f"Submit it with: sbatch {out}/slurm.sh" in told.stdout
     assert "Submitted batch job 7" in CliRunner().invoke(main, [*arguments, "--now"]).stdout
 

@@ -150,7 +150,7 @@ def test_padding_of_short_planes_is_reported(tmp_path):
     planes = {c.object_path: c.problems for c in inspect(nwb_files.suite2p(tmp_path / "a.nwb"))}
     assert planes["/processing/ophys/Fluorescence/plane0"] == ()
     (problem,) = planes["/processing/ophys/Fluorescence/plane1"]
-    assert problem.startswith("3 of 3 ROIs end in exact zeros (up to 1 frames)")
+    assert problem.startswith("3 of 3 ROIs end in exact zeros (up to 1 frame)")
 
 
 def test_one_value_per_roi_is_no_trace(tmp_path):

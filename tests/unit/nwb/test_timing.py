@@ -72,8 +72,8 @@ def test_the_first_timestamps_alone_do_not_see_a_late_pause():
     "stamps, n_frames, why",
     [
         ([0.0, 0.1, 0.2], 4, "there are 3 timestamps for 4 frames"),
-        ([0.0], 1, "1 timestamp(s) make no rate"),
-        ([], 0, "0 timestamp(s) make no rate"),
+        ([0.0], 1, "1 timestamp cannot tell a rate"),
+        ([], 0, "0 timestamps cannot tell a rate"),
         ([0.0, np.nan, 0.2, 0.3], 4, "do not increase"),
         ([0.3, 0.2, 0.1], 3, "do not increase"),
         ([1.0, 1.0, 1.0], 3, "do not increase"),
