@@ -33,7 +33,7 @@ def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Pa
         Those whose results are in it.
     """
     path = folder / DANDISET_FILE
-    values = _read(path) if path.exists() else _new(header)
+    values = read_dandiset_file(folder) if path.exists() else _new(header)
     related = [one for one in values.get("relatedResource") or [] if one.get("relation") != DERIVED_FROM]
     values["relatedResource"] = related + sources_of(jobs)
     _write(path, values)
@@ -42,8 +42,22 @@ def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Pa
 
 def register(folder: Path, dandiset: str) -> None:
     """Write the number of the dandiset on the archive into ``dandiset.yaml``."""
+    _write(folder / DANDISET_FILE, {**read_dandiset_file(folder), "identifier": f"DANDI:{dandiset}"})
+
+
+def read_dandiset_file(folder: Path) -> dict[str, Any]:
+    """Return the values of ``dandiset.yaml``.
+
+    Raises
+    ------
+    InputError
+        If it holds something else.
+    """
     path = folder / DANDISET_FILE
-    _write(path, {**_read(path), "identifier": f"DANDI:{dandiset}"})
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise InputError(f"Expected a mapping in {path}, received {type(values).__name__}: correct or remove the file.")
+    return values
 
 
 def sources_of(jobs: Iterable[Job]) -> list[dict[str, Any]]:
@@ -86,10 +100,3 @@ def _new(header: Header) -> dict[str, Any]:
 def _write(path: Path, values: dict[str, Any]) -> None:
     with appearing(path) as partial:
         partial.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise InputError(f"Expected a mapping in {path}, received {type(values).__name__}: correct or remove the file.")
-    return values

@@ -48,11 +48,18 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
 @click.argument("derived", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--dandiset", metavar="NUMBER", required=True, help="The dandiset on the archive; it must be yours.")
 @click.option("--instance", default="dandi", show_default=True, help="DANDI instance, by name or URL of its API.")
-@click.option("--with-metadata", is_flag=True, help="Also replace the dandiset's metadata by dandiset.yaml.")
+@click.option(
+    "--with-metadata", is_flag=True, help="Also add the sources to the dandiset's metadata; what is there stays."
+)
 @click.option("--dry-run", is_flag=True, help="Check all, send nothing.")
 def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: bool, dry_run: bool) -> None:
-    """Check a collected dandiset as DANDI does, then hand it to dandi's own uploader."""
-    from nwb_cascade.archive.upload import results_in, upload_derived, validate_derived
+    """Check a collected dandiset as DANDI does, then hand it to dandi's own uploader.
+
+    With --with-metadata the metadata on the archive get a relation (dcite:IsDerivedFrom) to each source; name,
+    description and keywords of dandiset.yaml where they have none; and are sent only if no rule of DANDI is broken
+    by that. With --dry-run what would be added is shown.
+    """
+    from nwb_cascade.archive.upload import find_server, merge_metadata, results_in, upload_files, validate_derived
     from nwb_cascade.cli.progress import progress_bar
 
     with progress_bar("Validating") as progress:
@@ -64,8 +71,25 @@ def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: b
         raise SystemExit(1)
     results = results_in(derived)
     what = f"{counted(len(results), 'file')}, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
-    if dry_run:
-        click.echo(f"Would upload {what} to dandiset {dandiset} on {instance}; nothing was sent.")
+    sending = f"{what} to dandiset {dandiset} on {instance}"
+    if dry_run and not with_metadata:
+        click.echo(f"Would upload {sending}; nothing was sent.")
         return
-    upload_derived(derived, dandiset=dandiset, instance=instance, with_metadata=with_metadata)
+    server = find_server(dandiset, instance)
+    if with_metadata:
+        _show(merge_metadata(derived, dandiset, server, send=False), "would be added" if dry_run else "to be added")
+    if dry_run:
+        click.echo(f"Would upload {sending}; nothing was sent.")
+        return
+    upload_files(derived, dandiset, server)
     click.echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")
+    if with_metadata and merge_metadata(derived, dandiset, server, send=True):
+        click.echo(f"Added to the metadata of dandiset {dandiset}; all else there is as it was.")
+
+
+def _show(additions: tuple[str, ...], what: str) -> None:
+    """Show how metadata change."""
+    if not additions:
+        click.echo("Metadata: all of it is there.")
+    for addition in additions:
+        click.echo(f"Metadata, {what}: {addition}")

@@ -13,7 +13,7 @@ from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.cli import main
 from tests.support.archive_jobs import file_job, manifest_of
-from tests.support.dandi_content import Archive
+from tests.support.dandi_content import COMPLETE, Archive
 from tests.support.dandi_server import DandiServer
 from tests.support.dandi_uploads import UploadRoutes
 from tests.support.fake_runs import fake_run
@@ -47,7 +47,7 @@ def derived(tmp_path, monkeypatch):
 @pytest.fixture
 def server():
     archive = Archive()
-    archive.add(MINE)
+    archive.add(MINE, metadata=COMPLETE)
     with DandiServer(archive, routes=UploadRoutes) as server:
         yield server
 
@@ -69,10 +69,10 @@ def test_the_results_and_nothing_else_are_there_afterwards(derived, server, monk
 
     dry = upload(derived, server, "--dry-run")
     assert (dry.exit_code, server.count()) == (0, 0), dry.output
-    sent = upload(derived, server, "--with-metadata")
+    sent = upload(derived, server)
     assert sent.exit_code == 0, sent.output
     assert stored(server) == files
-    assert server.archive.dandisets[MINE].metadata["name"] == "Spike rates inferred by nwb-cascade"
+    assert server.archive.dandisets[MINE].metadata == COMPLETE  # only with --with-metadata
     for asset in server.archive.dandisets[MINE].versions["draft"].values():
         assert asset.metadata["wasAttributedTo"][0]["species"]["name"].startswith("Mus musculus")
     parts = server.served(r"^/blobs/uploads/\d+/\d+$", method="PUT")
@@ -91,7 +91,57 @@ def test_a_result_that_is_another_one_now_replaces_that_on_the_server(derived, s
     server.archive.dandisets[MINE].add(path, b"of another day", metadata={"blobDateModified": "2020-01-01T00:00:00Z"})
     assert upload(derived, server).exit_code == 0
     assert stored(server)[path] == (derived / path).read_bytes()
-    assert server.archive.dandisets[MINE].metadata == {}  # only with --with-metadata
+
+
+def with_source(derived):
+    """Say that the results were derived from another dandiset; returns that."""
+    source = {
+        "schemaKey": "Resource",
+        "identifier": "DANDI:000001/0.1.2",
+        "url": "https://dandiarchive.org/dandiset/000001/0.1.2",
+        "relation": "dcite:IsDerivedFrom",
+    }
+    path = derived / "dandiset.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "relatedResource": [source]}))
+    return source
+
+
+def test_with_metadata_the_sources_are_added_and_a_valid_dandiset_stays_valid(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_API_KEY", server.token)
+    dandiset, source = server.archive.dandisets[MINE], with_source(derived)
+    assert dandiset.version_info("draft")["status"] == "Valid"
+
+    dry = upload(derived, server, "--with-metadata", "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert "Metadata, would be added: relatedResource: dcite:IsDerivedFrom DANDI:000001/0.1.2" in dry.stdout
+    assert (server.routes.received, dandiset.metadata) == ([], COMPLETE)
+
+    sent = upload(derived, server, "--with-metadata")
+    assert sent.exit_code == 0, sent.output
+    assert "Metadata, to be added: keywords: calcium imaging, spike inference" in sent.stdout
+    assert f"Added to the metadata of dandiset {MINE}; all else there is as it was." in sent.stdout
+    info = dandiset.version_info("draft")
+    assert (info["status"], info["version_validation_errors"]) == ("Valid", [])
+    keywords = ["calcium imaging", "spike inference"]
+    assert dandiset.metadata == {**COMPLETE, "keywords": keywords, "relatedResource": [source]}
+
+    server.routes.received.clear()
+    again = upload(derived, server, "--with-metadata")
+    assert (again.exit_code, server.routes.received) == (0, [])
+    assert "Metadata: all of it is there." in again.stdout
+
+
+def test_metadata_that_would_be_invalid_are_refused_before_anything_is_sent(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_API_KEY", server.token)
+    with_source(derived)
+    path = derived / "dandiset.yaml"
+    path.write_text(path.read_text().replace("https://dandiarchive.org", "dandiarchive"))
+    result = upload(derived, server, "--with-metadata")
+    assert result.exit_code == 1
+    assert re.search(r"Error: Expected metadata .* relatedResource\.0\.url: .*; nothing was sent", result.stderr), (
+        result
+    )
+    assert (server.routes.received, stored(server)) == ([], {})
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,30 @@ from typing import Any
 
 from dandi.consts import DRAFT
 from dandi.support.digests import get_zarr_checksum
+from dandischema.consts import DANDI_SCHEMA_VERSION
 from dandischema.digests.dandietag import DandiETag
+from dandischema.exceptions import JsonschemaValidationError, PydanticValidationError
+from dandischema.metadata import validate
 
 Json = dict[str, Any]
 DATE = "2024-01-01T00:00:00Z"
+COMPLETE: Json = {  # what the archive calls valid, when somebody has filled in its form
+    "schemaKey": "Dandiset",
+    "schemaVersion": DANDI_SCHEMA_VERSION,
+    "name": "Rates of mine",
+    "description": "Spike rates.",
+    "contributor": [
+        {
+            "schemaKey": "Person",
+            "name": "Doe, Jane",
+            "email": "jane@example.org",
+            "roleName": ["dcite:ContactPerson"],
+            "includeInCitation": True,
+        }
+    ],
+    "license": ["spdx:CC-BY-4.0"],
+}
+COMPUTED = ("identifier", "id", "version", "url", "manifestLocation", "citation", "dateCreated", "assetsSummary")
 
 
 @dataclass(frozen=True)
@@ -138,8 +158,20 @@ class Dandiset:
         """Published versions, oldest first."""
         return sorted(version for version in self.versions if version != DRAFT)
 
+    def complaints(self, version: str) -> list[Json]:
+        """Return what the archive's validation says against the metadata, by the schema of dandischema."""
+        try:
+            validate(self.version_metadata(version), schema_key="Dandiset", json_validation=True)
+        except JsonschemaValidationError as error:
+            return [{"field": ".".join(map(str, one.path)), "message": one.message} for one in error.errors]
+        except PydanticValidationError as error:
+            return [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors]
+        except ValueError as error:  # such as of a schema's version that is not known
+            return [{"field": "", "message": str(error)}]
+        return []
+
     def version_brief(self, version: str) -> Json:
-        """Return one version as listings hold it."""
+        """Return one version as listings hold it; there a draft awaits its validation for ever."""
         assets = self.versions[version].values()
         return {
             "version": version,
@@ -148,18 +180,36 @@ class Dandiset:
             "size": sum(asset.size for asset in assets),
             "created": DATE,
             "modified": DATE,
-            "status": "Valid" if version == DRAFT else "Published",
+            "status": "Pending" if version == DRAFT else "Published",
         }
 
     def version_info(self, version: str) -> Json:
-        """Return one version with its (empty) list of validation errors."""
-        errors: Json = {"asset_validation_errors": [], "version_validation_errors": []}
-        return {**self.version_brief(version), **errors, "metadata": self.version_metadata(version)}
+        """Return one version with what its validation says."""
+        brief, found = self.version_brief(version), self.complaints(version)
+        if version == DRAFT:
+            brief["status"] = "Invalid" if found else "Valid"
+        errors: Json = {"asset_validation_errors": [], "version_validation_errors": found}
+        return {**brief, **errors, "metadata": self.version_metadata(version)}
 
     def version_metadata(self, version: str) -> Json:
-        """Return the dandiset's own metadata."""
-        own = {"identifier": f"DANDI:{self.identifier}", "version": version, "schemaKey": "Dandiset"}
-        return {"name": self.version_brief(version)["name"], **self.metadata, **own}
+        """Return the dandiset's own metadata with what the archive itself knows."""
+        brief = self.version_brief(version)
+        place = f"http://127.0.0.1/dandisets/{self.identifier}/versions/{version}/"
+        own = {
+            "identifier": f"DANDI:{self.identifier}",
+            "id": f"DANDI:{self.identifier}/{version}",
+            "version": version,
+            "url": place,
+            "manifestLocation": [f"{place}assets/"],
+            "citation": f"{brief['name']}. {place}",
+            "dateCreated": DATE,
+            "assetsSummary": {
+                "schemaKey": "AssetsSummary",
+                "numberOfBytes": brief["size"],
+                "numberOfFiles": brief["asset_count"],
+            },
+        }
+        return {"name": brief["name"], **self.metadata, **own}
 
     def brief(self) -> Json:
         """Return the form that listings hold."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from dandischema.digests.dandietag import DandiETag
 
-from tests.support.dandi_content import Blob, Dandiset, Json
+from tests.support.dandi_content import COMPUTED, Blob, Dandiset, Json
 from tests.support.dandi_routes import RefusedError, Request, Response, Routes, as_json
 
 
@@ -115,9 +115,11 @@ class UploadRoutes(Routes):
         return self._attach(request, self._owned(request, str(scope["dandiset"])))
 
     def version_metadata(self, request: Request, dandiset: str, version: str) -> Response:
-        """Return or replace the metadata of a dandiset."""
+        """Return or replace the metadata of a dandiset; all of them, except what the archive itself knows."""
         if request.method == "PUT":
-            self._owned(request, dandiset).metadata = request.json()["metadata"]
+            given: Json = request.json()["metadata"]
+            kept = {name: value for name, value in given.items() if name not in COMPUTED}
+            self._owned(request, dandiset).metadata = kept
         return super().version_metadata(request, dandiset, version)
 
     def _attach(self, request: Request, dandiset: Dandiset) -> Response:
