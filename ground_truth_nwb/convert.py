@@ -28,7 +28,7 @@ Written: TypeAlias = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Conversion:
     """What became of one cell, or of a source that could not be converted.
 
     Parameters
@@ -63,12 +63,12 @@ class Outcome:
 
 def convert(
     source_root: Path, target: Path, *, workers: int = 1, progress: Progress | None = None
-) -> tuple[Outcome, ...]:
+) -> tuple[Conversion, ...]:
     """Convert all ground truth below a folder to NWB files in a dandiset folder.
 
     A source is kept as it is when all its cells are there already, from a file with the same SHA-256 and the
     same version of this converter; so an interrupted run goes on where it stopped. Any other failure than a
-    missing source folder or a target that cannot be written becomes an Outcome.
+    missing source folder or a target that cannot be written becomes a Conversion.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def convert(
 
     Returns
     -------
-    tuple of Outcome
+    tuple of Conversion
         In the order of the sources.
 
     Raises
@@ -97,7 +97,7 @@ def convert(
     sources = find_sources(source_root, leaving_out=target)
     write_dandiset_file(target, name=DANDISET_NAME, description=DANDISET_DESCRIPTION)
     present = _records_by_source(target)
-    outcomes: dict[int, tuple[Outcome, ...]] = {}
+    outcomes: dict[int, tuple[Conversion, ...]] = {}
 
     def tell() -> None:
         if progress is not None:
@@ -110,7 +110,7 @@ def convert(
     else:
         # Spawned, not forked: HDF5 and numpy may hold locks and threads in this process.
         with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-            jobs: dict[Future[tuple[Outcome, ...]], int] = {
+            jobs: dict[Future[tuple[Conversion, ...]], int] = {
                 pool.submit(convert_source, source, target, present.get(source.path.name, [])): position
                 for position, source in enumerate(sources)
             }
@@ -120,7 +120,7 @@ def convert(
     return tuple(outcome for position in range(len(sources)) for outcome in outcomes[position])
 
 
-def read_outcomes(target: Path) -> tuple[Outcome, ...]:
+def read_outcomes(target: Path) -> tuple[Conversion, ...]:
     """Return what a dandiset folder of this package holds, from the records in its files.
 
     Raises
@@ -137,7 +137,7 @@ def read_outcomes(target: Path) -> tuple[Outcome, ...]:
     return outcomes
 
 
-def convert_source(source: SourceFile, target: Path, earlier: Sequence[Written]) -> tuple[Outcome, ...]:
+def convert_source(source: SourceFile, target: Path, earlier: Sequence[Written]) -> tuple[Conversion, ...]:
     """Convert one source, or keep what is there; ``earlier`` lists files made from a source of this name."""
     try:
         digest = source.sha256()
@@ -163,9 +163,9 @@ def _records_by_source(target: Path) -> dict[str, list[Written]]:
     return present
 
 
-def _outcome(source: str, status: str, path: str, record: dict[str, Any]) -> Outcome:
+def _outcome(source: str, status: str, path: str, record: dict[str, Any]) -> Conversion:
     """Describe a converted cell with the record in its file."""
-    return Outcome(
+    return Conversion(
         source=source,
         status=status,
         path=path,
@@ -177,13 +177,13 @@ def _outcome(source: str, status: str, path: str, record: dict[str, Any]) -> Out
     )
 
 
-def _failure(source: SourceFile, error: BaseException) -> Outcome:
+def _failure(source: SourceFile, error: BaseException) -> Conversion:
     """Describe a source that could not be converted."""
     details = "".join(traceback.format_exception(error))
-    return Outcome(str(source.path), "failed", error=f"{type(error).__name__}: {error}", details=details)
+    return Conversion(str(source.path), "failed", error=f"{type(error).__name__}: {error}", details=details)
 
 
-def _result(job: Future[tuple[Outcome, ...]], source: SourceFile) -> tuple[Outcome, ...]:
+def _result(job: Future[tuple[Conversion, ...]], source: SourceFile) -> tuple[Conversion, ...]:
     """Return a worker's outcomes; a worker that died is a failure of its source."""
     error = job.exception()
     return job.result() if error is None else (_failure(source, error),)

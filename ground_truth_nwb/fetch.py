@@ -38,7 +38,7 @@ class Endpoints:
 
 
 @dataclass(frozen=True)
-class RemoteFile:
+class ListedFile:
     """One file of a source.
 
     Parameters
@@ -74,7 +74,7 @@ class Fetched:
 
 def list_remote_files(
     dataset: Dataset, read_text: ReadText, *, endpoints: Endpoints | None = None
-) -> tuple[RemoteFile, ...]:
+) -> tuple[ListedFile, ...]:
     """List the files of a data set at its source.
 
     Raises
@@ -154,7 +154,7 @@ def fetch(
     return tuple(outcomes)
 
 
-def _require_at_most(max_gigabytes: float, files: Sequence[RemoteFile], dataset_ids: Sequence[str]) -> None:
+def _require_at_most(max_gigabytes: float, files: Sequence[ListedFile], dataset_ids: Sequence[str]) -> None:
     """Refuse a listing that is larger in all."""
     total = sum(one.size or 0 for one in files)
     if total > max_gigabytes * 1e9:
@@ -164,7 +164,7 @@ def _require_at_most(max_gigabytes: float, files: Sequence[RemoteFile], dataset_
         )
 
 
-def _fetch_one(file: RemoteFile, target: Path, noted: dict[str, Any] | None, download: Download) -> Fetched:
+def _fetch_one(file: ListedFile, target: Path, noted: dict[str, Any] | None, download: Download) -> Fetched:
     """Download one file unless it is there as noted."""
     place = Path(target, *PurePosixPath(file.path).parts)
     try:
@@ -181,7 +181,7 @@ def _fetch_one(file: RemoteFile, target: Path, noted: dict[str, Any] | None, dow
         return Fetched(file.path, file.url, "failed", error=f"{type(error).__name__}: {error}", details=details)
 
 
-def _is_as_noted(place: Path, noted: dict[str, Any], file: RemoteFile) -> bool:
+def _is_as_noted(place: Path, noted: dict[str, Any], file: ListedFile) -> bool:
     """Whether a file is still what was downloaded, and what the source has now."""
     if not place.exists() or place.stat().st_size != noted["size"]:
         return False
@@ -190,7 +190,7 @@ def _is_as_noted(place: Path, noted: dict[str, Any], file: RemoteFile) -> bool:
     return hashlib.sha256(place.read_bytes()).hexdigest() == str(noted["sha256"])
 
 
-def _check_content(place: Path, file: RemoteFile) -> None:
+def _check_content(place: Path, file: ListedFile) -> None:
     """Compare size and hash with the listing; a wrong file is removed."""
     size = place.stat().st_size
     if file.size is not None and size != file.size:
@@ -219,7 +219,7 @@ def _unpack_tables(archive: Path) -> None:
                     partial.write_bytes(opened.read(entry))
 
 
-def _list_github(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[RemoteFile]:
+def _list_github(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[ListedFile]:
     """List the MATLAB files of a data set's folder in a GitHub repository."""
     repository, _, rest = source.location.partition("@")
     branch, _, folder = rest.partition(":")
@@ -229,7 +229,7 @@ def _list_github(dataset: Dataset, source: Source, read_text: ReadText, places: 
         raise ValueError(f"Expected the whole list of files from {url}, the service cut it short.")
     prefix = f"{folder}/{dataset.folder}/"
     return [
-        RemoteFile(
+        ListedFile(
             url=f"{places.github_raw}/{repository}/{branch}/{quote(entry['path'])}",
             path=f"{dataset.folder}/{PurePosixPath(entry['path']).name}",
             size=int(entry["size"]),
@@ -240,15 +240,15 @@ def _list_github(dataset: Dataset, source: Source, read_text: ReadText, places: 
     ]
 
 
-def _list_dandi(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[RemoteFile]:
+def _list_dandi(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[ListedFile]:
     """List the NWB files of a dandiset's draft, page by page."""
     base = f"{places.dandi_api}/dandisets/{source.location}/versions/draft/assets/"
-    files: list[RemoteFile] = []
+    files: list[ListedFile] = []
     url: str | None = f"{base}?page_size=1000"
     while url is not None:
         page = json.loads(read_text(url))
         files += [
-            RemoteFile(
+            ListedFile(
                 url=f"{base}{asset['asset_id']}/download/",
                 path=f"{dataset.folder}/{asset['path']}",
                 size=int(asset["size"]),
@@ -260,10 +260,10 @@ def _list_dandi(dataset: Dataset, source: Source, read_text: ReadText, places: E
     return files
 
 
-def _list_plain(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[RemoteFile]:
+def _list_plain(dataset: Dataset, source: Source, read_text: ReadText, places: Endpoints) -> list[ListedFile]:
     """Name the one file of a source without a listing."""
     url = places.files or source.location
-    return [RemoteFile(url=url, path=f"{dataset.folder}/{PurePosixPath(urlparse(url).path).name}")]
+    return [ListedFile(url=url, path=f"{dataset.folder}/{PurePosixPath(urlparse(url).path).name}")]
 
 
 def _read_ledger(target: Path) -> dict[str, dict[str, Any]]:

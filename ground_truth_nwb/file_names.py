@@ -24,7 +24,7 @@ SPELLINGS = {"xcampgf": "XCaMP-Gf"}
 
 
 @dataclass(frozen=True)
-class NameFacts:
+class FileNameFacts:
     """What one file name tells; an animal of basis "unknown" is named after data set and cell."""
 
     dataset: str
@@ -35,7 +35,7 @@ class NameFacts:
     session_date: date | None
 
 
-def parse_name(path: PurePath) -> NameFacts:
+def parse_name(path: PurePath) -> FileNameFacts:
     """Read data set, cell, animal and indicator from the path of a Cascade ground truth file.
 
     The data set is the folder's (``DS30-GCaMP8f-m-V1``); a file elsewhere belongs to the data set
@@ -51,7 +51,7 @@ def parse_name(path: PurePath) -> NameFacts:
     dataset_id = dataset.id if dataset else "unknown"
     cell_id = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"^CAttached_?", "", stem)).strip("-")
     animal_id, basis = _animal(stem, dataset)
-    return NameFacts(
+    return FileNameFacts(
         dataset=dataset_id,
         cell_id=cell_id,
         animal_id=animal_id or f"{dataset_id}-{cell_id}",

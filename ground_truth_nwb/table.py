@@ -12,7 +12,7 @@ import numpy as np
 from ground_truth_nwb.appearing import appearing
 from ground_truth_nwb.cell_summary import CellSummary
 from ground_truth_nwb.cells import Remark
-from ground_truth_nwb.convert import Outcome
+from ground_truth_nwb.convert import Conversion
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class DatasetRow:
     failed: int
 
 
-def dataset_rows(outcomes: Iterable[Outcome]) -> tuple[DatasetRow, ...]:
+def dataset_rows(outcomes: Iterable[Conversion]) -> tuple[DatasetRow, ...]:
     """Sum outcomes up by data set, in the order of names; failed sources come last."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[Conversion]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.dataset or "(failed)", []).append(outcome)
     return tuple(_row(name, groups[name]) for name in sorted(groups, key=lambda name: (name == "(failed)", name)))
@@ -75,7 +75,7 @@ def totals(rows: Sequence[DatasetRow]) -> DatasetRow:
     )
 
 
-def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
+def write_csv(outcomes: Iterable[Conversion], path: Path) -> None:
     """Write one line per cell or failed source; the file is replaced in one step."""
     columns = ("source", "status", "path", "dataset", "cell_id")
     figures = tuple(one.name for one in fields(CellSummary))
@@ -95,7 +95,7 @@ def write_csv(outcomes: Iterable[Outcome], path: Path) -> None:
             )
 
 
-def _row(name: str, outcomes: list[Outcome]) -> DatasetRow:
+def _row(name: str, outcomes: list[Conversion]) -> DatasetRow:
     """Sum the outcomes of one data set up."""
     summaries = [outcome.summary for outcome in outcomes if outcome.summary is not None]
     return DatasetRow(

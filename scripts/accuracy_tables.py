@@ -25,7 +25,7 @@ from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_co
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.import_cascade import read_cascade_folder
 from nwb_cascade.models.library import load_model
-from nwb_cascade.training.recordings import Recording, load_recordings
+from nwb_cascade.training.recordings import KnownRecording, load_recordings
 
 GCAMP8 = ("DS30", "DS31", "DS32")
 PUBLISHED = ("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{n}" for n in range(10, 21)))
@@ -36,7 +36,7 @@ Rows = list[tuple[str, ...]]
 class Tables:
     """The models, the recordings, and one method per part of the page."""
 
-    def __init__(self, recordings: Sequence[Recording], published: Model, output: Path) -> None:
+    def __init__(self, recordings: Sequence[KnownRecording], published: Model, output: Path) -> None:
         self.recordings = recordings
         self.published = published
         self.output = output
@@ -88,7 +88,7 @@ class Tables:
     def _ours(self) -> Estimator:
         return held_out_estimator(self.model.config, self.model.weights, "animal")
 
-    def _chosen(self, datasets: Sequence[str]) -> list[Recording]:
+    def _chosen(self, datasets: Sequence[str]) -> list[KnownRecording]:
         return [one for one in self.recordings if not datasets or one.dataset in datasets]
 
     def _score(

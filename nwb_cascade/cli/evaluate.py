@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
     from nwb_cascade.evaluation.evaluation_run import HeldOut
-    from nwb_cascade.training.recordings import Recording
+    from nwb_cascade.training.recordings import KnownRecording
 
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
 CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure", "dataset", "cell", "animal",
@@ -208,7 +208,7 @@ def _require_ensemble(name: str) -> None:
 
 def _write_coverage(
     path: Path,
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     conditions: Sequence[Condition],
     name: str,
     held_out: HeldOut | None,

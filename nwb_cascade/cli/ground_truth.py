@@ -15,7 +15,7 @@ from nwb_cascade.core.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ground_truth_nwb.convert import Outcome
+    from ground_truth_nwb.convert import Conversion
     from ground_truth_nwb.table import DatasetRow
 
 COLUMNS = (
@@ -177,7 +177,7 @@ def summary(folder: Path, csv_path: Path | None, as_json: bool) -> None:
     _print_outcomes(read_outcomes(folder), csv_path, as_json)
 
 
-def _print_outcomes(outcomes: Sequence[Outcome], csv_path: Path | None, as_json: bool) -> None:
+def _print_outcomes(outcomes: Sequence[Conversion], csv_path: Path | None, as_json: bool) -> None:
     """Print a row per data set and write a CSV line per cell."""
     from ground_truth_nwb.table import dataset_rows, totals, write_csv
     from nwb_cascade.cli.tables import print_table

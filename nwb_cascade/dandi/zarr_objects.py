@@ -27,7 +27,7 @@ WHOLE = "/"  # no key starts with it: stands for the first page of the listing o
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredObject:
     """An object as the archive lists it."""
 
     size: int
@@ -53,7 +53,7 @@ class ZarrObjects:
         self._policy = policy
         self._sessions = Sessions()
         self._storage_url = asset.storage_url
-        self._listed: dict[str, dict[str, Entry]] = {}
+        self._listed: dict[str, dict[str, StoredObject]] = {}
         self._is_small = False
         self._listing = threading.Lock()
         self._received: deque[int] = deque()
@@ -83,11 +83,11 @@ class ZarrObjects:
                 f"{found}. Look the asset up again."
             )
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> StoredObject | None:
         """Return what the archive says of an object; None if there is none of that key."""
         return self.entries(listing_prefix(key)).get(key)
 
-    def entries(self, prefix: str) -> dict[str, Entry]:
+    def entries(self, prefix: str) -> dict[str, StoredObject]:
         """List the objects whose key starts with a prefix; asks the archive once, for a small Zarr once for all."""
         with self._listing:
             if WHOLE not in self._listed:
@@ -109,12 +109,12 @@ class ZarrObjects:
             if (entry := self.find(key)) is not None:
                 self._ahead[key] = self._pool.submit(self._load, key, entry)
 
-    def content(self, key: str, entry: Entry) -> bytes:
+    def content(self, key: str, entry: StoredObject) -> bytes:
         """Return an object from the disk or from the server."""
         ahead = self._ahead.pop(key, None)
         return self._load(key, entry) if ahead is None else ahead.result()
 
-    def _load(self, key: str, entry: Entry) -> bytes:
+    def _load(self, key: str, entry: StoredObject) -> bytes:
         """Read an object from the disk or fetch it."""
         if entry.size == 0:
             return b""
@@ -125,12 +125,12 @@ class ZarrObjects:
             self._store.save(stored_as, 0, content)
         return content
 
-    def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, Entry]:
+    def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, StoredObject]:
         """Ask the archive for the objects whose key starts with a prefix."""
         with self._client() as client:
             listed = client.paginate(f"/zarr/{self.asset.content_id}/files", params={"prefix": prefix})
             pages = itertools.islice(listed, PAGE_SIZE) if first_page_only else listed
-            return {page["Key"]: Entry(page["Size"], page["ETag"].strip('"')) for page in pages}
+            return {page["Key"]: StoredObject(page["Size"], page["ETag"].strip('"')) for page in pages}
 
     @contextmanager
     def _client(self) -> Iterator[DandiAPIClient]:
@@ -139,7 +139,7 @@ class ZarrObjects:
         with connect(instance) as client, clear_errors(instance, self.asset.address):
             yield client
 
-    def _fetch(self, key: str, entry: Entry) -> bytes:
+    def _fetch(self, key: str, entry: StoredObject) -> bytes:
         """Fetch an object from the storage, or by a link of the API if the storage refuses it."""
         direct = f"{self._storage_url}{quote(key)}" if self._storage_url else ""
         query = urlencode({"prefix": key, "download": "true"})

@@ -13,7 +13,7 @@ from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.core.resampling import add_noise, bin_spikes, frame_grid, resample_trace
 from nwb_cascade.core.scores import Scores, score
-from nwb_cascade.training.recordings import Recording
+from nwb_cascade.training.recordings import KnownRecording
 
 MIN_FRAMES = 64
 Estimator = Callable[[Sequence["Case"]], Sequence[Sequence[NDArray[np.float32]]]]
@@ -41,7 +41,7 @@ class Case:
     frame, smoothed. ``own_noise_level`` is that of the resampled recording before noise was added.
     """
 
-    recording: Recording
+    recording: KnownRecording
     condition: Condition
     own_noise_level: float
     noise_level: float
@@ -63,7 +63,7 @@ class Result:
     skipped: str = ""
 
 
-def make_case(recording: Recording, condition: Condition, *, seed: int = 0) -> Case | str:
+def make_case(recording: KnownRecording, condition: Condition, *, seed: int = 0) -> Case | str:
     """Bring a cell to a condition; a text that says why where that is not possible.
 
     Noise is drawn from the seed and the cell's name, so that every estimator meets the same traces, whichever other
@@ -107,7 +107,7 @@ def assess(case: Case, estimates: Sequence[NDArray[np.float32]], estimator: str)
 
 
 def evaluate(
-    recordings: Sequence[Recording], condition: Condition, estimators: Mapping[str, Estimator], *, seed: int = 0
+    recordings: Sequence[KnownRecording], condition: Condition, estimators: Mapping[str, Estimator], *, seed: int = 0
 ) -> list[Result]:
     """Score every estimator on every recording under a condition; skipped recordings are listed with the reason.
 

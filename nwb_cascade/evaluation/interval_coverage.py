@@ -16,7 +16,7 @@ EVENT_SHARE = 0.1  # of the height of one smoothed spike: above it a frame belon
 
 
 @dataclass(frozen=True)
-class Coverage:
+class IntervalCoverage:
     """Shares of the frames of a group of cells whose smoothed spikes lie within the band, one per ``WIDTHS``.
 
     ``within`` counts the frames of events: those where spikes or expected spikes exceed a tenth of the height of one
@@ -31,7 +31,7 @@ class Coverage:
     within_all: tuple[float, ...]
 
 
-def interval_coverage(cases: Sequence[Case], expected: Estimator, deviation: Estimator) -> list[Coverage]:
+def interval_coverage(cases: Sequence[Case], expected: Estimator, deviation: Estimator) -> list[IntervalCoverage]:
     """Compare the spikes of cases with bands of ``expected`` ± a multiple of ``deviation``.
 
     Parameters
@@ -43,7 +43,7 @@ def interval_coverage(cases: Sequence[Case], expected: Estimator, deviation: Est
 
     Returns
     -------
-    list of Coverage
+    list of IntervalCoverage
         One per dataset, then ``all``.
     """
     counts: dict[str, list[NDArray[np.int64]]] = {}
@@ -54,7 +54,7 @@ def interval_coverage(cases: Sequence[Case], expected: Estimator, deviation: Est
     return [*found, _coverage("all", every)] if every else []
 
 
-def coverage_entry(coverage: Coverage) -> Mapping[str, float | str]:
+def coverage_entry(coverage: IntervalCoverage) -> Mapping[str, float | str]:
     """One group as a flat record for a table or a file."""
     record: dict[str, float | str] = {"dataset": coverage.dataset, "cells": coverage.n_cells}
     record["event_frames"] = coverage.n_event_frames
@@ -80,8 +80,10 @@ def _count(
     return np.stack([(within & is_event).sum(axis=1), within.sum(axis=1)])
 
 
-def _coverage(name: str, cells: Sequence[NDArray[np.int64]]) -> Coverage:
+def _coverage(name: str, cells: Sequence[NDArray[np.int64]]) -> IntervalCoverage:
     """Shares of all frames of a group together."""
     total = np.sum(cells, axis=0)
     shares = total[:, :-1] / np.maximum(total[:, -1:], 1)
-    return Coverage(name, len(cells), int(total[0, -1]), tuple(map(float, shares[0])), tuple(map(float, shares[1])))
+    return IntervalCoverage(
+        name, len(cells), int(total[0, -1]), tuple(map(float, shares[0])), tuple(map(float, shares[1]))
+    )

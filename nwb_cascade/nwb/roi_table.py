@@ -20,7 +20,7 @@ WHOLE_BYTES = 8 * 2**20  # columns up to this size are read at once
 BLOCK_BYTES = 32 * 2**20
 
 
-class Rows(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no type hints
+class ChosenRows(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no type hints
     """A large column, handed on some rows at a time; a chunk holds one row, such as the mask of one ROI."""
 
     def __init__(self, data: Any) -> None:
@@ -152,7 +152,7 @@ def _values_copy(column: VectorData) -> VectorData:
         words = np.asarray(plain(column.elements.data), dtype=object)
         data = words[np.asarray(stored[:])].tolist()
     elif _is_large(stored):
-        data = H5DataIO(Rows(stored), compression="gzip", compression_opts=GZIP_LEVEL, shuffle=True)
+        data = H5DataIO(ChosenRows(stored), compression="gzip", compression_opts=GZIP_LEVEL, shuffle=True)
     else:
         data = plain(stored)
     return VectorData(name=column.name, description=column.description, data=data)

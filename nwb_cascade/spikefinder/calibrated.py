@@ -17,7 +17,7 @@ from nwb_cascade.models.bundle import Model
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
 from nwb_cascade.spikefinder.windows import MIDDLE_BINS, Windows, first_middle_bin
 from nwb_cascade.training.conditional_bundle import members_without, take_members
-from nwb_cascade.training.recordings import Trial
+from nwb_cascade.training.recordings import KnownTrial
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def _infer(
     rate = float(np.clip(round(float(np.median(rates)), 2), low, high))
     networks = build_networks(config, weights, imaging_rate=rate, indicator=neuron.recording.indicator_codes[0])
 
-    def one(trial: Trial, n_bins: int, start_s: float) -> NDArray[np.float64]:
+    def one(trial: KnownTrial, n_bins: int, start_s: float) -> NDArray[np.float64]:
         frame_times = frame_grid(float(trial.times[0]), float(trial.times[-1]), rate)
         trace = resample_trace(trial.dff, trial.times, frame_times, rate)
         expected = infer_block(trace[None], rate, networks).expected_spikes[0]

@@ -10,7 +10,7 @@ import numpy as np
 from nwb_cascade.core.resampling import bin_spikes
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
-from nwb_cascade.training.recordings import Recording
+from nwb_cascade.training.recordings import KnownRecording
 
 MOST_SHIFT_BINS = 30
 
@@ -61,12 +61,11 @@ def with_later_expectation(
     return replace(expected, per_bin=moved)
 
 
-def _lag_s(recording: Recording) -> float:
+def _lag_s(recording: KnownRecording) -> float:
     from ground_truth_nwb.alignment import response_lag_s
-    from ground_truth_nwb.cells import Cell
-    from ground_truth_nwb.cells import Trial as SourceTrial
+    from ground_truth_nwb.cells import Cell, Trial
 
-    trials = tuple(SourceTrial(one.times, one.dff, np.sort(one.spike_times)) for one in recording.trials)
+    trials = tuple(Trial(one.times, one.dff, np.sort(one.spike_times)) for one in recording.trials)
     return response_lag_s(Cell(recording.dataset, recording.cell, recording.animal, recording.indicator, trials))
 
 

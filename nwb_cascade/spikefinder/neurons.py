@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
-from nwb_cascade.training.recordings import Recording, Trial, load_recordings
+from nwb_cascade.training.recordings import KnownRecording, KnownTrial, load_recordings
 
 BIN_HZ = 100.0
 BASELINE_PERCENTILE = 20.0
@@ -37,7 +37,7 @@ class Segment:
 class Neuron:
     """One cell, its trials in bins; ``recording`` is what they were made from."""
 
-    recording: Recording
+    recording: KnownRecording
     segments: tuple[Segment, ...]
 
     @property
@@ -62,7 +62,7 @@ def load_neurons(folder: Path, datasets: Sequence[str] = (), *, progress: Progre
     return [neuron_from(recording) for recording in load_recordings(folder, datasets, progress=progress)]
 
 
-def neuron_from(recording: Recording) -> Neuron:
+def neuron_from(recording: KnownRecording) -> Neuron:
     """Bring a recording to bins of 10 ms and scale it.
 
     Scaling makes recordings comparable: the 20th percentile of the recording becomes 0, three times its typical
@@ -107,7 +107,7 @@ def content_hash(neurons: Iterable[Neuron]) -> str:
     return digest.hexdigest()
 
 
-def _in_bins(trial: Trial) -> Segment:
+def _in_bins(trial: KnownTrial) -> Segment:
     """A trial in bins; a trace that is in these bins already (Spikefinder's) is not averaged again."""
     centres = frame_grid(float(trial.times[0]), float(trial.times[-1]), BIN_HZ)
     counts = bin_spikes(trial.spike_times, centres, BIN_HZ)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
-from nwb_cascade.training.recordings import Recording, Trial
+from nwb_cascade.training.recordings import KnownRecording, KnownTrial
 
 LOWEST_NOISE = 0.3
 MIN_FRAMES = 24
@@ -62,7 +62,7 @@ class RateRange:
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
+class TrainingSegment:
     """One trial at one rate: trace (n,) float32 with NaN, counts (n,) float32, and what the network is told."""
 
     trace: NDArray[np.float32]
@@ -83,11 +83,11 @@ class SegmentBank:
 
     datasets: tuple[str, ...]
     shares: NDArray[np.float64]
-    cells: tuple[tuple[tuple[Segment, ...], ...], ...]
+    cells: tuple[tuple[tuple[TrainingSegment, ...], ...], ...]
     bounds: tuple[tuple[NDArray[np.float64], ...], ...]
 
     @classmethod
-    def assemble(cls, datasets: Mapping[str, tuple[Sequence[tuple[Segment, ...]], float]]) -> SegmentBank:
+    def assemble(cls, datasets: Mapping[str, tuple[Sequence[tuple[TrainingSegment, ...]], float]]) -> SegmentBank:
         """Make a bank from each dataset's cells and its share; empty datasets are left out.
 
         Raises
@@ -112,7 +112,7 @@ class SegmentBank:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class TrainingBatch:
     """Inputs and targets of one step; arrays (batch, n) float32 unless said otherwise.
 
     ``trace`` is 0 and ``present`` 0 where nothing was measured; ``condition`` inputs are ``noise_level`` (batch,)
@@ -129,7 +129,7 @@ class Batch:
 
 
 def make_bank(
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     indicator_code: Callable[[str], int],
     generator: np.random.Generator,
     *,
@@ -143,7 +143,7 @@ def make_bank(
 
     Parameters
     ----------
-    recordings : sequence of Recording
+    recordings : sequence of KnownRecording
         The cells to train on.
     indicator_code : callable
         Indicator name to the network's code.
@@ -162,7 +162,7 @@ def make_bank(
     """
     rates, emphasis = rates or RateRange(), emphasis or {}
     names = tuple(sorted({r.dataset for r in recordings}))
-    cells: dict[str, list[tuple[Segment, ...]]] = {name: [] for name in names}
+    cells: dict[str, list[tuple[TrainingSegment, ...]]] = {name: [] for name in names}
     minutes = dict.fromkeys(names, 0.0)
     for done, recording in enumerate(recordings, start=1):
         codes = [indicator_code(name) for name in recording.indicator_codes]
@@ -190,14 +190,14 @@ def make_bank(
 
 
 def resample_trial(
-    trial: Trial,
+    trial: KnownTrial,
     imaging_rate: float,
     spike_rate: float,
     indicator: int,
     generator: np.random.Generator,
     *,
     frame_jitter: float = 0.0,
-) -> Segment | None:
+) -> TrainingSegment | None:
     """Bring a trial to a rate, at a random phase and exposure; None if too few frames are left.
 
     With jitter (in frames) fluorescence is taken a little off the grid, on which the spikes are counted all the same.
@@ -216,7 +216,7 @@ def resample_trial(
     level = float(noise_level(trace[None], imaging_rate)[0])
     if not np.isfinite(level):
         return None
-    return Segment(trace, counts, imaging_rate, max(level, 1e-3), indicator, spike_rate / imaging_rate)
+    return TrainingSegment(trace, counts, imaging_rate, max(level, 1e-3), indicator, spike_rate / imaging_rate)
 
 
 def draw_batch(
@@ -227,7 +227,7 @@ def draw_batch(
     n_frames: int,
     augmentation: Augmentation | None,
     unknown_share: float = 0.25,
-) -> Batch:
+) -> TrainingBatch:
     """Draw crops: datasets by their shares, cells evenly, trials by their length; then noise and perturbations.
 
     With ``augmentation`` None only noise is added. ``unknown_share`` of the crops are given the code 0, so that the
@@ -248,7 +248,7 @@ def draw_batch(
     indicator = np.array([s.indicator for s in segments], np.int32)
     indicator[generator.random(batch_size) < unknown_share] = 0
     level *= np.exp(vary.noise_spread * generator.standard_normal(batch_size))
-    return Batch(
+    return TrainingBatch(
         trace=np.where(present, trace, 0).astype(np.float32),
         present=present.astype(np.float32),
         noise_level=level.astype(np.float32),
@@ -268,7 +268,7 @@ def cell_weight(counts_per_frame: float, exponent: float = 0.75) -> float:
     return float((counts_per_frame + 0.003) ** -exponent)
 
 
-def _segment_bounds(segments: Sequence[Segment]) -> NDArray[np.float64]:
+def _segment_bounds(segments: Sequence[TrainingSegment]) -> NDArray[np.float64]:
     # Long and slow versions of one trial are drawn alike: by duration, not by frames.
     seconds = np.array([s.trace.size / s.imaging_rate for s in segments])
     return np.asarray(np.cumsum(seconds / seconds.sum()))
@@ -276,7 +276,7 @@ def _segment_bounds(segments: Sequence[Segment]) -> NDArray[np.float64]:
 
 def _draw_crop(
     bank: SegmentBank, generator: np.random.Generator, n_frames: int
-) -> tuple[Segment, NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[TrainingSegment, NDArray[np.float32], NDArray[np.float32]]:
     """One crop; frames outside the trial are NaN with count 0."""
     dataset = int(np.searchsorted(np.cumsum(bank.shares)[:-1], generator.random()))
     cell = int(generator.integers(len(bank.cells[dataset])))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.training.batches import Batch, SegmentBank
+from nwb_cascade.training.batches import SegmentBank, TrainingBatch
 from nwb_cascade.training.steps import Arrays, Trainee
 
 
@@ -74,7 +74,7 @@ def cascade_trainee(
     return Trainee(model, cascade_arrays, record)
 
 
-def cascade_arrays(batch: Batch) -> Arrays:
+def cascade_arrays(batch: TrainingBatch) -> Arrays:
     """A batch as the Cascade network takes it; every recording counts alike, as published."""
     return {"trace": batch.trace, "present": batch.present}, batch.counts, np.ones_like(batch.weight)
 

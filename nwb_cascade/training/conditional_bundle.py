@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.conditional import CODES, ConditionalSizes, near_codes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.indicators import nearest_code
-from nwb_cascade.training.recordings import Recording, dataset_hashes
+from nwb_cascade.training.recordings import KnownRecording, dataset_hashes
 
 Weights = Mapping[str, NDArray[np.float32]]
 RECORDED_PACKAGES = ("nwb-cascade", "keras", "tensorflow", "torch", "jax", "numpy", "scipy")
@@ -39,7 +39,7 @@ class TrainedMember:
 
 
 def describe_member(
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     weights: Weights,
     *,
     fold: int | None,
@@ -78,7 +78,7 @@ def conditional_bundle(
     model_version: str,
     sizes: ConditionalSizes,
     members: Sequence[TrainedMember],
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     *,
     rates_hz: tuple[float, float],
     noise_levels: tuple[float, float],
@@ -96,7 +96,7 @@ def conditional_bundle(
         Of every member.
     members : sequence of TrainedMember
         The trained networks.
-    recordings : sequence of Recording
+    recordings : sequence of KnownRecording
         All that any member was trained on; their hashes are recorded.
     rates_hz, noise_levels : (float, float)
         Ranges that were trained, Hz and % Hz^-1/2.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nwb_cascade.architectures.conditional import ConditionalSizes, build_network, conditions
-from nwb_cascade.training.batches import Batch
+from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
 from nwb_cascade.training.steps import Arrays, Trainee
 
@@ -30,7 +30,7 @@ def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...]
     return Trainee(build_network(sizes, ConditionalModel), conditional_arrays, sizes.to_network())
 
 
-def conditional_arrays(batch: Batch) -> Arrays:
+def conditional_arrays(batch: TrainingBatch) -> Arrays:
     """A batch as the conditional network takes it."""
     inputs = {
         "trace": batch.trace,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nwb_cascade.training.recordings import Recording
+from nwb_cascade.training.recordings import KnownRecording
 
 # Whole datasets by fold. Those whose cells may come from the same animals stay together (02, 22, 23: Kwan & Dan;
 # 11, 13: Cux2; 06, 08: zebrafish); each indicator with several datasets is spread, so that every fold's training
@@ -27,7 +27,7 @@ ANIMAL_FOLDS: dict[str, int] = {
 N_FOLDS = 5
 
 
-def fold_of(recording: Recording) -> int:
+def fold_of(recording: KnownRecording) -> int:
     """Fold of a recording; by animal for the GCaMP8 datasets (and DS33), by dataset for all others.
 
     Raises
@@ -45,7 +45,7 @@ def fold_of(recording: Recording) -> int:
     )
 
 
-def split(recordings: Sequence[Recording], fold: int) -> tuple[list[Recording], list[Recording]]:
+def split(recordings: Sequence[KnownRecording], fold: int) -> tuple[list[KnownRecording], list[KnownRecording]]:
     """Recordings to train on and recordings held out in this fold."""
     inside = [recording for recording in recordings if fold_of(recording) != fold]
     return inside, [recording for recording in recordings if fold_of(recording) == fold]

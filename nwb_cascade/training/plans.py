@@ -24,7 +24,7 @@ from nwb_cascade.training.conditional_bundle import (
 )
 from nwb_cascade.training.conditional_training import conditional_trainee
 from nwb_cascade.training.folds import split
-from nwb_cascade.training.recordings import Recording, dataset_hashes
+from nwb_cascade.training.recordings import KnownRecording, dataset_hashes
 from nwb_cascade.training.steps import (
     StepProgress,
     TrainedNetwork,
@@ -45,7 +45,7 @@ CASCADE_WINDOW, CASCADE_BEFORE = 64, 32
 
 def run_plan(
     plan: TrainingPlan,
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     folder: Path,
     *,
     start: WarmStart | None = None,
@@ -57,7 +57,7 @@ def run_plan(
     ----------
     plan : TrainingPlan
         What to train.
-    recordings : sequence of Recording
+    recordings : sequence of KnownRecording
         The ground truth; those outside ``plan.datasets`` are left out.
     folder : pathlib.Path
         Of the checkpoints, one folder per network.
@@ -90,7 +90,7 @@ def run_plan(
 
 def train_member(
     plan: TrainingPlan,
-    recordings: Sequence[Recording],
+    recordings: Sequence[KnownRecording],
     member: int,
     folder: Path,
     *,
@@ -123,7 +123,7 @@ def train_member(
 
 
 def _bundle_members(
-    plan: TrainingPlan, recordings: Sequence[Recording], members: Sequence[TrainedMember], start: WarmStart | None
+    plan: TrainingPlan, recordings: Sequence[KnownRecording], members: Sequence[TrainedMember], start: WarmStart | None
 ) -> Bundle:
     """Join the trained members of a conditional plan."""
     noise = (LOWEST_NOISE, plan.settings.augmentation.highest_noise)
@@ -142,19 +142,19 @@ def _bundle_members(
     return (config if start is None else start.described(config)), weights
 
 
-def _sizes(plan: TrainingPlan, recordings: Sequence[Recording], start: WarmStart | None) -> ConditionalSizes:
+def _sizes(plan: TrainingPlan, recordings: Sequence[KnownRecording], start: WarmStart | None) -> ConditionalSizes:
     """Sizes of the networks: those of the start, else those of the plan."""
     return conditional_sizes(recordings, plan.network) if start is None else start.sizes(recordings)
 
 
-def conditional_sizes(recordings: Sequence[Recording], network: Mapping[str, Any]) -> ConditionalSizes:
+def conditional_sizes(recordings: Sequence[KnownRecording], network: Mapping[str, Any]) -> ConditionalSizes:
     """Sizes of a plan's network with a code for every indicator of the recordings."""
     codes = sorted({name for r in recordings for name in r.indicator_codes})
     return ConditionalSizes.from_network({**network, "indicators": tuple(codes)})
 
 
 def _run_cascade(
-    plan: TrainingPlan, recordings: Sequence[Recording], folder: Path, progress: MemberProgress | None
+    plan: TrainingPlan, recordings: Sequence[KnownRecording], folder: Path, progress: MemberProgress | None
 ) -> Bundle:
     """Train a family of published networks: one ensemble per noise level."""
     rate = float(plan.imaging_rate or 0)
@@ -223,7 +223,7 @@ def _train_cascade(
     )
 
 
-def _on_one_clock(recordings: Sequence[Recording], clock_lag_s: Mapping[str, float]) -> list[Recording]:
+def _on_one_clock(recordings: Sequence[KnownRecording], clock_lag_s: Mapping[str, float]) -> list[KnownRecording]:
     """Recordings with their spikes moved to where the fluorescence has them."""
     return [
         replace(
@@ -252,7 +252,7 @@ def _settings_record(plan: TrainingPlan) -> dict[str, Any]:
     }
 
 
-def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Recording]) -> ModelConfig:
+def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[KnownRecording]) -> ModelConfig:
     return ModelConfig(
         name=plan.name,
         version="1",
@@ -276,7 +276,11 @@ def _cascade_config(plan: TrainingPlan, rate: float, recordings: Sequence[Record
 
 
 def _bank(
-    plan: TrainingPlan, recordings: Sequence[Recording], sizes: ConditionalSizes, versions: int, seed: tuple[int, int]
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    sizes: ConditionalSizes,
+    versions: int,
+    seed: tuple[int, int],
 ) -> SegmentBank:
     generator = np.random.default_rng(seed)
     on_one_clock = _on_one_clock(recordings, plan.clock_lag_s)

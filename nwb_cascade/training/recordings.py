@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class KnownTrial:
     """One stretch of imaging with its spikes, on one clock.
 
     ``times`` (n_frames,) float64, s, strictly increasing; ``dff`` (n_frames,) float32, a fraction, NaN: not measured;
@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class KnownRecording:
     """One cell with ground truth: where it comes from and its trials.
 
     ``species`` is a Latin name, ``cell_type`` in the words of the publication; empty if not known.
@@ -58,7 +58,7 @@ class Recording:
     cell: str
     animal: str
     indicator: str
-    trials: tuple[Trial, ...]
+    trials: tuple[KnownTrial, ...]
     sha256: str = ""
     species: str = ""
     cell_type: str = ""
@@ -79,7 +79,9 @@ class Recording:
         return sum(t.n_spikes for t in self.trials) / max(sum(t.duration_s for t in self.trials), 1e-9)
 
 
-def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None) -> list[Recording]:
+def load_recordings(
+    folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None
+) -> list[KnownRecording]:
     """Read all cells with known spikes below a folder, whatever layout ``ground_truth_nwb`` reads.
 
     Parameters
@@ -101,7 +103,7 @@ def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Pro
     from ground_truth_nwb.sources import find_sources
 
     sources = find_sources(Path(folder))
-    recordings: list[Recording] = []
+    recordings: list[KnownRecording] = []
     for done, source in enumerate(sources, start=1):
         # A MATLAB file's dataset is its folder's name, which spares reading those that are not wanted.
         if not datasets or source.layout != "cascade-mat" or source.path.parent.name.split("-")[0] in datasets:
@@ -114,25 +116,25 @@ def load_recordings(folder: Path, datasets: Sequence[str] = (), *, progress: Pro
     return recordings
 
 
-def recording_from_cell(cell: Cell) -> Recording:
+def recording_from_cell(cell: Cell) -> KnownRecording:
     """Take over a cell; species and cell type come from the catalogue where it knows the dataset."""
     from ground_truth_nwb.catalogue import load_catalogue
 
     known = next((dataset for dataset in load_catalogue().datasets if dataset.id == cell.dataset), None)
     whole = [trial.valid() for trial in cell.trials]
-    return Recording(
+    return KnownRecording(
         dataset=cell.dataset,
         cell=cell.cell_id,
         animal=cell.animal_id,
         indicator=cell.indicator,
-        trials=tuple(Trial(trial.time_s, trial.dff, trial.spike_times_s) for trial in whole),
+        trials=tuple(KnownTrial(trial.time_s, trial.dff, trial.spike_times_s) for trial in whole),
         sha256=cell.source_sha256,
         species=(known.species if known else None) or "",
         cell_type=cell.cell_type or (known.cell_type if known else None) or "",
     )
 
 
-def dataset_hashes(recordings: Iterable[Recording]) -> dict[str, str]:
+def dataset_hashes(recordings: Iterable[KnownRecording]) -> dict[str, str]:
     """One SHA-256 per dataset over the hashes of its files in the order of their cells, for a model's record."""
     digests: dict[str, list[str]] = {}
     for recording in sorted(recordings, key=lambda r: (r.dataset, r.cell)):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.training.batches import Augmentation, Batch, SegmentBank, draw_batch
+from nwb_cascade.training.batches import Augmentation, SegmentBank, TrainingBatch, draw_batch
 from nwb_cascade.training.checkpoint import load_checkpoint, save_checkpoint
 
 StepProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -65,7 +65,7 @@ class Trainee:
     """
 
     model: Any
-    arrays: Callable[[Batch], Arrays]
+    arrays: Callable[[TrainingBatch], Arrays]
     sizes: Mapping[str, Any]
 
 
@@ -244,10 +244,10 @@ def _resume(folder: Path, model: Any, record: dict[str, Any]) -> tuple[int, list
     return step, history
 
 
-def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Iterator[tuple[int, Batch]]:
+def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Iterator[tuple[int, TrainingBatch]]:
     """Steps from ``first`` on with their batches, drawn a few steps ahead in a thread of their own."""
 
-    def draw(step: int) -> Batch:
+    def draw(step: int) -> TrainingBatch:
         return draw_batch(
             bank,
             np.random.default_rng((settings.seed, 0, step)),
@@ -266,7 +266,7 @@ def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Itera
                 ahead.append(pool.submit(draw, step + PREFETCHED))
 
 
-def _test_batches(bank: SegmentBank | None, settings: TrainingSettings) -> Iterator[Batch]:
+def _test_batches(bank: SegmentBank | None, settings: TrainingSettings) -> Iterator[TrainingBatch]:
     """A few fixed batches of held-out recordings, with noise but without perturbations."""
     if bank is None:
         return

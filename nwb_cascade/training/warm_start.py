@@ -13,7 +13,7 @@ from nwb_cascade.architectures.conditional import ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.conditional_bundle import TrainedMember
-from nwb_cascade.training.recordings import Recording
+from nwb_cascade.training.recordings import KnownRecording
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class WarmStart:
                 f"{self.config.architecture}."
             )
 
-    def sizes(self, recordings: Sequence[Recording]) -> ConditionalSizes:
+    def sizes(self, recordings: Sequence[KnownRecording]) -> ConditionalSizes:
         """Sizes of its networks.
 
         Raises

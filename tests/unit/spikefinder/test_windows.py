@@ -14,7 +14,7 @@ from nwb_cascade.spikefinder.windows import (
     split_by_neuron,
     window_labels,
 )
-from nwb_cascade.training.recordings import Recording, Trial
+from nwb_cascade.training.recordings import KnownRecording, KnownTrial
 
 
 def neuron(cell="a", *, dataset="DS1", animal=None, n_bins=300, spikes=(50, 120, 200), missing=()):
@@ -23,7 +23,7 @@ def neuron(cell="a", *, dataset="DS1", animal=None, n_bins=300, spikes=(50, 120,
     trace[list(missing)] = np.nan
     counts = np.zeros(n_bins, np.int64)
     counts[list(spikes)] = 1
-    recording = Recording(dataset, cell, animal or f"{dataset}-{cell}", "GCaMP6f", ())
+    recording = KnownRecording(dataset, cell, animal or f"{dataset}-{cell}", "GCaMP6f", ())
     return Neuron(recording, (Segment(0.0, trace, counts),))
 
 
@@ -132,26 +132,26 @@ def test_datasets_can_be_held_out_with_all_that_shares_their_animals():
 
 def trial(values, rate=100.0):
     values = np.asarray(values, np.float32)
-    return Trial(np.arange(values.size) / rate, values, np.array([0.1]))
+    return KnownTrial(np.arange(values.size) / rate, values, np.array([0.1]))
 
 
 def test_scaling_makes_recordings_comparable_and_keeps_missing_bins():
     values = np.random.default_rng(0).normal(3, 0.2, 200)
     values[150:] = np.nan
-    scaled = neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(values),))).segments[0].trace
+    scaled = neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(values),))).segments[0].trace
     assert np.isnan(scaled[150:]).all()
     assert np.nanpercentile(scaled, 20) == pytest.approx(0, abs=1e-5)
     assert np.nanmedian(np.abs(scaled[10:] - scaled[:-10])) == pytest.approx(1 / 3, rel=1e-4)
-    again = neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(7 * values - 1),))).segments[0].trace
+    again = neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(7 * values - 1),))).segments[0].trace
     np.testing.assert_allclose(again, scaled, atol=1e-3)
 
 
 def test_traces_in_bins_already_are_taken_as_they_are_others_are_resampled():
     values = np.random.default_rng(0).normal(size=60)
-    made = neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(values),)))
+    made = neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(values),)))
     unit = 3 * np.median(np.abs(values[10:] - values[:-10]))
     np.testing.assert_allclose(made.segments[0].trace, (values - np.percentile(values, 20)) / unit, atol=1e-4)
-    slow = neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(values, rate=20.0),)))
+    slow = neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(values, rate=20.0),)))
     assert slow.segments[0].trace.size == 296  # 59 intervals of 50 ms
     assert slow.segments[0].counts.sum() == 1
 
@@ -159,14 +159,14 @@ def test_traces_in_bins_already_are_taken_as_they_are_others_are_resampled():
 def test_a_trace_that_mostly_stands_still_is_scaled_by_its_standard_deviation():
     values = np.zeros(300)
     values[100] = 1.0
-    scaled = neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(values),))).segments[0].trace
+    scaled = neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(values),))).segments[0].trace
     assert scaled.std() == pytest.approx(1, rel=1e-4)
 
 
 @pytest.mark.parametrize("values", [np.full(100, 0.5), np.full(100, np.nan)])
 def test_a_recording_without_variation_is_refused(values):
     with pytest.raises(ValueError, match="Expected dF/F that varies in DS1 a"):
-        neuron_from(Recording("DS1", "a", "m", "GCaMP6f", (trial(values),)))
+        neuron_from(KnownRecording("DS1", "a", "m", "GCaMP6f", (trial(values),)))
 
 
 def test_cached_windows_are_memory_mapped_and_keyed_by_content(tmp_path):
