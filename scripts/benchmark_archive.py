@@ -55,23 +55,23 @@ def main() -> None:
 
 def no_work(job: Any, settings: Any) -> Any:
     """Do nothing."""
-    from nwb_cascade.archive.job import Outcome
+    from nwb_cascade.archive.job import JobOutcome
 
-    return Outcome(job.id, "done")
+    return JobOutcome(job.id, "done")
 
 
 def tiny_work(job: Any, settings: Any) -> Any:
     """Do a job without a recording."""
-    from nwb_cascade.archive.job import Outcome
+    from nwb_cascade.archive.job import JobOutcome
     from nwb_cascade.archive.ledger import Ledger
 
     claim = Ledger(settings.out).claim(job.id)
     if claim is None:
-        return Outcome(job.id, "held", is_new=False)
+        return JobOutcome(job.id, "held", is_new=False)
     with claim:
         (claim.folder / "x.nwb").write_text("x")
         claim.finish(claim.folder / "x.nwb", {"size": 1})
-    return Outcome(job.id, "done")
+    return JobOutcome(job.id, "done")
 
 
 def run_tiny(n_jobs: int, workers: int, work: str) -> dict[str, float]:

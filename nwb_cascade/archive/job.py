@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.archive.ledger import API_FOLDER, LEASE_S, Claim, Ledger
+from nwb_cascade.archive.listing import open_source
 from nwb_cascade.archive.manifest import Job
-from nwb_cascade.archive.sources import open_source
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.hashing import file_sha256
 
@@ -69,7 +69,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How an attempt at a job ended.
 
     Parameters
@@ -96,7 +96,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def perform(job: Job, settings: Settings) -> Outcome:
+def perform(job: Job, settings: Settings) -> JobOutcome:
     """Do one job, unless it is done or somebody else has it; never raises for what is wrong with a recording.
 
     Parameters
@@ -115,7 +115,9 @@ def perform(job: Job, settings: Settings) -> Outcome:
         with claim:
             return _attempt(job, settings, claim, started)
     except OSError as error:
-        return Outcome(job.id, "halted", output_problem(Path(settings.out)) or _sentence(error), type(error).__name__)
+        return JobOutcome(
+            job.id, "halted", output_problem(Path(settings.out)) or _sentence(error), type(error).__name__
+        )
 
 
 def output_problem(folder: Path) -> str:
@@ -139,7 +141,7 @@ def output_problem(folder: Path) -> str:
     return full if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else ""
 
 
-def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> Outcome:
+def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> JobOutcome:
     """Annotate, and note the result or the failure."""
     try:
         if claim.interruptions >= MOST_INTERRUPTIONS:
@@ -158,12 +160,12 @@ def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> Outc
             "address": job.address,
         }
         claim.finish(output, record)
-        return Outcome(job.id, "done", seconds=seconds)
+        return JobOutcome(job.id, "done", seconds=seconds)
     except Exception as error:  # one recording's failure must not stop the others; it is recorded with its traceback
         if claim.is_lost:
-            return Outcome(job.id, "held", is_new=False)
+            return JobOutcome(job.id, "held", is_new=False)
         if isinstance(error, OSError) and (problem := output_problem(Path(settings.out))):
-            return Outcome(job.id, "halted", problem, type(error).__name__)
+            return JobOutcome(job.id, "halted", problem, type(error).__name__)
         seconds = time.perf_counter() - started
         claim.fail(
             {
@@ -174,7 +176,7 @@ def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> Outc
                 "address": job.address,
             }
         )
-        return Outcome(job.id, "failed", _sentence(error), type(error).__name__, seconds=seconds)
+        return JobOutcome(job.id, "failed", _sentence(error), type(error).__name__, seconds=seconds)
 
 
 def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
@@ -215,13 +217,13 @@ def _model(name: str, sha256: str) -> Model:
     return model
 
 
-def _not_ours(ledger: Ledger, job_id: str) -> Outcome:
+def _not_ours(ledger: Ledger, job_id: str) -> JobOutcome:
     """How a job stands that could not be taken."""
     entry = ledger.entry(job_id)
     if entry.state in ("done", "failed"):
         cause, kind = entry.record.get("cause", ""), entry.record.get("kind", "")
-        return Outcome(job_id, entry.state, cause, kind, is_new=False)
-    return Outcome(job_id, "held", is_new=False)
+        return JobOutcome(job_id, entry.state, cause, kind, is_new=False)
+    return JobOutcome(job_id, "held", is_new=False)
 
 
 def _run_record(result: AnnotationResult) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Job:
     content_id : str
         Changes with the content of the file.
     source : mapping
-        What a worker needs to open it, see `nwb_cascade.archive.sources`.
+        What a worker needs to open it, see `nwb_cascade.archive.listing`.
     model, model_sha256 : str
         Name or folder of the model, hash of its weights.
     parameters : mapping

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.archive.job import output_problem
+from nwb_cascade.archive.listing import Source, as_asset, list_sources
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
-from nwb_cascade.archive.sources import Source, as_asset, list_sources
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.selection import select_model
@@ -65,7 +65,7 @@ def plan(
     Parameters
     ----------
     sources : iterable of str
-        Folders, globs, files, addresses, see `nwb_cascade.archive.sources.list_sources`.
+        Folders, globs, files, addresses, see `nwb_cascade.archive.listing.list_sources`.
     path : pathlib.Path
         The manifest; replaced in one step.
     model : str

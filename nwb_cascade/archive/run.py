@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from nwb_cascade.archive.job import KilledTooOftenError, Outcome, Settings, output_problem, perform
+from nwb_cascade.archive.job import JobOutcome, KilledTooOftenError, Settings, output_problem, perform
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.losses import Losses, task_key
 from nwb_cascade.archive.manifest import Job, Manifest
@@ -24,7 +24,7 @@ IN_VAIN = {  # failures that are none of the recordings', if they come in a row,
     RemoteError.__name__: "found no server that answers",
     KilledTooOftenError.__name__: "were killed again and again",
 }
-Work = Callable[[Job, Settings], Outcome]
+Work = Callable[[Job, Settings], JobOutcome]
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Tally:
         return (self.total - self.settled) / self.per_second if self.done + self.failed else None
 
 
-TallyProgress = Callable[[Tally, Outcome | None], None]
+TallyProgress = Callable[[Tally, JobOutcome | None], None]
 
 
 class RunStoppedError(RemoteError):
@@ -101,7 +101,7 @@ def run_manifest(
     return _Run(client, manifest, settings, work, progress or (lambda tally, outcome: None)).execute()
 
 
-def at_a_worker(work: Work, job: Job, settings: Settings) -> tuple[str, Outcome]:
+def at_a_worker(work: Work, job: Job, settings: Settings) -> tuple[str, JobOutcome]:
     """Do a job at a worker of the cluster, and say at which."""
     from distributed import get_worker
 
@@ -187,7 +187,7 @@ class _Run:
         else:
             self._count(outcome)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: JobOutcome) -> None:
         if outcome.status == "done":
             self.tally.done += 1
         else:
@@ -203,7 +203,7 @@ class _Run:
                 "failed; take them up with --retry-failed when that is mended."
             )
 
-    def _outcome(self, future: Any, job: Job) -> Outcome | None:
+    def _outcome(self, future: Any, job: Job) -> JobOutcome | None:
         """Result of a job; None if its worker died or was lost, so that it has to be handed out again."""
         from distributed import KilledWorker
 
@@ -213,7 +213,7 @@ class _Run:
             except Exception:  # the worker died with the result; what it did is in the ledger
                 return None
             self.losses.has_worked(worker)
-            return cast(Outcome, outcome)
+            return cast(JobOutcome, outcome)
         if future.status in ("cancelled", "lost"):
             if self.client.status not in ("running", "connecting"):
                 raise self._scheduler_is_gone()
@@ -238,7 +238,7 @@ class _Run:
                 self.held.append(job)
             elif entry.state in ("done", "failed"):
                 cause, kind = entry.record.get("cause", ""), entry.record.get("kind", "")
-                self._count(Outcome(job.id, entry.state, cause, kind, is_new=False))
+                self._count(JobOutcome(job.id, entry.state, cause, kind, is_new=False))
             else:
                 self.again.append(job)
 

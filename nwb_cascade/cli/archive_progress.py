@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
-    from nwb_cascade.archive.job import Outcome
+    from nwb_cascade.archive.job import JobOutcome
     from nwb_cascade.archive.run import Tally, TallyProgress
 
 LINE_EVERY_S = 30.0
@@ -30,7 +30,7 @@ def run_progress(client: Any) -> Iterator[TallyProgress]:
         task = bar.add_task("Jobs", total=None, rest="")
         last_line = time.monotonic()
 
-        def progress(tally: Tally, outcome: Outcome | None) -> None:
+        def progress(tally: Tally, outcome: JobOutcome | None) -> None:
             nonlocal last_line
             bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
             if outcome is not None and outcome.status == "failed" and outcome.is_new:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nwb_cascade.archive.listing import local_source
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
-from nwb_cascade.archive.sources import local_source
 from nwb_cascade.models.bundle import recorded_sha256
 from nwb_cascade.models.library import BUNDLED_FOLDER
 

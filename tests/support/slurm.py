@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nwb_cascade.archive.job import Outcome, Settings
+from nwb_cascade.archive.job import JobOutcome, Settings
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Job
 
@@ -18,7 +18,7 @@ needs_slurm = pytest.mark.skipif(
 )
 
 
-def wait_and_finish(job: Job, settings: Settings) -> Outcome:
+def wait_and_finish(job: Job, settings: Settings) -> JobOutcome:
     """Finish a job; the first waits for a file, so that its worker can be killed meanwhile.
 
     It stands in a module of its own because workers import it: a test's module would ask there what it needs.
@@ -30,14 +30,14 @@ def wait_and_finish(job: Job, settings: Settings) -> Outcome:
     ledger = Ledger(settings.out, lease_s=settings.lease_s)
     claim = ledger.claim(job.id)
     if claim is None:
-        return Outcome(job.id, ledger.entry(job.id).state, is_new=False)
+        return JobOutcome(job.id, ledger.entry(job.id).state, is_new=False)
     with claim:
         (claim.folder / "x.nwb").write_text("x")
         claim.finish(claim.folder / "x.nwb", {"size": 1})
-    return Outcome(job.id, "done")
+    return JobOutcome(job.id, "done")
 
 
-def end_process(job: Job, settings: Settings) -> Outcome:
+def end_process(job: Job, settings: Settings) -> JobOutcome:
     """Leave a word and be gone, as a library does that finds no graphics card."""
     os.write(2, b"Fatal: no such library\n")
     os._exit(1)

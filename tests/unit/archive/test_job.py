@@ -7,7 +7,7 @@ import pytest
 from nwb_cascade.archive import job as job_module
 from nwb_cascade.archive.job import MOST_INTERRUPTIONS, Settings, perform
 from nwb_cascade.archive.ledger import Ledger
-from nwb_cascade.archive.sources import local_source
+from nwb_cascade.archive.listing import local_source
 from tests.support.archive_jobs import file_job, made_up_job
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import dff_recording

@@ -6,9 +6,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from nwb_cascade.archive.listing import list_sources
 from nwb_cascade.archive.manifest import Job
 from nwb_cascade.archive.plan import Wish, look_at
-from nwb_cascade.archive.sources import list_sources
 from nwb_cascade.cli import main
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nwb_cascade.archive.job import Outcome, Settings
+from nwb_cascade.archive.job import JobOutcome, Settings
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import JOBS_PER_THREAD, RunStoppedError, run_manifest
@@ -72,11 +72,11 @@ def work(job, settings):
     claim = Ledger(settings.out).claim(job.id, retry_failed=settings.retry_failed)
     if claim is None:
         entry = Ledger(settings.out).entry(job.id)
-        return Outcome(job.id, entry.state if entry.state in ("done", "failed") else "held", is_new=False)
+        return JobOutcome(job.id, entry.state if entry.state in ("done", "failed") else "held", is_new=False)
     with claim:
         (claim.folder / "x.nwb").write_text("x")
         claim.finish(claim.folder / "x.nwb", {"size": 1})
-    return Outcome(job.id, "done")
+    return JobOutcome(job.id, "done")
 
 
 @pytest.fixture(autouse=True)
@@ -147,25 +147,25 @@ def test_a_scheduler_that_goes_away_stops_the_run(manifest, ledger):
 
 
 def test_a_halt_stops_the_run(manifest, ledger):
-    client = Client(script={3: ("finished", Outcome("x", "halted", "No space left in out: free some."))})
+    client = Client(script={3: ("finished", JobOutcome("x", "halted", "No space left in out: free some."))})
     with pytest.raises(RunStoppedError, match=r"No space left in out: free some\. Stopped after"):
         run(client, manifest, ledger)
 
 
 def test_servers_that_do_not_answer_stop_the_run(manifest, ledger):
-    unreachable = ("finished", Outcome("x", "failed", "dandi does not answer.", "RemoteError"))
+    unreachable = ("finished", JobOutcome("x", "failed", "dandi does not answer.", "RemoteError"))
     with pytest.raises(RunStoppedError, match=r"The last 8 jobs found no server.*--retry-failed"):
         run(Client(script=dict.fromkeys(range(1, 21), unreachable)), manifest, ledger)
 
 
 def test_jobs_that_are_killed_one_after_the_other_stop_the_run(manifest, ledger):
-    killed = ("finished", Outcome("x", "failed", "Its process was killed 5 times.", "KilledTooOftenError"))
+    killed = ("finished", JobOutcome("x", "failed", "Its process was killed 5 times.", "KilledTooOftenError"))
     with pytest.raises(RunStoppedError, match=r"The last 8 jobs were killed again and again: Its process was killed"):
         run(Client(script=dict.fromkeys(range(1, 21), killed)), manifest, ledger)
 
 
 def test_failures_of_different_kinds_or_with_results_between_them_do_not_stop_it(manifest, ledger):
-    failures = [Outcome("x", "failed", "x", kind) for kind in ("RemoteError", "KilledTooOftenError", "InputError")]
+    failures = [JobOutcome("x", "failed", "x", kind) for kind in ("RemoteError", "KilledTooOftenError", "InputError")]
     script = {number: ("finished", failures[number % 3]) for number in range(1, N_JOBS + 1)}
     assert run(Client(script=script), manifest, ledger).failed == N_JOBS
     script = {number: ("finished", failures[0]) for number in range(1, N_JOBS + 1) if number % 8}
