@@ -9,6 +9,7 @@ from nwb_cascade.core.wording import counted
 
 KINDS = ("dff", "raw_fluorescence", "neuropil", "baseline", "denoised", "z_scored", "events", "inferred", "unknown")
 SCALES = ("fraction", "percent", "counts", "unknown")
+FACTORS = {"fraction": 1.0, "percent": 0.01}  # what makes a value of a known scale a fraction
 
 
 @dataclass(frozen=True)

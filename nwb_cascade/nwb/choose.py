@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
-from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.candidate import FACTORS, Candidate
 
 RATE_AGREEMENT = 1e-3  # a given rate this close to the stated one says the same
 NOT_DFF = {
@@ -123,7 +123,7 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
     InputError
         If the values look like percent or raw fluorescence and nobody says what they are.
     """
-    if scale not in (None, "fraction", "percent"):
+    if scale is not None and scale not in FACTORS:
         raise InputError(f"Expected scale 'fraction' or 'percent', received {scale!r}.")
     path = candidate.object_path
     if candidate.scale == "counts":
@@ -132,11 +132,9 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
             "store it as a RoiResponseSeries in a DfOverF container, or have it computed with from_raw= (--from-raw)."
         )
     if scale is not None:
-        return 0.01 if scale == "percent" else 1.0
-    if candidate.scale == "fraction":
-        return 1.0
-    if candidate.scale == "percent" and candidate.scale_stated:
-        return 0.01
+        return FACTORS[scale]
+    if candidate.scale == "fraction" or (candidate.scale == "percent" and candidate.scale_stated):
+        return FACTORS[candidate.scale]
     raise InputError(
         f"Expected dF/F as a fraction (0.5 means 50 %), but {path} may be in percent: {candidate.scale_why}. Say which "
         "it is with scale='percent' or 'fraction' (--scale)."

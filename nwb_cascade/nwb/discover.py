@@ -12,7 +12,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.blocks import StoredTraces
-from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.candidate import FACTORS, Candidate
 from nwb_cascade.nwb.choose import matching, named
 from nwb_cascade.nwb.classify import (
     Evidence,
@@ -146,7 +146,7 @@ def describe(
         scale = ScaleJudgement("unknown", "it holds no fluorescence traces")
     numbers = Statistics()
     if stored is not None and statistics:
-        stored = replace(stored, factor=0.01 if scale.scale == "percent" else 1.0)
+        stored = replace(stored, factor=FACTORS.get(scale.scale, 1.0))
         rate = facts.timing.imaging_rate
         numbers = trace_statistics(stored, kind=judgement.kind, imaging_rate=rate, scratch_dir=scratch_dir)
     problems = (*facts.problems(judgement.kind, sample), *numbers.problems)

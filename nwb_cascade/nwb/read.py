@@ -65,28 +65,32 @@ def open_traces(
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
     factor, rate = resolve_factor(candidate, scale), resolve_rate(candidate, imaging_rate)
     path = name or str(nwbfile.container_source or "")
-    stored = stored_traces(
-        series,
-        transposed=bool(candidate.transposed),
-        where=f"{path}:{candidate.object_path}",
-        factor=factor,
+    where = f"{path}:{candidate.object_path}"
+    stored = stored_traces(series, transposed=bool(candidate.transposed), where=where, factor=factor)
+    return DffTraces(
+        dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
+        imaging_rate=rate,
+        roi_ids=roi_ids_of(series),
+        source=MappingProxyType(
+            {
+                **_identity(nwbfile, candidate, path),
+                "scale": "percent" if factor != 1 else "fraction",
+                "scale_from": "option" if scale else candidate.scale_why,
+                "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
+            }
+        ),
     )
-    source = {
+
+
+def _identity(nwbfile: NWBFile, candidate: Candidate, path: str) -> dict[str, str]:
+    """What tells a series from all others."""
+    return {
         "path": path,
         "object_path": candidate.object_path,
         "object_id": candidate.object_id,
         "file_identifier": str(nwbfile.identifier),
         "unit": candidate.unit,
-        "scale": "percent" if factor != 1 else "fraction",
-        "scale_from": "option" if scale else candidate.scale_why,
-        "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
     }
-    return DffTraces(
-        dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
-        imaging_rate=rate,
-        roi_ids=roi_ids_of(series),
-        source=MappingProxyType(source),
-    )
 
 
 def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:
