@@ -274,23 +274,26 @@ def _named_value(option: str) -> tuple[str, Any]:
 @api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
 @click.option("--now", is_flag=True, help="Call sbatch as well.")
-def submit_command(
-    manifest: Path, out: Path, slurm: bool, script: Path | None, time: str, now: bool, **settings: Any
-) -> None:
-    """Write an array script that does the jobs of MANIFEST as batch jobs, and say how to submit it."""
+def submit_command(manifest: Path, out: Path, slurm: bool, script: Path | None, now: bool, **options: Any) -> None:
+    """Write an array script that does what is left of MANIFEST as batch jobs, and say how to submit it."""
     import subprocess
 
     from nwb_cascade.archive.ledger import Ledger
     from nwb_cascade.archive.manifest import Manifest
-    from nwb_cascade.archive.submit import write_slurm_script
+    from nwb_cascade.archive.submit import ArrayOptions, write_left, write_slurm_script
 
-    n_jobs = Manifest(manifest).count()
+    plan, wanted = Manifest(manifest), ArrayOptions(**options)
     _prepare(Ledger(out))
-    out, manifest = out.resolve(), manifest.resolve()
-    batch = write_slurm_script(script or out / "slurm.sh", manifest, out, n_jobs, time=time, **settings)
-    click.echo(
-        f"{batch.path}: {counted(n_jobs, 'job')} in {counted(batch.n_tasks, 'task')}, {batch.chunk} each at most."
-    )
+    left = write_left(plan, Ledger(out), retry_failed=wanted.retry_failed)
+    others = [f"{left.n_done} done already"] if left.n_done else []
+    others += [f"{left.n_failed} failed (--retry-failed takes them up)"] if left.n_failed else []
+    if others and not left.n_jobs:
+        click.echo(f"No job of {manifest} is left: {', '.join(others)}.")
+        return
+    out = out.resolve()
+    batch = write_slurm_script(script or out / "slurm.sh", left.manifest, out, left.n_jobs, wanted)
+    jobs, tasks = counted(left.n_jobs, "job"), counted(batch.n_tasks, "task")
+    click.echo("; ".join([f"{batch.path}: {jobs} in {tasks}, {batch.chunk} each at most", *others]) + ".")
     if not now:
         click.echo(f"Submit it with: {' '.join(batch.submit)}")
         return

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
-from nwb_cascade.archive.submit import write_slurm_script
+from nwb_cascade.archive.submit import ArrayOptions, write_slurm_script
 from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
 from tests.support.archive_commands import put_on_path
@@ -36,7 +36,7 @@ def out(tmp_path):
 
 def script(tmp_path, out, n_jobs, **options):
     manifest = manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(n_jobs)))
-    return write_slurm_script(tmp_path / "slurm.sh", manifest, out, n_jobs, **options)
+    return write_slurm_script(tmp_path / "slurm.sh", manifest, out, n_jobs, ArrayOptions(**options))
 
 
 def stand_ins(tmp_path, monkeypatch):
@@ -55,7 +55,7 @@ def stand_ins(tmp_path, monkeypatch):
 )
 def test_arrays_stay_within_the_limit_of_the_site(tmp_path, out, n_jobs, options, n_tasks, chunk):
     manifest = tmp_path / "m.jsonl"
-    batch = write_slurm_script(tmp_path / "slurm.sh", manifest, out, n_jobs, **options)
+    batch = write_slurm_script(tmp_path / "slurm.sh", manifest, out, n_jobs, ArrayOptions(**options))
     assert (batch.n_tasks, batch.chunk) == (n_tasks, chunk)
     assert f"#SBATCH --array=0-{n_tasks - 1}%50" in batch.path.read_text()
     assert n_tasks * chunk >= n_jobs > (n_tasks - 1) * chunk
@@ -63,7 +63,7 @@ def test_arrays_stay_within_the_limit_of_the_site(tmp_path, out, n_jobs, options
 
 def test_chunks_that_make_too_many_tasks_are_refused(tmp_path, out):
     with pytest.raises(InputError, match="chunks of 1 make 600: take chunks of at least 6"):
-        write_slurm_script(tmp_path / "s.sh", tmp_path / "m", out, 600, chunk=1, max_array_size=101)
+        write_slurm_script(tmp_path / "s.sh", tmp_path / "m", out, 600, ArrayOptions(chunk=1, max_array_size=101))
     with pytest.raises(InputError, match="at least one job"):
         write_slurm_script(tmp_path / "s.sh", tmp_path / "m", out, 0)
 
@@ -99,6 +99,34 @@ def test_submit_writes_the_script_and_calls_sbatch_only_when_told(tmp_path, monk
     assert "Submitted batch job 7" in CliRunner().invoke(main, [*arguments, "--now"]).stdout
 
 
+def submit(manifest, out, *options):
+    return CliRunner().invoke(main, ["archive", "submit", str(manifest), "--out", str(out), "--slurm", *options])
+
+
+def test_only_what_is_left_is_submitted(tmp_path, out, monkeypatch):
+    stand_ins(tmp_path, monkeypatch)
+    jobs = [made_up_job(number) for number in range(5)]
+    manifest, ledger = manifest_of(tmp_path / "m.jsonl", *jobs), Ledger(out)
+    assert "5 jobs in 5 tasks, 1 each at most." in submit(manifest, out).stdout
+    assert f"run-one {manifest} " in (out / "slurm.sh").read_text()
+    for job in jobs[:2]:
+        with ledger.claim(job.id) as claim:
+            (claim.folder / "x.nwb").write_text("x")
+            claim.finish(claim.folder / "x.nwb", {"size": 1})
+    with ledger.claim(jobs[2].id) as claim:
+        claim.fail({"cause": "x", "kind": "InputError"})
+    told = submit(manifest, out, "--now", "--chunk", "2").stdout
+    assert "2 jobs in 1 task, 2 each at most; 2 done already; 1 failed (--retry-failed takes them up)." in told
+    states = [ledger.entry(job.id).state for job in jobs]
+    assert states == ["done", "done", "failed", "failed", "failed"]  # the made up files do not exist
+    assert [ledger.entry(job.id).attempt for job in jobs] == [1] * 5
+    told = submit(manifest, out).stdout
+    assert told == f"No job of {manifest} is left: 2 done already, 3 failed (--retry-failed takes them up).\n"
+    assert "3 jobs in 3 tasks, 1 each at most; 2 done already." in submit(manifest, out, "--retry-failed").stdout
+    (left,) = {path for path in out.glob("left-*.jsonl") if Manifest(path).count() == 3}
+    assert [job.id for job in Manifest(left).jobs()] == [job.id for job in jobs[2:]]
+
+
 def test_run_one_says_how_a_job_ended(tmp_path):
     manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0), made_up_job(1)), tmp_path / "out"
     arguments = ["archive", "run-one", str(manifest), "--out", str(out)]
@@ -115,7 +143,7 @@ def test_slurm_itself_does_every_job(tmp_path):
     manifest = manifest_of(tmp_path / "m.jsonl", *map(made_up_job, range(3)))
     out = tmp_path / "out"
     Ledger(out).prepare()
-    batch = write_slurm_script(out / "slurm.sh", manifest, out, 3, memory="500M", chunk=2)
+    batch = write_slurm_script(out / "slurm.sh", manifest, out, 3, ArrayOptions(memory="500M", chunk=2))
     subprocess.run(batch.submit, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 240
     ledger, jobs = Ledger(out), list(Manifest(manifest).jobs())
