@@ -85,8 +85,6 @@ def test_caiman(folder: Path) -> None:
 
 @pytest.mark.usefixtures("_without_networks")
 def test_neuroconv(folder: Path) -> None:
-    pytest.importorskip("neuroconv", reason="pip install neuroconv")
-    pytest.importorskip("roiextractors", reason="pip install roiextractors")
     write_suite2p(folder / "session" / "suite2p" / "plane0")
     result = run_section("neuroconv")["result"]
     assert result.dff.startswith("F - 0.7 neuropil")
@@ -103,7 +101,6 @@ def annotated(folder: Path, _without_networks: None) -> Path:
 @pytest.mark.usefixtures("_without_networks")
 @pytest.mark.parametrize("timestamps", [None, 1.25 + np.arange(300) / RATE])
 def test_pynapple(folder: Path, timestamps: Any) -> None:
-    pytest.importorskip("pynapple", reason="pip install pynapple")
     recording = dff_recording(folder / "recording.nwb", **({} if timestamps is None else {"timestamps": timestamps}))
     annotated = Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
     found = run_section("pynapple")
@@ -118,7 +115,6 @@ def test_pynapple(folder: Path, timestamps: Any) -> None:
 
 
 def test_spikeinterface(annotated: Path) -> None:
-    pytest.importorskip("spikeinterface", reason="pip install spikeinterface")
     sorting = run_section("spikeinterface")["sorting"]
     with open_nwb(annotated) as (nwbfile, _):
         times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]
@@ -127,8 +123,6 @@ def test_spikeinterface(annotated: Path) -> None:
 
 
 def test_the_notebook_runs_from_top_to_bottom(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pynapple", reason="pip install pynapple")
-    pytest.importorskip("matplotlib", reason="pip install matplotlib")
     monkeypatch.setenv("MPLBACKEND", "agg")
     notebook = json.loads((DOCS / "notebooks" / "first_look.ipynb").read_text(encoding="utf-8"))
     found: dict[str, Any] = {}
