@@ -203,3 +203,25 @@ def test_import_costs_little_more_than_bare_python():
 def environment():
     """The environment of a subprocess that finds the checkout."""
     return os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+
+
+def test_private_names_of_other_packages_are_the_ones_that_a_bound_holds():
+    """Whoever needs another one bounds its package's version, here and in the metadata, or finds a public way."""
+    root = PACKAGE.parent
+    folders = ("nwb_cascade", "ground_truth_nwb", "scripts", "ndx-spike-inference/src/pynwb/ndx_spike_inference")
+    nodes = [
+        node
+        for folder in folders
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    own = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    reached = {node.attr for node in nodes if isinstance(node, ast.Attribute)} - own
+    reached |= {part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")}
+    assert {name for name in reached if re.match(r"_[^_]", name)} == {"_in_construct_mode"}  # hdmf
+    mangled = {name for name in own if re.match(r"_[A-Z]\w+__\w+$", name)}
+    assert mangled == {"_HDF5IO__read_ref", "_AbstractContainer__object_id"}  # hdmf
+    for metadata in ("setup.cfg", "ndx-spike-inference/pyproject.toml"):
+        assert re.search(r"hdmf>=[\d.]+,<\d+", (root / metadata).read_text(encoding="utf-8")), metadata
