@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from nwb_cascade.annotation.annotate import AnnotationResult, annotate
-    from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
     from nwb_cascade.annotation.spikes import annotate_spikes
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
-    from nwb_cascade.readers.registry import inspect
+    from nwb_cascade.options import FromRaw
+    from nwb_cascade.readers.nwb import inspect
 
 __all__ = [
     "AnnotationResult",
+    "FromRaw",
     "InferenceResult",
     "annotate",
     "annotate_spikes",
-    "annotate_suite2p",
     "infer",
     "inspect",
     "installed_models",
@@ -31,12 +31,12 @@ __all__ = [
 
 _HOMES = {
     "AnnotationResult": "nwb_cascade.annotation.annotate",
+    "FromRaw": "nwb_cascade.options",
     "InferenceResult": "nwb_cascade.inference",
     "annotate": "nwb_cascade.annotation.annotate",
     "annotate_spikes": "nwb_cascade.annotation.spikes",
-    "annotate_suite2p": "nwb_cascade.annotation.annotate_suite2p",
     "infer": "nwb_cascade.inference",
-    "inspect": "nwb_cascade.readers.registry",
+    "inspect": "nwb_cascade.readers.nwb",
     "installed_models": "nwb_cascade.models.library",
     "load_model": "nwb_cascade.models.library",
 }

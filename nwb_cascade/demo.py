@@ -24,7 +24,7 @@ from nwb_cascade.report import write_report
 from nwb_cascade.report.page import require_library
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
+    from nwb_cascade.results.result import AnnotationResult, SpikesResult
 
 N_ROIS = 24
 DURATION_S = 120.0

@@ -20,11 +20,12 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
-from nwb_cascade.core.thresholds import THRESHOLDS, apply_threshold
+from nwb_cascade.core.thresholds import apply_threshold
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import installed_models, load_model
+from nwb_cascade.options import InferenceOptions
 
 BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
 PUBLISHED_BEFORE = "published_before_frames"  # in the record of an imported model: where Cascade writes its output
@@ -172,8 +173,7 @@ def infer(
         If the model's files are damaged.
     """
     traces = DffTraces.from_array(dff, imaging_rate)
-    run = prepare_run(
-        traces.imaging_rate,
+    options = InferenceOptions(
         model=model,
         indicator=indicator,
         species=species,
@@ -182,6 +182,7 @@ def infer(
         kernel=kernel,
         smoothing_s=smoothing_s,
     )
+    run = prepare_run(traces.imaging_rate, options)
     blocks = list(infer_blocks(traces, run, progress=progress))
 
     def joined(name: str, empty_shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
@@ -202,39 +203,28 @@ def infer(
     )
 
 
-def prepare_run(
-    imaging_rate: float,
-    *,
-    model: str | PathLike[str] | Model = "auto",
-    indicator: str | None = None,
-    species: str | None = None,
-    threshold: str = "nonnegative",
-    legacy_alignment: bool = False,
-    kernel: str | None = None,
-    smoothing_s: float | None = None,
-) -> InferenceRun:
-    """Select and load a model for a recording; parameters and errors as for ``infer``."""
-    if threshold not in THRESHOLDS:
-        raise InputError(f"Expected a threshold mode out of {', '.join(THRESHOLDS)}, received {threshold!r}.")
-    named = canonical_indicator(indicator)
-    loaded, reason = _load(model, imaging_rate, named)
+def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
+    """Select and load a model for a recording of this rate (Hz); errors as for ``infer``."""
+    named = canonical_indicator(options.indicator)
+    loaded, reason = _load(options.model, imaging_rate, named)
     config = loaded.config
     if config.architecture == "conditional":
-        match = match_indicator(indicator, config.indicators, species)
+        match = match_indicator(options.indicator, config.indicators, options.species)
         named, reason = match.code, f"{reason} {match.message}"
     own = (config.kernel, config.smoothing_s)
-    wanted = (kernel or config.kernel, config.smoothing_s if smoothing_s is None else float(smoothing_s))
+    smoothing_s = config.smoothing_s if options.smoothing_s is None else float(options.smoothing_s)
+    wanted = (options.kernel or config.kernel, smoothing_s)
     if config.architecture != "conditional" and wanted != own:
         raise InputError(
             f"Expected the smoothing that {config.name} was trained for ({own[0]}, {own[1]:g} s), received "
             f"{wanted[0]}, {wanted[1]:g} s; leave it out, or use a conditional model, which takes any."
         )
-    if legacy_alignment and PUBLISHED_BEFORE not in config.extra:
+    if options.legacy_alignment and PUBLISHED_BEFORE not in config.extra:
         raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
     smoothing_kernel(*wanted, imaging_rate)
     networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=named)
-    alignment = "published" if legacy_alignment else "trained"
-    return InferenceRun(loaded, reason, networks, imaging_rate, named, threshold, alignment, *wanted)
+    alignment = "published" if options.legacy_alignment else "trained"
+    return InferenceRun(loaded, reason, networks, imaging_rate, named, options.threshold, alignment, *wanted)
 
 
 def infer_blocks(

@@ -46,6 +46,7 @@ from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
+from nwb_cascade.options import InferenceOptions
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
 from tests.support.fake_runs import HalfAndWhole, fake_run
@@ -222,10 +223,10 @@ class Waiting(HalfAndWhole):
         return super().__call__(traces, present, noise_level)
 
 
-def waiting_run(imaging_rate: float, **options: Any) -> InferenceRun:
+def waiting_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     """Stand in for `nwb_cascade.inference.prepare_run`."""
     networks = NetworkSet((2.0, 4.0), 2, lambda _level: Waiting())
-    return replace(fake_run(imaging_rate, **options), networks=networks)
+    return replace(fake_run(imaging_rate, options), networks=networks)
 
 
 def write_recording(path: Path) -> None:

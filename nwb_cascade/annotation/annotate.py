@@ -1,42 +1,39 @@
-"""Annotate an NWB file with inferred spike rates: read, infer, and replace the target only when all is well."""
+"""Annotate a recording of any format: read, infer, and replace the target only when all is well."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nwb_cascade import provenance
-from nwb_cascade.annotation.found_spikes import Count, SpikesOptions, find_spikes, spikes_name
-from nwb_cascade.annotation.result import AnnotationResult, SpikesResult
-from nwb_cascade.annotation.spikes import annotate_spikes, spikes_result, store_spikes
-from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.dff import DffRows
-from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import clear_disk_errors, require_space
-from nwb_cascade.files.replace import beside, workplace
+from nwb_cascade.files.replace import workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
-from nwb_cascade.nwb.raw import FromRaw
-from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.nwb.write import RunRecord, check_run_name, place_of, spikes_tables
-from nwb_cascade.nwb.write_spikes import SpikesRecord
-from nwb_cascade.readers import registry as sources
-from nwb_cascade.readers.nwb import Recording, open_recording
-from nwb_cascade.readers.registry import Source
-from nwb_cascade.writers.nwb import DEFAULT_RUN_NAME, CopyOutput, Output, SidecarOutput, stored_bytes
-from nwb_cascade.writers.targets import require_writable, split_name
+from nwb_cascade.options import Count, FromRaw, InferenceOptions, OutputOptions
+from nwb_cascade.readers.recording import Recording
+from nwb_cascade.readers.registry import reader_of
+from nwb_cascade.readers.sources import Source, is_remote
+from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions, find_spikes, spikes_result
+from nwb_cascade.results.inferred import Inferred
+from nwb_cascade.results.result import AnnotationResult, SpikesResult
+from nwb_cascade.results.stored_inference import StoredInference, infer_to_disk
+from nwb_cascade.writers.registry import writer_of
+from nwb_cascade.writers.targets import require_writable
+from nwb_cascade.writers.writer import Writer
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
 
-__all__ = ["AnnotationResult", "annotate"]
+__all__ = ["AnnotationResult", "annotate", "annotate_source"]
 
 
 def annotate(
@@ -47,8 +44,10 @@ def annotate(
     sidecar: bool = False,
     streaming: StreamSettings | None = None,
     series: str | None = None,
+    variable: str | None = None,
     model: str | PathLike[str] | Model = "auto",
     indicator: str | None = None,
+    species: str | None = None,
     imaging_rate: float | None = None,
     scale: str | None = None,
     from_raw: FromRaw | None = None,
@@ -64,7 +63,7 @@ def annotate(
     scratch_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> AnnotationResult:
-    """Infer spike rates for the dF/F of an NWB file and store them as a typed NWB object.
+    """Infer spike rates for the dF/F of a recording and store them with all that made them.
 
     The result is computed and checked in a hidden folder beside the target, which is then replaced in one step: a
     run that fails or is killed at any moment leaves the target as it was, and the next one cleans up. Memory does
@@ -74,10 +73,12 @@ def annotate(
     ----------
     source : path, str or Asset
         NWB file, HDF5 or Zarr: a path, the address of one file on the web (see `nwb_cascade.dandi.urls.parse_address`)
-        or an asset of an archive.
+        or an asset of an archive; a matrix (n_rois, n_frames) in a ``.npy`` or ``.mat`` file (MATLAB 5 or 7.3); an
+        output folder of suite2p, whose cells are taken. See `nwb_cascade.readers`.
     output : path, optional
         File or folder of the result; by default a file beside the recording, see
-        `nwb_cascade.writers.targets.default_output`, for a remote one a file in the current folder.
+        `nwb_cascade.writers.targets.default_output`, for a remote one a file in the current folder. ``.npy`` and
+        ``.mat`` give matrices, see `nwb_cascade.writers.matrix`; they are what matrices and suite2p folders give.
     in_place : bool
         Replace the recording itself by its annotated copy.
     sidecar : bool
@@ -88,15 +89,17 @@ def annotate(
         How a remote recording is read.
     series : str, optional
         Name, path or object id of the dF/F series, where the file holds several.
-    model, indicator, threshold, legacy_alignment, kernel, smoothing_s
-        As for `nwb_cascade.infer`; the indicator is by default the one that the file states.
+    variable : str, optional
+        Name of the matrix in a ``.mat`` file; by default the usual names for dF/F are tried.
+    model, indicator, species, threshold, legacy_alignment, kernel, smoothing_s
+        As for `nwb_cascade.infer`; indicator and species are by default those that the file states.
     imaging_rate : float, optional
-        Hz, for a series that states none.
+        Hz, for a series or matrix that states none.
     scale : {"fraction", "percent"}, optional
         What the values are, where the file does not say.
     from_raw : FromRaw, optional
         Compute dF/F from the raw fluorescence of the file in this way, see `nwb_cascade.dff`; ``series`` names that
-        then. Without it raw fluorescence is refused.
+        then. Without it raw fluorescence is refused, but that of suite2p.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
     spikes : {"conserve", "supported"}, optional
@@ -104,7 +107,7 @@ def annotate(
         them as for `nwb_cascade.discrete.discrete_spikes`.
     run_name : str, optional
         Name of the new object; by default ``InferredSpikeRates``, followed by the name of the series if the file
-        holds other dF/F as well. Several runs coexist by name.
+        holds other dF/F as well. Several runs coexist by name. A matrix has it in its file name.
     overwrite : bool
         Replace a run of the same name, or an annotated copy of the same recording, that was made otherwise.
     dry_run : bool
@@ -134,159 +137,91 @@ def annotate(
     LookupError, PermissionError, RemoteError
         If a remote recording is not found, may not be read, has changed or does not come.
     """
-    if run_name is not None:
-        check_run_name(run_name)
-    form = _form(source, output, in_place=in_place, sidecar=sidecar, repairs=not dry_run)
-    scratch = form.folder if scratch_dir is None else Path(scratch_dir)
-    with ExitStack() as opened:
-        file, origin = opened.enter_context(sources.opened(source, streaming))
-        recording = opened.enter_context(
-            open_recording(
-                file,
-                series=series,
-                imaging_rate=imaging_rate,
-                scale=scale,
-                from_raw=from_raw,
-                scratch_dir=scratch,
-            )
-        )
-        run = prepare_run(
-            recording.traces.imaging_rate,
-            model=model,
-            indicator=indicator or recording.series.indicator,
-            species=recording.series.species,
-            threshold=threshold,
-            legacy_alignment=legacy_alignment,
-            kernel=kernel,
-            smoothing_s=smoothing_s,
-        )
-        run_name = run_name or _default_run_name(recording)
-        target = form.target(recording, run_name)
-        plan = _plan(recording, run, target, run_name, ensemble_std)
-        holder = form.holder(recording, plan, overwrite=overwrite)
-        if holder is not None or dry_run:
-            held = replace(plan, skipped=holder is not None, dry_run=dry_run, output=holder or str(target))
-            opened.close()
-            if spikes is None or holder is None or dry_run:
-                return held
-            return _with_spikes(held, target, spikes, overwrite=overwrite, progress=progress)
-        clock = FrameClock.of(recording.nwbfile.objects[recording.series.object_id], plan.imaging_rate)
-        lost = _lost_spikes(form, recording, plan)
-        _require_writable(form, target, plan, scratch, ensemble_std=ensemble_std)
-        with workplace(target) as work:
-            started = time.perf_counter()
-            inference = infer_to_disk(
-                recording.traces,
-                run,
-                scratch,
-                ensemble_std=ensemble_std,
-                progress=progress,
-                block_bytes=AHEAD_BYTES if sources.is_remote(source) else BLOCK_BYTES,
-            )
-            with inference as stored, clear_disk_errors(target), form.kept_from_writers():
-                inferred = time.perf_counter()
-                prepared = beside(work, split_name(target.name)[1])
-                record = _record(plan, recording, run, stored, origin)
-                found = None if spikes is None else _find_spikes(plan, run, stored, clock, spikes, progress)
-                if not form.keeps_recording_open:
-                    opened.close()
-                notes = form.prepare(prepared, recording, record, overwrite=overwrite, progress=progress)
-                if found is not None:
-                    store_spikes(prepared, found[0])
-                form.install(prepared, target)
-    seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
-    return replace(
-        plan,
-        n_inferred=stored.n_inferred,
-        warnings=(*plan.warnings, *lost, *notes),
-        roi_warnings=stored.warnings,
-        seconds=seconds,
-        spikes=None if found is None else found[1],
-    )
-
-
-def _find_spikes(
-    plan: AnnotationResult,
-    run: InferenceRun,
-    stored: StoredInference,
-    clock: FrameClock,
-    count: Count,
-    progress: Progress | None,
-) -> tuple[SpikesRecord, SpikesResult]:
-    """Discrete spikes of the run, as they are stored and as they are told of."""
-    early = 1 if run.alignment == "published" else 0
-    options = SpikesOptions(run.kernel, run.smoothing_s, plan.imaging_rate, count, early)
-    found = find_spikes(stored.expected_spikes, options, clock, progress=progress)
-    name = spikes_name(plan.run_name)
-    record = SpikesRecord(
-        name, plan.object_path, found.times, found.fit_error, options.method, options.parameters(plan.run_key)
-    )
-    table = f"{plan.object_path.rpartition('/')[0]}/{name}"
-    return record, spikes_result(plan.path, plan.output, plan.object_path, table, options, found)
-
-
-def _with_spikes(
-    held: AnnotationResult, target: Path, count: Count, *, overwrite: bool, progress: Progress | None
-) -> AnnotationResult:
-    """Add discrete spikes to a run that was there already: in its file if that is the target, else in a copy there."""
-    is_target = Path(held.output).resolve() == target.resolve()
-    spikes = annotate_spikes(
-        held.output,
-        output=None if is_target else target,
-        in_place=is_target,
-        run_name=held.object_path,
-        count=count,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return replace(held, output=spikes.output, spikes=spikes)
-
-
-def _lost_spikes(form: Output, recording: Recording, plan: AnnotationResult) -> tuple[str, ...]:
-    """Say which discrete spikes go with the run that is replaced."""
-    tables = () if isinstance(form, SidecarOutput) else spikes_tables(recording.nwbfile, plan.object_path)
-    return tuple(f"{table} was found in the rates that were replaced, and is replaced or gone." for table in tables)
-
-
-def _form(
-    source: Source, output: str | PathLike[str] | None, *, in_place: bool, sidecar: bool, repairs: bool
-) -> Output:
-    """What the result will be: a copy, the recording itself, or a sidecar."""
-    remote = sources.is_remote(source)
-    if in_place and (remote or sidecar):
-        what = f"{sources.name_of(source)} is remote and its result" if remote else "a sidecar"
-        raise InputError(f"Expected an output instead of in_place (--in-place): {what} is a file of its own.")
-    if remote or sidecar:
-        return SidecarOutput(None if remote else Path(sources.name_of(source)), output)
-    return CopyOutput(Path(sources.name_of(source)), output, in_place=in_place, repairs=repairs)
-
-
-def _default_run_name(recording: Recording) -> str:
-    return DEFAULT_RUN_NAME if recording.is_only_dff else f"{DEFAULT_RUN_NAME}_{recording.series.name}"
-
-
-def _plan(recording: Recording, run: InferenceRun, target: Path, run_name: str, ensemble_std: bool) -> AnnotationResult:
-    """Describe what is going to be done."""
-    traces = recording.traces
-    place = place_of(recording.nwbfile, recording.series.object_id, run_name)
-    key = provenance.run_key(
-        source={
-            "object_id": recording.series.object_id,
-            "n_rois": traces.n_rois,
-            "n_frames": traces.n_frames,
-            "scale": traces.source["scale"],
-            "sample_sha256": recording.sample_sha256,
-            **({} if recording.raw is None else {"dff": dict(recording.raw)}),
-        },
-        weights_sha256=run.model.sha256,
-        parameters={**run.parameters, "ensemble_std": ensemble_std},
-    )
-    return AnnotationResult(
-        path=recording.name,
-        output=str(target),
+    options = InferenceOptions(
+        series=series,
+        variable=variable,
+        imaging_rate=imaging_rate,
+        scale=scale,
+        from_raw=from_raw,
+        model=model,
+        indicator=indicator,
+        species=species,
+        threshold=threshold,
+        legacy_alignment=legacy_alignment,
+        kernel=kernel,
+        smoothing_s=smoothing_s,
+        ensemble_std=ensemble_std,
+        spikes=spikes,
         run_name=run_name,
+    )
+    where = OutputOptions(output, sidecar, in_place, overwrite, dry_run, scratch_dir)
+    (result,) = annotate_source(source, options, where, streaming=streaming, progress=progress)
+    return result
+
+
+def annotate_source(
+    source: Source,
+    options: InferenceOptions,
+    where: OutputOptions,
+    *,
+    streaming: StreamSettings | None = None,
+    progress: Progress | None = None,
+) -> tuple[AnnotationResult, ...]:
+    """Annotate the recordings of a source that the options mean, as `annotate` does; a result for each."""
+    reader = reader_of(source)
+    reader.check(source, options)
+    writer = writer_of(source, reader, where)(source, reader, where)
+    scratch = writer.folder if where.scratch_dir is None else Path(where.scratch_dir)
+    with ExitStack() as opened:
+        recordings = opened.enter_context(reader.open(source, options, scratch_dir=scratch, streaming=streaming))
+        plans = [_plan(recording, options, writer) for recording in recordings]
+        new = [] if where.dry_run else [plan for plan in plans if not plan.result.skipped]
+        done: dict[str, AnnotationResult] = {}
+        if new:
+            _require_room(new, writer, scratch)
+            block_bytes = AHEAD_BYTES if is_remote(source) else BLOCK_BYTES
+            done = _carry_out(new, writer, opened, scratch, block_bytes=block_bytes, progress=progress)
+    return tuple(done.get(plan.result.object_path) or _unchanged(plan, writer, where, progress) for plan in plans)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What is going to be done for one recording, or was done already."""
+
+    recording: Recording
+    run: InferenceRun
+    target: Path
+    result: AnnotationResult
+    ensemble_std: bool
+    spikes: SpikesOptions | None
+
+    @property
+    def matrix_bytes(self) -> int:
+        """Size of the rates, and of their deviation if that is kept."""
+        return 4 * self.result.n_rois * self.result.n_frames * (2 if self.ensemble_std else 1)
+
+
+def _plan(recording: Recording, options: InferenceOptions, writer: Writer) -> _Plan:
+    """Prepare the run of a recording, and look whether it is stored already."""
+    told = replace(
+        options,
+        indicator=options.indicator or recording.indicator,
+        species=options.species or recording.species,
+    )
+    traces = recording.traces
+    run = prepare_run(traces.imaging_rate, told)
+    place = writer.place(recording, options.run_name)
+    key = provenance.run_key(
+        source=recording.content,
+        weights_sha256=run.model.sha256,
+        parameters={**run.parameters, "ensemble_std": options.ensemble_std},
+    )
+    result = AnnotationResult(
+        path=recording.name,
+        output=str(place.target),
+        run_name=place.run_name,
         object_path=place.object_path,
-        series=recording.series.object_path,
+        series=recording.series,
         model=run.model.config.name,
         model_sha256=run.model.sha256,
         reason=run.reason,
@@ -295,63 +230,106 @@ def _plan(recording: Recording, run: InferenceRun, target: Path, run_name: str, 
         n_rois=traces.n_rois,
         n_frames=traces.n_frames,
         run_key=key,
-        warnings=(*recording.series.problems, *recording.notes),
-        dff=_dff_in_words(recording),
+        warnings=recording.notes,
+        dff="" if recording.dff is None else recording.dff.describe(),
     )
+    spikes = None if options.spikes is None else SpikesOptions.of(run, options.spikes)
+    holder = writer.holder(recording, result, spikes)
+    result = replace(result, skipped=holder is not None, output=holder or result.output)
+    return _Plan(recording, run, place.target, result, options.ensemble_std, spikes)
 
 
-def _dff_in_words(recording: Recording) -> str:
-    """How dF/F was computed; empty if the file holds it."""
-    dff = recording.traces.dff
-    return dff.method.describe() if isinstance(dff, DffRows) else ""
-
-
-def _require_writable(form: Output, target: Path, plan: AnnotationResult, scratch: Path, *, ensemble_std: bool) -> None:
+def _require_room(plans: Sequence[_Plan], writer: Writer, scratch: Path) -> None:
     """Raise before long work if the target may not be written, or the disk has no room for file and results."""
+    target, name = plans[0].target, Path(plans[0].recording.name).name
     require_writable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-    needed = form.needed_bytes() + stored_bytes(plan.n_rois, matrices)
-    if scratch == form.folder:
-        needed += matrices + 4 * plan.n_rois * plan.n_frames
-    require_space(target.parent, needed, f"the annotated copy of {Path(plan.path).name}")
+    matrices, n_rois = sum(plan.matrix_bytes for plan in plans), sum(plan.result.n_rois for plan in plans)
+    needed = writer.needed_bytes(n_rois, matrices)
+    if scratch == writer.folder:
+        needed += matrices + max(4 * plan.result.n_rois * plan.result.n_frames for plan in plans)
+    require_space(target.parent, needed, f"{writer.makes} of {name}")
 
 
-def _record(
-    plan: AnnotationResult,
-    recording: Recording,
-    run: InferenceRun,
-    stored: StoredInference,
-    origin: Mapping[str, str],
-) -> RunRecord:
-    """Gather what is stored of the run."""
-    source = {
-        **recording.traces.source,
-        **origin,
-        "session_id": str(recording.nwbfile.session_id or ""),
-        "sample_sha256": recording.sample_sha256,
+def _carry_out(
+    plans: Sequence[_Plan],
+    writer: Writer,
+    opened: ExitStack,
+    scratch: Path,
+    *,
+    block_bytes: int,
+    progress: Progress | None,
+) -> dict[str, AnnotationResult]:
+    """Infer, then write all at once; returns what was done by the paths of the runs."""
+    target = plans[0].target
+    with workplace(target) as work, ExitStack() as matrices:
+        started = time.perf_counter()
+        stored = [
+            matrices.enter_context(
+                infer_to_disk(
+                    plan.recording,
+                    plan.run,
+                    scratch,
+                    ensemble_std=plan.ensemble_std,
+                    progress=progress,
+                    block_bytes=block_bytes,
+                )
+            )
+            for plan in plans
+        ]
+        with clear_disk_errors(target), writer.kept_from_writers():
+            inferred = time.perf_counter()
+            runs = [_inferred(plan, one, progress) for plan, one in zip(plans, stored, strict=True)]
+            if not writer.keeps_recording_open:
+                opened.close()
+            notes = writer.prepare(work, runs, progress)
+            writer.install()
+    seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
+    return {
+        run.result.object_path: replace(
+            run.result,
+            n_inferred=run.stored.n_inferred,
+            warnings=(*run.result.warnings, *notes),
+            roi_warnings=run.stored.warnings,
+            seconds=seconds,
+            spikes=None if run.spikes is None else _told_spikes(run.result, writer, run.spikes.options, run.spikes),
+        )
+        for run in runs
     }
-    made = f"dF/F computed from {plan.series} ({plan.dff})" if plan.dff else plan.series
-    parameters = {**run.parameters, **({} if recording.raw is None else {"dff": dict(recording.raw)})}
-    smoothing = f"smoothed by a {run.kernel} kernel of {run.smoothing_s:g} s" if run.smoothing_s else "not smoothed"
-    return RunRecord(
-        name=plan.run_name,
-        source_object_id=recording.series.object_id,
-        config=run.model.config,
-        weights_sha256=run.model.sha256,
-        expected_spikes=stored.expected_spikes,
-        ensemble_std=stored.ensemble_std,
-        noise_levels=stored.noise_levels,
-        model_noise_levels=stored.model_noise_levels,
-        valid_frames=stored.valid_frames,
-        roi_warnings=stored.warnings,
-        imaging_rate=plan.imaging_rate,
-        alignment=run.alignment,
-        threshold=run.threshold,
-        run_key=plan.run_key,
-        run_parameters=provenance.run_parameters(parameters, reason=run.reason),
-        source_provenance=provenance.source_provenance(
-            source, n_rois=plan.n_rois, n_frames=plan.n_frames, imaging_rate=plan.imaging_rate
-        ),
-        description=f"Expected spikes per frame inferred from {made} by {plan.model}, {smoothing}.",
+
+
+def _inferred(plan: _Plan, stored: StoredInference, progress: Progress | None) -> Inferred:
+    """Put together what is stored of a run, with its discrete spikes if they are wanted."""
+    found = None
+    if plan.spikes is not None:
+        found = find_spikes(stored.expected_spikes, plan.spikes, plan.recording.clock, progress=progress)
+    return Inferred(plan.result, plan.recording, plan.run, stored, found)
+
+
+def _told_spikes(
+    result: AnnotationResult, writer: Writer, options: SpikesOptions, found: FoundSpikes | None
+) -> SpikesResult:
+    """Tell of the spikes of a run: of those that were found, or that it holds them already."""
+    output, table = writer.spikes_place(result)
+    told = spikes_result(result.path, output, result.object_path, table, options, found, n_rois=result.n_rois)
+    return replace(told, skipped=found is None)
+
+
+def _unchanged(plan: _Plan, writer: Writer, where: OutputOptions, progress: Progress | None) -> AnnotationResult:
+    """Tell of a run that is only planned, or stored already; spikes that it lacks are added in the target."""
+    result = replace(plan.result, dry_run=where.dry_run)
+    if where.dry_run or plan.spikes is None:
+        return result
+    if not writer.adds_spikes:
+        return replace(result, spikes=_told_spikes(result, writer, plan.spikes, None))
+    is_target = Path(result.output).resolve() == plan.target.resolve()
+    spikes = annotate_spikes(
+        result.output,
+        output=None if is_target else plan.target,
+        in_place=is_target,
+        run_name=result.object_path,
+        count=plan.spikes.count,
+        overwrite=where.overwrite,
+        progress=progress,
     )
+    return replace(result, output=spikes.output, spikes=spikes)

@@ -7,37 +7,21 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from nwb_cascade.annotation.found_spikes import (
-    COUNTS,
-    Count,
-    FoundSpikes,
-    SpikesOptions,
-    find_spikes,
-    options_of,
-    spikes_name,
-)
-from nwb_cascade.annotation.result import SpikesResult
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, reserve, size
+from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import require_links
-from nwb_cascade.nwb.stored_run import StoredRun, json_object, open_run
+from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.nwb.write import run_paths, spikes_tables
-from nwb_cascade.nwb.write_spikes import (
-    KEY,
-    SpikesRecord,
-    check_spikes,
-    require_free_for_spikes,
-    spikes_place,
-    write_spikes,
-)
+from nwb_cascade.nwb.write_spikes import require_free_for_spikes, spikes_place
+from nwb_cascade.options import Count
+from nwb_cascade.results.found_spikes import COUNTS, find_spikes, options_of, spikes_name, spikes_result
+from nwb_cascade.results.result import SpikesResult
+from nwb_cascade.writers.nwb_records import spikes_bytes, spikes_record, store_spikes
 from nwb_cascade.writers.targets import require_writable, split_name, target_of
-
-SCHEMA_BYTES = 2**22
 
 
 def annotate_spikes(
@@ -99,12 +83,11 @@ def annotate_spikes(
     stamps = stamp(source), stamp(target)
     started = time.perf_counter()
     with open_run(source, run_name, scratch_dir=target.parent if target.parent.is_dir() else None) as run:
-        options = options_of(run, count)
-        parameters = options.parameters(str(run.series.run_key))
-        name = spikes_name(run.series.name)
+        options, key = options_of(run, count), str(run.series.run_key)
+        run_name, name = str(run.series.name), spikes_name(run.series.name)
         place = spikes_place(run.nwbfile, run.object_path, name)
         plan = spikes_result(str(source), str(target), run.object_path, place.object_path, options, n_rois=run.shape[0])
-        holder = _holder(run, target, name, parameters, in_place=in_place, overwrite=overwrite)
+        holder = _holder(run, target, name, options.key(key), in_place=in_place, overwrite=overwrite)
         if holder is not None:
             return replace(plan, output=str(holder), skipped=True)
         require_links(source, target.parent)
@@ -112,7 +95,7 @@ def annotate_spikes(
         found = find_spikes(
             run.rates, options, FrameClock.of(run.series, run.imaging_rate), n_threads=n_threads, progress=progress
         )
-    record = SpikesRecord(name, plan.run, found.times, found.fit_error, options.method, parameters)
+    record = spikes_record(found, run_name=run_name, rates_path=plan.run, run_key=key)
     target.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = size(source) + spikes_bytes(record.n_spikes, plan.n_rois)
     require_space(target.parent, n_bytes, f"the copy of {source.name} with spikes")
@@ -128,52 +111,9 @@ def annotate_spikes(
     return replace(plan, **found.summary(), warnings=notes, seconds=seconds)
 
 
-def spikes_result(
-    path: str,
-    output: str,
-    run: str,
-    table: str,
-    options: SpikesOptions,
-    found: FoundSpikes | None = None,
-    *,
-    n_rois: int = 0,
-) -> SpikesResult:
-    """Tell of spikes: of those that were found, or of what is going to be done for a number of ROIs."""
-    return SpikesResult(
-        path=path,
-        output=output,
-        run=run,
-        object_path=table,
-        count=options.count,
-        kernel=options.kernel,
-        smoothing_s=options.smoothing_s,
-        imaging_rate=options.imaging_rate,
-        n_rois=n_rois if found is None else len(found.times),
-        **({} if found is None else found.summary()),
-    )
-
-
-def store_spikes(prepared: Path, record: SpikesRecord, *, overwrite: bool = False) -> tuple[str, ...]:
-    """Add spikes to a file that nobody else has open yet, and check them; returns what to know about the file."""
-    if prepared.is_file():
-        reserve(prepared, spikes_bytes(record.n_spikes, len(record.spike_times)))
-    violations = check_spikes(prepared, write_spikes(prepared, record, overwrite=overwrite), record)
-    if not violations:
-        return ()
-    return (f"Elsewhere the file violates the NWB schema {counted(len(violations), 'time')}, first: {violations[0]}",)
-
-
-def spikes_bytes(n_spikes: int, n_rois: int) -> int:
-    """Most bytes that a table of spikes takes in a file."""
-    return SCHEMA_BYTES + 16 * n_spikes + 64 * n_rois
-
-
-def _holder(
-    run: StoredRun, target: Path, name: str, parameters: str, *, in_place: bool, overwrite: bool
-) -> Path | None:
+def _holder(run: StoredRun, target: Path, name: str, key: str, *, in_place: bool, overwrite: bool) -> Path | None:
     """File that holds these very spikes already; raises if what is in their place may not be replaced."""
     place = spikes_place(run.nwbfile, run.object_path, name)
-    key = json_object(parameters)[KEY]
     if place.spikes_key == key:
         return run.path
     require_free_for_spikes(place, overwrite=overwrite)

@@ -23,8 +23,8 @@ from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.hashing import file_sha256
 
 if TYPE_CHECKING:
-    from nwb_cascade.annotation.result import AnnotationResult
     from nwb_cascade.models.bundle import Model
+    from nwb_cascade.results.result import AnnotationResult
 
 API_CALLS = 4
 MOST_INTERRUPTIONS = 5

@@ -166,7 +166,7 @@ def _candidates(
     source: Source, series: str | None, streaming: Mapping[str, Any]
 ) -> tuple[Source, tuple[Candidate, ...]]:
     """Series of a recording by its header; and the source with what else became known of it."""
-    from nwb_cascade.readers.registry import inspect_for_choice
+    from nwb_cascade.readers.nwb import inspect_for_choice
 
     if source["kind"] == "file":
         return source, inspect_for_choice(source["address"], series)

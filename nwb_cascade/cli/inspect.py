@@ -60,7 +60,8 @@ def _inspect_all(
     from nwb_cascade.cli import USER_ERRORS
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.sources import listed
-    from nwb_cascade.readers.registry import inspect, name_of
+    from nwb_cascade.readers.nwb import inspect
+    from nwb_cascade.readers.sources import name_of
 
     names: dict[str, None] = {}
     sources = list(listed(files))

@@ -19,7 +19,7 @@ def listed(files: Iterable[str]) -> Iterator[tuple[str, Path | Asset | Exception
 
 def _expanded(file: str) -> Iterator[Path | Asset | Exception]:
     from nwb_cascade.cli import USER_ERRORS
-    from nwb_cascade.readers.registry import expand
+    from nwb_cascade.readers.sources import expand
 
     try:
         yield from expand(file)

@@ -12,6 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from nwb_cascade.errors import InputError
 
+SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
+
+
+def sample_window(n_rois: int, n_frames: int) -> tuple[slice, slice]:
+    """Return the first ROIs and the middle frames: a look at traces that costs little in any storage layout.
+
+    Examples
+    --------
+    >>> sample_window(3, 1200)
+    (slice(0, 3, None), slice(100, 1100, None))
+    """
+    start = max(0, (n_frames - SAMPLE_FRAMES) // 2)
+    return slice(0, min(SAMPLE_ROIS, n_rois)), slice(start, min(start + SAMPLE_FRAMES, n_frames))
+
 
 class TraceArray(Protocol):
     """Anything sliced like a float32 array of shape (n_rois, n_frames): in memory, in a file or streamed."""

@@ -10,6 +10,7 @@ import numpy as np
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
+from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import FACTORS, Candidate
@@ -29,8 +30,6 @@ from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, judged_rate, rate_from_timestamps, stated_rate
 
-SAMPLE_FRAMES = 1000
-SAMPLE_ROIS = 32
 PLANE_RATE_TOLERANCE = 0.1
 NOT_LOOKED_AT = ScaleJudgement("unknown", "its values were not looked at")
 SCALELESS_KINDS = ("events", "inferred", "z_scored")
@@ -310,10 +309,10 @@ def _evidence(series: RoiResponseSeries, unit: str) -> Evidence:
 
 def _sample(stored: StoredTraces, imaging_rate: float | None) -> Sample | None:
     """Look at a window in the middle of the recording, then at its start and end if that holds nothing."""
-    n_rois, n_frames = stored.shape
-    size = min(SAMPLE_FRAMES, n_frames)
-    for start in dict.fromkeys(((n_frames - size) // 2, 0, n_frames - size)):
-        values = stored.read(slice(0, min(SAMPLE_ROIS, n_rois)), slice(start, start + size))
+    rois, middle = sample_window(*stored.shape)
+    size = middle.stop - middle.start
+    for start in dict.fromkeys((middle.start, 0, stored.shape[1] - size)):
+        values = stored.read(rois, slice(start, start + size))
         if (sample := Sample.of(values, imaging_rate)) is not None:
             return sample
     return None

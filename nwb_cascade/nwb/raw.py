@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,38 +21,20 @@ from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import NOT_DFF, named, require_traces, resolve_rate
 from nwb_cascade.nwb.discover import describe, object_path, stored_traces
 from nwb_cascade.nwb.read import roi_ids_of
+from nwb_cascade.options import FromRaw
 
 CORRECTED = re.compile(r"correct|subtract|decontaminat|demix", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class FromRaw:
-    """How the dF/F of a file is computed from its raw fluorescence.
-
-    Parameters
-    ----------
-    method : DffMethod
-        Neuropil and baseline.
-    needs_neuropil : bool
-        Whether neuropil that is missing is an error; else ``method.neuropil`` becomes ``none`` where the file has no
-        neuropil traces, or says that the fluorescence is corrected already, and a note says so.
-    neuropil_series : str, optional
-        Name, path or object id of the neuropil traces, where the file holds several that could be meant.
-    """
-
-    method: DffMethod = field(default_factory=DffMethod)
-    needs_neuropil: bool = False
-    neuropil_series: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class RawTraces:
     """dF/F that is computed when it is read.
 
-    ``traces.dff`` is a `DffRows`, ``record`` what is kept of how it was made, ``notes`` what a user should know.
+    ``traces`` reads ``rows``, ``record`` is what is kept of how it was made, ``notes`` what a user should know.
     """
 
     traces: DffTraces
+    rows: DffRows
     record: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -157,7 +139,7 @@ def open_raw_traces(
     if others := [c.object_path for c in candidates if c.kind == "dff"]:
         notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
     ids = roi_ids_of(nwbfile.objects[raw.object_id])
-    return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), record, notes)
+    return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), dff, record, notes)
 
 
 def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], imaging_rate: float) -> DffRows:
@@ -182,7 +164,7 @@ def _neuropil(
     nwbfile: NWBFile, candidates: Sequence[Candidate], raw: Candidate, how: FromRaw
 ) -> tuple[Candidate | None, DffMethod, tuple[str, ...]]:
     """The neuropil traces that are subtracted, the method as it is applied, and what to say about it."""
-    method = how.method
+    method = how.applied()
     if method.neuropil == "none":
         return None, method, ()
     text = f"{raw.object_path} {nwbfile.objects[raw.object_id].description or ''}"

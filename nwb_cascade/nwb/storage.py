@@ -24,6 +24,7 @@ from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO, is_zarr
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
 CHUNK_FRAMES = CHUNK_BYTES // 4
 WRITE_BYTES = 32 * 2**20  # held in memory while a matrix is stored
+SCHEMA_BYTES = 2**22  # cached schemas, links and chunk indices of what is added, generously
 GZIP_LEVEL = 4
 GENERATORS = "general/was_generated_by"
 

@@ -24,6 +24,7 @@ from nwb_cascade.nwb.discover import object_path
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
 
+DEFAULT_RUN_NAME = "InferredSpikeRates"
 DEFAULT_MODULE = "ophys"
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
 
@@ -160,12 +161,6 @@ def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str,
             if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
         )
     )
-
-
-def check_run_name(name: str) -> None:
-    """Raise InputError unless a text can be the name of an NWB object."""
-    if not name.strip() or re.search(r"[/:]", name):
-        raise InputError(f"Expected a run name that is not empty and has no '/' or ':', received {name!r}.")
 
 
 def require_free(place: Place, *, overwrite: bool) -> None:

@@ -147,7 +147,7 @@ def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str
         _, _, module, name = table_path.split("/", 3)
         table = nwbfile.processing[module][name]
         rates = _rates(nwbfile, record.rates_path)
-        flat, stops = _flat(record.spike_times)
+        flat, stops = flat_times(record.spike_times)
         fields: dict[str, tuple[Any, Any]] = {
             "spike_times": (table["spike_times"].target.data[:], flat),
             "spike_times_index": (table["spike_times"].data[:], stops),
@@ -166,6 +166,12 @@ def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str
     return tuple(errors)
 
 
+def flat_times(spike_times: tuple[NDArray[np.float64], ...]) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+    """Return the spike times of all ROIs in a row, and where in it each ROI ends."""
+    flat = np.concatenate([np.empty(0), *spike_times])
+    return flat, np.cumsum([times.size for times in spike_times], dtype=np.uint64)
+
+
 def _rates(nwbfile: NWBFile, rates_path: str) -> Any:
     """The run at a path."""
     runs = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries))
@@ -178,7 +184,7 @@ def _rates(nwbfile: NWBFile, rates_path: str) -> Any:
 def _add(nwbfile: NWBFile, record: SpikesRecord, path: Path) -> None:
     """Add the table to an open file."""
     rates = _rates(nwbfile, record.rates_path)
-    flat, stops = _flat(record.spike_times)
+    flat, stops = flat_times(record.spike_times)
     spec = {column["name"]: column["description"] for column in ndx.InferredSpikesTable.__columns__}
     times = VectorData(name="spike_times", description=spec["spike_times"], data=_stored(flat, path))
     columns = [
@@ -199,12 +205,6 @@ def _add(nwbfile: NWBFile, record: SpikesRecord, path: Path) -> None:
         colnames=["roi", "spike_times", "fit_error"],
     )
     rates.get_ancestor("ProcessingModule").add(table)
-
-
-def _flat(spike_times: tuple[NDArray[np.float64], ...]) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
-    """All spike times in a row, and where in it each ROI ends."""
-    flat = np.concatenate([np.empty(0), *spike_times])
-    return flat, np.cumsum([times.size for times in spike_times], dtype=np.uint64)
 
 
 def _stored(flat: NDArray[np.float64], path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Recording: an open NWB file together with the dF/F series of it that is worked on."""
+"""NWB files, on disk or remote: one of their series of dF/F, or of raw fluorescence that becomes dF/F."""
 
 from __future__ import annotations
 
@@ -6,98 +6,140 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb import NWBFile
 
-from nwb_cascade.core.traces import DffTraces
-from nwb_cascade.dff import DffRows
+from nwb_cascade.core.traces import DffTraces, sample_window
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb import discover
+from nwb_cascade.nwb.blocks import TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
-from nwb_cascade.nwb.raw import FromRaw, choose_raw, open_raw_traces
+from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
-from nwb_cascade.nwb.timing import judged_rate, rate_from_timestamps
+from nwb_cascade.nwb.timing import FrameClock, judged_rate, rate_from_timestamps
+from nwb_cascade.options import FromRaw, InferenceOptions
+from nwb_cascade.readers.reader import Reader
+from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
+from nwb_cascade.readers.sources import Source, opened
 
-SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
+if TYPE_CHECKING:
+    from nwb_cascade.dandi.stream import StreamSettings
+
+
+class NwbReader(Reader):
+    """Whatever no other reader takes is an NWB file, or an error says why it is none."""
+
+    kind = "an NWB file"
+    takes = frozenset({"series", "imaging_rate", "scale", "from_raw"})
+    is_nwb = True
+
+    def recognises(self, source: Source) -> bool:
+        return True
+
+    @contextmanager
+    def open(
+        self,
+        source: Source,
+        options: InferenceOptions,
+        *,
+        scratch_dir: Path | None = None,
+        streaming: StreamSettings | None = None,
+    ) -> Iterator[tuple[Recording, ...]]:
+        with opened(source, streaming) as (file, origin), open_nwb(file) as (nwbfile, _):
+            name = source_name(file)
+            if options.from_raw is None:
+                picked = _stored_dff(nwbfile, name, options, scratch_dir)
+            else:
+                picked = _made_dff(nwbfile, name, options, options.from_raw, scratch_dir)
+            try:
+                yield (_recording(nwbfile, name, picked, origin),)
+            finally:
+                for matrix in picked.stored:
+                    matrix.close()
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
-    """An open NWB file and one of its dF/F series.
+class _Picked:
+    """One series of a file, the traces read of it, and the stored matrices that these come from."""
 
-    ``name`` is its path or address, ``series`` describes the dF/F, ``traces`` reads it, ``is_only_dff`` tells
-    whether the file holds no other dF/F,
-    ``sample_sha256`` is the hash of some of its values, by which traces that were computed anew are recognised.
-    Where dF/F is computed from raw fluorescence, ``series`` describes that, ``raw`` is the record of how, and
-    ``notes`` says what is to be known about it.
-    """
-
-    name: str
-    nwbfile: NWBFile
     series: Candidate
+    candidates: tuple[Candidate, ...]
     traces: DffTraces
-    is_only_dff: bool
-    sample_sha256: str
-    raw: Mapping[str, Any] | None = None
+    stored: tuple[TraceBlocks, ...]
+    dff: MadeDff | None = None
     notes: tuple[str, ...] = ()
 
-
-@contextmanager
-def open_recording(
-    source: NWBSource,
-    *,
-    series: str | None = None,
-    imaging_rate: float | None = None,
-    scale: str | None = None,
-    from_raw: FromRaw | None = None,
-    scratch_dir: str | PathLike[str] | None = None,
-) -> Iterator[Recording]:
-    """Open an NWB file and pick its dF/F; options and errors as for `choose` and `open_traces`.
-
-    With ``from_raw`` its raw fluorescence is picked and read as dF/F, see `nwb_cascade.nwb.raw`.
-    """
-    folder = None if scratch_dir is None else Path(scratch_dir)
-    name = source_name(source)
-    with open_nwb(source) as (nwbfile, _):
-        if from_raw is not None:
-            candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=folder)
-            if scale is not None:
-                raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
-            chosen = _with_all_timestamps(nwbfile, choose_raw(candidates, series))
-            raw = open_raw_traces(
-                nwbfile, candidates, chosen, from_raw, name=name, imaging_rate=imaging_rate, scratch_dir=folder
-            )
-            traces, record, notes = raw.traces, raw.record, raw.notes
-        else:
-            candidates = find_for_choice(nwbfile, series, name=name, scratch_dir=folder)
-            chosen = choose(candidates, series, scale=scale, imaging_rate=imaging_rate)
-            chosen = _with_all_timestamps(nwbfile, chosen)
-            traces = open_traces(nwbfile, chosen, name=name, scale=scale, imaging_rate=imaging_rate, scratch_dir=folder)
-            record, notes = None, ()
-        is_only = not any(c.kind in ("dff", chosen.kind) and c.object_id != chosen.object_id for c in candidates)
-        try:
-            yield Recording(name, nwbfile, chosen, traces, is_only, _sample_sha256(traces), record, notes)
-        finally:
-            traces.dff.close()  # type: ignore[attr-defined]  # open_traces gives TraceBlocks
+    @property
+    def is_only_dff(self) -> bool:
+        """Whether the file holds no other dF/F, and no other series of the kind of this one."""
+        kinds, own = ("dff", self.series.kind), self.series.object_id
+        return not any(one.kind in kinds and one.object_id != own for one in self.candidates)
 
 
-def _sample_sha256(traces: DffTraces) -> str:
+def _stored_dff(nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None) -> _Picked:
+    """Pick the dF/F that the options mean."""
+    scale, rate = options.scale, options.imaging_rate
+    candidates = find_for_choice(nwbfile, options.series, name=name, scratch_dir=scratch_dir)
+    series = _with_all_timestamps(nwbfile, choose(candidates, options.series, scale=scale, imaging_rate=rate))
+    traces = open_traces(nwbfile, series, name=name, scale=scale, imaging_rate=rate, scratch_dir=scratch_dir)
+    return _Picked(series, candidates, traces, (traces.dff,))  # type: ignore[arg-type]  # open_traces gives TraceBlocks
+
+
+def _made_dff(
+    nwbfile: NWBFile, name: str, options: InferenceOptions, how: FromRaw, scratch_dir: Path | None
+) -> _Picked:
+    """Pick the raw fluorescence that the options mean, and how it becomes dF/F."""
+    candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=scratch_dir)
+    if options.scale is not None:
+        raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
+    series = _with_all_timestamps(nwbfile, choose_raw(candidates, options.series))
+    raw = open_raw_traces(
+        nwbfile, candidates, series, how, name=name, imaging_rate=options.imaging_rate, scratch_dir=scratch_dir
+    )
+    stored: Any = [raw.rows.fluorescence] if raw.rows.neuropil is None else [raw.rows.fluorescence, raw.rows.neuropil]
+    return _Picked(series, candidates, raw.traces, tuple(stored), MadeDff(raw.rows, raw.record), raw.notes)
+
+
+def _recording(nwbfile: NWBFile, name: str, picked: _Picked, origin: Mapping[str, str]) -> Recording:
+    """Gather what is known of the picked series."""
+    series, traces = picked.series, picked.traces
+    sample = _sample_sha256(picked.stored)
+    content = {
+        "object_id": series.object_id,
+        "n_rois": traces.n_rois,
+        "n_frames": traces.n_frames,
+        "scale": traces.source["scale"],
+        "sample_sha256": sample,
+        **({} if picked.dff is None else {"dff": dict(picked.dff.record)}),
+    }
+    facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
+    return Recording(
+        name=name,
+        traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
+        clock=FrameClock.of(nwbfile.objects[series.object_id], traces.imaging_rate),
+        content=content,
+        series=series.object_path,
+        indicator=series.indicator,
+        species=series.species,
+        dff=picked.dff,
+        notes=(*series.problems, *picked.notes),
+        nwb=NwbPart(nwbfile, series, picked.is_only_dff),
+    )
+
+
+def _sample_sha256(stored: tuple[TraceBlocks, ...]) -> str:
     """Hash of the middle of the first traces as float32: cheap to read in any storage layout."""
-    start = max(0, (traces.n_frames - SAMPLE_FRAMES) // 2)
-    frames = slice(start, min(start + SAMPLE_FRAMES, traces.n_frames))
-    rois = slice(0, min(SAMPLE_ROIS, traces.n_rois))
-    dff: Any = traces.dff
-    read: list[Any] = [dff.fluorescence, dff.neuropil] if isinstance(dff, DffRows) else [dff]
     digest = hashlib.sha256()
-    for blocks in read:
-        if blocks is not None:
-            digest.update(np.ascontiguousarray(blocks.stored.read(rois, frames), "<f4").tobytes())
+    for matrix in stored:
+        values = matrix.stored.read(*sample_window(*matrix.shape))
+        digest.update(np.ascontiguousarray(values, "<f4").tobytes())
     return digest.hexdigest()
 
 
@@ -109,3 +151,48 @@ def _with_all_timestamps(nwbfile: NWBFile, candidate: Candidate) -> Candidate:
     timing = rate_from_timestamps(as_array(timestamps), candidate.n_frames)
     timing = judged_rate(timing, candidate.plane_rate, from_timestamps=True)
     return replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)
+
+
+def inspect(
+    source: Source | NWBSource,
+    *,
+    series: str | None = None,
+    statistics: bool = True,
+    scratch_dir: str | Path | None = None,
+    streaming: StreamSettings | None = None,
+) -> tuple[Candidate, ...]:
+    """Describe every ROI response series of an NWB file, on disk or remote.
+
+    Parameters
+    ----------
+    source : path, str, Asset or NWBSource
+        Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
+    series, statistics, scratch_dir
+        As for `nwb_cascade.nwb.discover.inspect`.
+    streaming : StreamSettings, optional
+        How remote files are read.
+
+    Returns
+    -------
+    tuple of Candidate
+        In the order of their paths; empty if the file has no such series.
+
+    Raises
+    ------
+    OSError, InputError, ImportError
+        If the file cannot be opened or read, or several series or none have the name that was given.
+    LookupError, PermissionError, RemoteError
+        If a remote file is not found, may not be read, or does not come.
+    """
+    if hasattr(source, "read") or hasattr(source, "storage_options"):
+        return discover.inspect(source, series=series, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
+    with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
+        return discover.inspect(file, series=series, statistics=statistics, scratch_dir=scratch_dir)
+
+
+def inspect_for_choice(
+    source: Source, series: str | None = None, *, streaming: StreamSettings | None = None
+) -> tuple[Candidate, ...]:
+    """Describe the series of a recording as far as picking its dF/F needs it; errors as for `inspect`."""
+    with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
+        return discover.find_for_choice(nwbfile, series, name=source_name(file))

@@ -1,153 +1,20 @@
-"""Recordings wherever they are: paths on disk, addresses on the web, assets of an archive, opened the same way."""
+"""The formats that recordings are read from, and which of them a source is."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from nwb_cascade.readers.matrix import MatrixReader
+from nwb_cascade.readers.nwb import NwbReader
+from nwb_cascade.readers.reader import Reader
+from nwb_cascade.readers.sources import Source
+from nwb_cascade.readers.suite2p import Suite2pReader
 
-from nwb_cascade.dandi.address_forms import is_remote as is_address
-from nwb_cascade.nwb import discover
-from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
-
-if TYPE_CHECKING:
-    from nwb_cascade.dandi.assets import Asset
-    from nwb_cascade.dandi.stream import StreamSettings
-
-Source: TypeAlias = "str | PathLike[str] | Asset"
+READERS: tuple[Reader, ...] = (
+    MatrixReader(),
+    Suite2pReader(),
+    NwbReader(),  # the last: it recognises whatever no other does
+)
 
 
-def is_remote(source: Source) -> bool:
-    """Tell whether a source is an address or an asset, not a path."""
-    return is_address(source) if isinstance(source, str) else not isinstance(source, os.PathLike)
-
-
-def name_of(source: Source) -> str:
-    """Return the path or address of a source."""
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.address
-
-
-def expand(source: str, *, instance: str | None = None) -> Iterator[Path | Asset]:
-    """Yield the recordings that a path or an address means: a dandiset, folder or glob on DANDI holds several.
-
-    Parameters
-    ----------
-    source : str
-        A path, or an address as `nwb_cascade.dandi.urls.parse_address` takes it.
-    instance : str, optional
-        DANDI instance for an address that names none.
-
-    Raises
-    ------
-    InputError, LookupError, PermissionError, RemoteError
-        As `nwb_cascade.dandi.assets.list_assets`.
-    """
-    if not is_remote(source):
-        yield Path(source)
-        return
-    from nwb_cascade.dandi.assets import list_assets
-
-    yield from list_assets(source, instance=instance)
-
-
-@contextmanager
-def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[tuple[NWBSource, Mapping[str, str]]]:
-    """Open a recording for `nwb_cascade.nwb`, and close it at the end of the context.
-
-    Parameters
-    ----------
-    source : path, str or Asset
-        Path, address or asset.
-    streaming : StreamSettings, optional
-        How remote files are read.
-
-    Yields
-    ------
-    (NWBSource, mapping of str to str)
-        What `nwb_cascade.nwb.files.open_nwb` takes, and where it comes from; of a path nothing is said.
-
-    Raises
-    ------
-    InputError, LookupError, PermissionError, RemoteError
-        As `nwb_cascade.dandi.stream.open_remote`; nothing for a path, which is opened later.
-    """
-    if not is_remote(source):
-        yield Path(source), {}  # type: ignore[arg-type]  # no asset
-        return
-    from nwb_cascade.dandi.stream import StreamSettings, open_remote
-    from nwb_cascade.dandi.zarr_store import open_zarr
-
-    settings = streaming or StreamSettings()
-    asset = settings.asset(source)  # type: ignore[arg-type]  # no path
-    if asset.kind == "zarr":
-        zarr = open_zarr(asset, settings)
-        yield zarr, provenance_of(zarr.asset)
-        return
-    with open_remote(asset, settings) as file:
-        yield file, provenance_of(file.asset)
-
-
-def provenance_of(asset: Asset) -> dict[str, str]:
-    """Return what identifies an asset for ever, without secrets; what is unknown is left out."""
-    known = {
-        "address": asset.address,
-        "dandi_instance": asset.instance,
-        "dandiset": asset.dandiset,
-        "dandiset_version": asset.version,
-        "asset_id": asset.asset_id,
-        "asset_path": asset.path,
-        "asset_modified": asset.modified,
-        "content_id": asset.content_id,
-        "digest": asset.digest,
-        "sha256": asset.sha256,
-    }
-    return {name: value for name, value in known.items() if value}
-
-
-def inspect(
-    source: Source | NWBSource,
-    *,
-    series: str | None = None,
-    statistics: bool = True,
-    scratch_dir: str | Path | None = None,
-    streaming: StreamSettings | None = None,
-) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an NWB file, on disk or remote.
-
-    Parameters
-    ----------
-    source : path, str, Asset or NWBSource
-        Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
-    series, statistics, scratch_dir
-        As for `nwb_cascade.nwb.discover.inspect`.
-    streaming : StreamSettings, optional
-        How remote files are read.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the order of their paths; empty if the file has no such series.
-
-    Raises
-    ------
-    OSError, InputError, ImportError
-        If the file cannot be opened or read, or several series or none have the name that was given.
-    LookupError, PermissionError, RemoteError
-        If a remote file is not found, may not be read, or does not come.
-    """
-    if hasattr(source, "read") or hasattr(source, "storage_options"):
-        return discover.inspect(source, series=series, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
-    with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
-        return discover.inspect(file, series=series, statistics=statistics, scratch_dir=scratch_dir)
-
-
-def inspect_for_choice(
-    source: Source, series: str | None = None, *, streaming: StreamSettings | None = None
-) -> tuple[Candidate, ...]:
-    """Describe the series of a recording as far as picking its dF/F needs it; errors as for `inspect`."""
-    with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
-        return discover.find_for_choice(nwbfile, series, name=source_name(file))
+def reader_of(source: Source) -> Reader:
+    """Return the reader of a source."""
+    return next(reader for reader in READERS if reader.recognises(source))

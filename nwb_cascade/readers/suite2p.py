@@ -1,21 +1,82 @@
-"""suite2p output folders as input: traces memory-mapped, settings read without running what their pickles ask for."""
+"""suite2p output folders: raw fluorescence memory-mapped, dF/F of the cells computed when it is read."""
 
 from __future__ import annotations
 
-import pickle
+import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.hashing import file_sha256
+from nwb_cascade.nwb.timing import FrameClock
+from nwb_cascade.options import FromRaw, InferenceOptions
+from nwb_cascade.readers.pickled import read_pickled
+from nwb_cascade.readers.reader import Reader
+from nwb_cascade.readers.recording import MadeDff, Recording
+from nwb_cascade.readers.sources import Source, is_remote, name_of
 
+TRACE_FILES = ("F.npy", "Fneu.npy", "iscell.npy")
+OWN_FILES = (*TRACE_FILES, "spks.npy", "stat.npy", "ops.npy")
 # suite2p up to 0.14 writes ops.npy; from 1.0 on settings.npy, db.npy and reg_outputs.npy, and ops.npy on request.
 SETTINGS_FILES = ("db.npy", "settings.npy", "reg_outputs.npy", "ops.npy")
+
+
+class Suite2pReader(Reader):
+    """The folder of a plane, or one that holds a single plane.
+
+    The traces are the dF/F of the ROIs that suite2p (or its user) took for cells; their ids are the rows of ``F.npy``.
+    Imaging rate, neuropil factor and frames with motion are those of suite2p.
+    """
+
+    kind = "a folder of suite2p"
+    takes = frozenset({"from_raw"})
+    is_raw = True
+
+    def recognises(self, source: Source) -> bool:
+        return not is_remote(source) and is_suite2p(Path(name_of(source)))
+
+    def result_paths(self, source: Source) -> tuple[Path, str]:
+        folder = find_planes(name_of(source))[0]
+        return folder / "expected_spikes.npy", f"{folder.name}_expected_spikes.npy"
+
+    def check_output(self, source: Source, target: Path) -> None:
+        folder = find_planes(name_of(source))[0].resolve()
+        if target.resolve().parent == folder and target.name in OWN_FILES:
+            raise InputError(f"Expected an output other than suite2p's own {target}.")
+
+    @contextmanager
+    def open(self, source: Source, options: InferenceOptions, **_: Any) -> Iterator[tuple[Recording, ...]]:
+        plane = read_folder(name_of(source))
+        rows = np.flatnonzero(plane.is_cell)
+        if not rows.size or not plane.fluorescence.shape[1]:
+            raise InputError(
+                f"Expected cells in {plane.folder}, received {plane.fluorescence.shape[0]} ROIs, {rows.size} of them "
+                f"cells, {plane.fluorescence.shape[1]} frames."
+            )
+        rate = plane.imaging_rate
+        method, notes = _method(plane, options.from_raw or FromRaw())
+        dff = DffRows(plane.fluorescence, rate, method, neuropil=plane.neuropil, rows=rows, bad_frames=plane.bad_frames)
+        sha256 = _sha256(plane.folder)
+        facts = {"path": str(plane.folder), "sha256": sha256, "scale": "fraction", "format": "suite2p"}
+        yield (
+            Recording(
+                str(plane.folder),
+                DffTraces(dff, rate, rows.astype(np.int64), facts),
+                FrameClock(rate),
+                content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate},
+                dff=MadeDff(dff, asdict(method)),
+                notes=notes,
+            ),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,85 +183,21 @@ def read_folder(path: str | Path) -> Suite2pPlane:
     )
 
 
-def read_settings(path: str | Path) -> dict[str, Any]:
-    """Read a dictionary that NumPy pickled into a .npy file, without executing anything in it.
-
-    Unpickling can run any code. Here only NumPy arrays, scalars and dtypes are rebuilt, besides Python's own numbers,
-    texts, lists and dictionaries; every other object (dates, paths, what a hostile file asks for) becomes an inert
-    placeholder and its code is never imported.
-
-    Raises
-    ------
-    InputError
-        If the file is not such a file.
-    """
-    try:
-        with open(path, "rb") as file:
-            value = _unpickle(file)
-    except (pickle.UnpicklingError, ValueError, TypeError, EOFError, AttributeError, IndexError, KeyError) as error:
-        raise InputError(f"Expected {path} as a dictionary saved by NumPy; reading it fails: {error}.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"Expected {path} as a dictionary saved by NumPy, it holds {type(value).__name__}.")
-    return value
+def _method(plane: Suite2pPlane, how: FromRaw) -> tuple[DffMethod, tuple[str, ...]]:
+    """The method as it is applied, and what to say about it."""
+    method = how.applied(plane.neuropil_factor)
+    absent = plane.neuropil is None or not any(np.any(row) for row in plane.neuropil[:8])
+    if method.neuropil == "none" or not absent:
+        return method, ()
+    if how.needs_neuropil:
+        raise InputError(f"Expected neuropil traces (Fneu.npy) in {plane.folder}, found none; choose --neuropil none.")
+    return replace(method, neuropil="none"), (f"{plane.folder} holds no neuropil traces: none was subtracted.",)
 
 
-class _Inert:
-    """Stands for an object whose class is not rebuilt: takes whatever a pickle gives it and does nothing."""
-
-    def __new__(cls, *_: Any, **__: Any) -> _Inert:
-        return super().__new__(cls)
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __call__(self, *_: Any, **__: Any) -> _Inert:
-        return self
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-    def __setitem__(self, _: Any, __: Any) -> None:
-        pass
-
-    def append(self, _: Any) -> None:
-        pass
-
-    def extend(self, _: Any) -> None:
-        pass
-
-
-def _encode(text: str, _: str = "latin1") -> bytes:
-    """What old pickles call to make bytes."""
-    return text.encode("latin1")
-
-
-_OTHERS: Mapping[tuple[str, str], Any] = {("_codecs", "encode"): _encode, ("collections", "OrderedDict"): dict}
-# Found through NumPy's own pickling, as their modules were renamed in NumPy 2.
-_REBUILDERS: Mapping[str, Any] = {
-    "_reconstruct": np.zeros(1).__reduce__()[0],
-    "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
-    "scalar": np.float64(1.0).__reduce__()[0],
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-}
-
-
-class _SettingsUnpickler(pickle.Unpickler):
-    """Rebuilds plain data and NumPy's types, nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "numpy" or re.fullmatch(r"numpy\._?core\.(multiarray|numeric)", module):
-            return _REBUILDERS.get(name, _Inert)
-        return _OTHERS.get((module, name), _Inert)
-
-
-def _unpickle(file: IO[bytes]) -> Any:
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    if shape != () or not dtype.hasobject:
-        raise ValueError(f"it holds an array of shape {shape} and type {dtype}")
-    return _SettingsUnpickler(file, encoding="latin1").load().item()
+def _sha256(folder: Path) -> str:
+    """Hash over the files that the traces come from."""
+    parts = [file_sha256(folder / name) for name in TRACE_FILES if (folder / name).is_file()]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _plane(traces: Path) -> re.Match[str] | None:
@@ -214,7 +211,7 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise InputError(f"Expected ops.npy or settings.npy in {folder}, found neither: the imaging rate is unknown.")
     merged: dict[str, Any] = {}
     for file in files:
-        merged |= read_settings(file)
+        merged |= read_pickled(file)
     return merged
 
 

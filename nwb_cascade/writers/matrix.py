@@ -1,212 +1,231 @@
-"""Rates of bare traces as files: inferred to disk, then written as ``.npy`` or ``.mat`` in one step."""
+"""Rates as files of numpy and MATLAB, with what made them; recognised when they are there already."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from os import PathLike
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.annotation.result import AnnotationResult
-from nwb_cascade.annotation.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.traces import DffTraces
-from nwb_cascade.dff import DffRows
-from nwb_cascade.errors import NameTakenError
-from nwb_cascade.files.disk import clear_disk_errors, require_space
-from nwb_cascade.files.matrices import needs_mat73, read_text, write_mat5, write_mat73, write_npy
-from nwb_cascade.files.replace import install, stamp, workplace
-from nwb_cascade.inference import InferenceRun
-from nwb_cascade.provenance import canonical_json, run_key, software_versions
+from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy
+from nwb_cascade.files.replace import Stamp, beside, install, stamp
+from nwb_cascade.nwb.write_spikes import KEY, flat_times
+from nwb_cascade.options import OutputOptions
+from nwb_cascade.provenance import canonical_json, file_name, software_versions
+from nwb_cascade.readers.matrix import is_mat73, is_matrix, read_text
+from nwb_cascade.readers.reader import Reader
+from nwb_cascade.readers.recording import Recording
+from nwb_cascade.readers.sources import Source, name_of
+from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions
+from nwb_cascade.results.inferred import Inferred
+from nwb_cascade.results.result import AnnotationResult
+from nwb_cascade.writers.sidecar_names import label
+from nwb_cascade.writers.targets import is_folder, names_matrix
+from nwb_cascade.writers.writer import Place
 
 RATES = "expected_spikes"
+SPIKES = "spike_times"
 RECORD = "nwb_cascade_record"
 SMALL_BYTES = 2**20  # everything but the matrices
 
 
-def annotate_traces(
-    traces: DffTraces,
-    run: InferenceRun,
-    target: Path,
-    *,
-    key_source: Mapping[str, Any],
-    series: str = "",
-    as_mat73: bool = False,
-    ensemble_std: bool = True,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    scratch_dir: str | PathLike[str] | None = None,
-    progress: Progress | None = None,
-    warnings: tuple[str, ...] = (),
-) -> AnnotationResult:
-    """Infer the rates of traces and write them, see `nwb_cascade.annotation.annotate_matrix.annotate_matrix`.
+class MatrixWriter:
+    """``.npy`` or ``.mat``.
 
-    Parameters
-    ----------
-    traces : DffTraces
-        ``source["path"]`` names the file or folder that they come from.
-    run : InferenceRun
-        The model, made ready for them.
-    target : pathlib.Path
-        ``.npy`` or ``.mat``.
-    key_source : mapping
-        What identifies the traces.
-    series : str
-        Their name, if they have one.
-    as_mat73 : bool
-        Write a MATLAB 7.3 file whatever the size.
-    ensemble_std, overwrite, dry_run, scratch_dir, progress
-        As for `nwb_cascade.annotate`.
-    warnings : tuple of str
-        What to know about the traces.
-
-    Raises
-    ------
-    NameTakenError
-        If the output exists, was made otherwise, and ``overwrite`` is not set.
-    InputError, OSError
-        As for `nwb_cascade.annotate`.
+    A ``.mat`` file holds ``expected_spikes``, ``ensemble_std``, ``noise_levels``, ``model_noise_levels``,
+    ``valid_frames`` (first and one past the last, counted from 0), ``roi_ids``, ``imaging_rate``, where spikes are
+    wanted ``spike_times`` (s), ``spike_times_index`` (the end of each ROI in it) and ``spike_fit_error``, and the text
+    ``nwb_cascade_record`` (JSON); it is a MATLAB 7.3 file if the source is one or a matrix is too large for version 5.
+    Beside X.npy, which holds the expected spikes, X_std.npy, X_discrete.npz (the spikes) and X.json hold the rest.
     """
-    expected, source = stamp(target), Path(traces.source["path"])
-    plan = _plan(
-        traces, run, target, key_source=key_source, series=series, ensemble_std=ensemble_std, warnings=warnings
-    )
-    is_done = _holds(target, plan.run_key)
-    if target.exists() and not (is_done or overwrite):
-        raise NameTakenError(
-            f"The output {target} exists and was made from other inputs. Choose another (-o) or replace it "
-            "(--overwrite)."
-        )
-    if is_done or dry_run:
-        return replace(plan, skipped=is_done, dry_run=dry_run)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    matrices = 4 * plan.n_rois * plan.n_frames * (2 if ensemble_std else 1)
-    require_space(target.parent, 2 * matrices + SMALL_BYTES, f"the result of {source.name}")
-    with workplace(target) as work:
-        folder = target.parent if scratch_dir is None else Path(scratch_dir)
-        started = time.perf_counter()
-        inference = infer_to_disk(traces, run, folder, ensemble_std=ensemble_std, progress=progress)
-        with inference as stored, clear_disk_errors(target):
-            inferred = time.perf_counter()
-            as_mat73 = as_mat73 or needs_mat73(stored.expected_spikes)
-            for prepared, place in _prepare(work, target, plan, run, traces, stored, as_mat73=as_mat73):
-                install(prepared, place, expected=expected if place == target else stamp(place))
-    return replace(
-        plan,
-        n_inferred=stored.n_inferred,
-        roi_warnings=stored.warnings,
-        seconds={"infer": inferred - started, "store": time.perf_counter() - inferred},
-    )
+
+    makes = "the result"
+    keeps_recording_open = True
+    adds_spikes = False
+    is_nwb = False
+
+    def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
+        self._source, self._where = source, where
+        self._target = self.named_target(source, reader, where)
+        self.folder = self._target.parent
+        self._stamps: dict[Path, Stamp] = {}
+        self._prepared: list[tuple[Path, Path]] = []
+        self._replaces_ours = False
+
+    @classmethod
+    def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
+        """Whatever is no NWB file gives matrices, and so does what is named like one."""
+        return not reader.is_nwb or names_matrix(where.output)
+
+    @classmethod
+    def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> Path:
+        """Return the file of the rates."""
+        beside_source, name = reader.result_paths(source)
+        if where.output is None:
+            return beside_source
+        if is_folder(where.output):
+            return Path(where.output) / name
+        target, path = Path(where.output), Path(name_of(source))
+        if not is_matrix(target):
+            raise InputError(f"Expected an output ending in .npy or .mat for {path}, received {target}.")
+        if target.exists() and path.exists() and target.samefile(path):
+            raise InputError(f"Expected an output other than the input {path}.")
+        reader.check_output(source, target)
+        return target
+
+    def place(self, recording: Recording, run_name: str | None) -> Place:
+        """Return the target; unless it is named, the name of the run stands in its own."""
+        target = self._target
+        if run_name is not None and (self._where.output is None or is_folder(self._where.output)):
+            target = target.with_name(f"{target.stem}_{label(run_name)}{target.suffix}")
+        self._stamps = {path: stamp(path) for path in (target, *_beside(target).values())}
+        return Place(target, run_name or RATES, RATES)
+
+    def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
+        """Return the target if it holds the run, and the spikes if they are wanted."""
+        target, overwrite = Path(result.output), self._where.overwrite
+        if not target.exists():
+            return None
+        record = _record_in(target)
+        self._replaces_ours, held = "run_key" in record, record.get("spikes")
+        if record.get("run_key") != result.run_key:
+            if not overwrite:
+                raise NameTakenError(
+                    f"The output {target} exists and was made from other inputs. Choose another (-o) or replace it "
+                    "(--overwrite)."
+                )
+            return None
+        if spikes is None or (held is not None and held[KEY] == spikes.key(result.run_key)):
+            return str(target)
+        if held is not None and not overwrite:
+            raise NameTakenError(
+                f"The output {target} holds discrete spikes that were found with other options. Replace them with "
+                "--overwrite."
+            )
+        return None
+
+    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
+        """Return the file of the spikes and their name in it."""
+        target = Path(result.output)
+        return str(target if target.suffix.lower() == ".mat" else _beside(target)["spikes"]), SPIKES
+
+    def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
+        """Return the size of the matrices and a little."""
+        return matrix_bytes + SMALL_BYTES
+
+    def kept_from_writers(self) -> AbstractContextManager[None]:
+        """Nothing is locked: the recording is read before anything is written."""
+        return nullcontext()
+
+    def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
+        """Write the files beside their places."""
+        (one,) = runs
+        target = Path(one.result.output)
+        main = beside(work, target.suffix)
+        if target.suffix.lower() == ".mat":
+            as_mat73 = is_mat73(Path(name_of(self._source))) or needs_mat73(one.stored.expected_spikes)
+            (write_mat73 if as_mat73 else write_mat5)(main, _mat_variables(one))
+            self._prepared = [(main, target)]
+            return ()
+        places, record, deviation = _beside(target), beside(work, ".json"), one.stored.ensemble_std
+        write_npy(main, one.stored.expected_spikes)
+        lists = {name: _json_list(values) for name, values in _small(one).items()}
+        record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
+        self._prepared = [(record, places["record"]), (main, target)]
+        if deviation is not None:
+            write_npy(beside(work, "_std.npy"), deviation)
+            self._prepared.insert(0, (beside(work, "_std.npy"), places["std"]))
+        if one.spikes is not None:
+            ragged: Any = _ragged(one.spikes)
+            np.savez_compressed(beside(work, ".npz"), **ragged)
+            self._prepared.insert(0, (beside(work, ".npz"), places["spikes"]))
+        return ()
+
+    def install(self) -> None:
+        """Move the files to their places, the rates last; what an earlier result had beside them goes."""
+        for prepared, place in self._prepared:
+            install(prepared, place, expected=self._stamps[place])
+        if self._replaces_ours and place.suffix.lower() == ".npy":
+            for stale in set(_beside(place).values()) - {place for _, place in self._prepared}:
+                stale.unlink(missing_ok=True)
 
 
-def _dff(traces: DffTraces) -> dict[str, Any]:
-    """How dF/F was computed, if it was."""
-    return {"dff": asdict(traces.dff.method)} if isinstance(traces.dff, DffRows) else {}
+def _beside(target: Path) -> dict[str, Path]:
+    """Return what stands beside the rates in a ``.npy`` file."""
+    return {
+        "record": target.with_suffix(".json"),
+        "std": target.with_name(f"{target.stem}_std.npy"),
+        "spikes": target.with_name(f"{target.stem}_discrete.npz"),
+    }
 
 
-def _plan(
-    traces: DffTraces,
-    run: InferenceRun,
-    target: Path,
-    *,
-    key_source: Mapping[str, Any],
-    series: str,
-    ensemble_std: bool,
-    warnings: tuple[str, ...],
-) -> AnnotationResult:
-    """Describe what is going to be done."""
-    key = run_key(
-        source=key_source,
-        weights_sha256=run.model.sha256,
-        parameters={**run.parameters, "ensemble_std": ensemble_std},
-    )
-    return AnnotationResult(
-        path=traces.source["path"],
-        output=str(target),
-        run_name=RATES,
-        object_path=RATES,
-        series=series,
-        model=run.model.config.name,
-        model_sha256=run.model.sha256,
-        reason=run.reason,
-        indicator=run.indicator,
-        imaging_rate=traces.imaging_rate,
-        n_rois=traces.n_rois,
-        n_frames=traces.n_frames,
-        run_key=key,
-        warnings=warnings,
-        dff=traces.dff.method.describe() if isinstance(traces.dff, DffRows) else "",
-    )
-
-
-def _holds(target: Path, key: str) -> bool:
-    """Whether an existing output is the result of this very run."""
-    if not target.exists():
-        return False
+def _record_in(target: Path) -> dict[str, Any]:
+    """Return what made an existing output; nothing for a file that is none of ours."""
     if target.suffix.lower() == ".npy":
-        record = target.with_suffix(".json")
+        record = _beside(target)["record"]
         text = record.read_text(encoding="utf-8") if record.exists() else None
     else:
         text = read_text(target, RECORD)
     try:
         values = json.loads(text or "null")
     except json.JSONDecodeError:
-        return False
-    return isinstance(values, dict) and values.get("run_key") == key
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
-def _prepare(
-    work: Path,
-    target: Path,
-    plan: AnnotationResult,
-    run: InferenceRun,
-    traces: DffTraces,
-    stored: StoredInference,
-    *,
-    as_mat73: bool,
-) -> list[tuple[Path, Path]]:
-    """Write the output's files into a folder; returns them with their places, the main one last."""
-    small: dict[str, Any] = {
-        "noise_levels": stored.noise_levels,
-        "model_noise_levels": stored.model_noise_levels,
-        "valid_frames": stored.valid_frames,
-        "roi_ids": traces.roi_ids,
-    }
-    record = _record(plan, run, traces, stored)
-    main, deviation = work / "prepared", stored.ensemble_std
-    if target.suffix.lower() == ".mat":
-        matrices = {RATES: stored.expected_spikes} | ({} if deviation is None else {"ensemble_std": deviation})
-        write = write_mat73 if as_mat73 else write_mat5
-        write(main, {**matrices, **small, "imaging_rate": plan.imaging_rate, RECORD: canonical_json(record)})
-        return [(main, target)]
-    write_npy(main, stored.expected_spikes)
-    lists = {name: _json_list(values) for name, values in small.items()}
-    (work / "record").write_text(canonical_json({**record, **lists}), encoding="utf-8")
-    files = [(work / "record", target.with_suffix(".json")), (main, target)]
-    if deviation is not None:
-        write_npy(work / "std", deviation)
-        files.insert(0, (work / "std", target.with_name(f"{target.stem}_std.npy")))
-    return files
-
-
-def _record(plan: AnnotationResult, run: InferenceRun, traces: DffTraces, stored: StoredInference) -> Mapping[str, Any]:
-    """What made the result."""
+def _small(one: Inferred) -> dict[str, NDArray[Any]]:
+    """Everything per ROI."""
     return {
-        "run_key": plan.run_key,
-        "file_name": Path(plan.path).name,
-        "source": {name: value for name, value in traces.source.items() if name != "path"},
-        "parameters": {**run.parameters, **_dff(traces)},
-        "imaging_rate": plan.imaging_rate,
-        "model": json.loads(run.model.config.to_json()),
-        "model_choice": run.reason,
-        "roi_warnings": [asdict(warning) for warning in stored.warnings],
+        "noise_levels": one.stored.noise_levels,
+        "model_noise_levels": one.stored.model_noise_levels,
+        "valid_frames": one.stored.valid_frames,
+        "roi_ids": one.recording.traces.roi_ids,
+    }
+
+
+def _mat_variables(one: Inferred) -> dict[str, Any]:
+    """Return the variables of a ``.mat`` file."""
+    deviation = {} if one.stored.ensemble_std is None else {"ensemble_std": one.stored.ensemble_std}
+    return {
+        RATES: one.stored.expected_spikes,
+        **deviation,
+        **_small(one),
+        **({} if one.spikes is None else _ragged(one.spikes)),
+        "imaging_rate": one.result.imaging_rate,
+        RECORD: canonical_json(_record(one)),
+    }
+
+
+def _ragged(found: FoundSpikes) -> dict[str, NDArray[Any]]:
+    """Return the spike times of all ROIs in a row, where in it each ROI ends, and the fit errors."""
+    times, stops = flat_times(found.times)
+    return {SPIKES: times, f"{SPIKES}_index": stops.astype(np.int64), "spike_fit_error": found.fit_error}
+
+
+def _record(one: Inferred) -> Mapping[str, Any]:
+    """What made the result."""
+    source = one.recording.traces.source
+    named = {} if one.result.run_name == RATES else {"run_name": one.result.run_name}
+    spikes = {} if one.spikes is None else {"spikes": json.loads(one.spikes.options.parameters(one.result.run_key))}
+    return {
+        "run_key": one.result.run_key,
+        "file_name": file_name(one.result.path),
+        "source": {name: value for name, value in source.items() if name != "path"},
+        "parameters": dict(one.parameters),
+        "imaging_rate": one.result.imaging_rate,
+        "model": json.loads(one.run.model.config.to_json()),
+        "model_choice": one.run.reason,
+        "roi_warnings": [asdict(warning) for warning in one.stored.warnings],
         "software": software_versions(),
+        **named,
+        **spikes,
     }
 
 

@@ -1,221 +1,224 @@
-"""The two forms of a result: an annotated copy of the recording, and a small sidecar file beside or far from it."""
+"""Results in NWB files: an annotated copy of the recording, the recording itself, or a small file of its own."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
 
-from nwb_cascade.annotation.result import AnnotationResult
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import copy, reserve, size
-from nwb_cascade.files.replace import Stamp, install, kept_from_writers, repair, stamp
+from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, repair, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
 from nwb_cascade.nwb.sidecar import is_of_another, sidecar_holds_run, write_sidecar
-from nwb_cascade.nwb.storage import require_links
-from nwb_cascade.nwb.write import RunRecord, write_run
-from nwb_cascade.readers.nwb import Recording
+from nwb_cascade.nwb.storage import SCHEMA_BYTES, require_links
+from nwb_cascade.nwb.write import DEFAULT_RUN_NAME, place_of, spikes_tables, write_run
+from nwb_cascade.options import OutputOptions
+from nwb_cascade.readers.reader import Reader
+from nwb_cascade.readers.recording import NwbPart, Recording
+from nwb_cascade.readers.sources import Source, is_remote, name_of
+from nwb_cascade.results.found_spikes import SpikesOptions, spikes_name
+from nwb_cascade.results.inferred import Inferred
+from nwb_cascade.results.result import AnnotationResult
+from nwb_cascade.writers.nwb_records import (
+    foreign,
+    record_bytes,
+    run_record,
+    spikes_record,
+    store_spikes,
+    stored_bytes,
+)
 from nwb_cascade.writers.sidecar_names import names_apart, placed, sidecar_folder, sidecar_name
-from nwb_cascade.writers.targets import target_of
-
-DEFAULT_RUN_NAME = "InferredSpikeRates"
-SCHEMA_BYTES = 2**22  # cached schemas, links and chunk indices of one run, generously
+from nwb_cascade.writers.targets import names_matrix, split_name, target_of
+from nwb_cascade.writers.writer import Place
 
 
-class Output(Protocol):
-    """Where a result goes and how it is made.
+class CopyWriter:
+    """The recording with the run in it, as a copy or in place of the recording."""
 
-    Attributes
-    ----------
-    folder : pathlib.Path
-        Where it goes.
-    keeps_recording_open : bool
-        Whether `prepare` reads the open recording; else it must be closed before.
-    """
-
-    folder: Path
-    keeps_recording_open: bool
-
-    def target(self, recording: Recording, run_name: str) -> Path:
-        """Return the file that the result will be; raises if it cannot be made there."""
-
-    def holder(self, recording: Recording, plan: AnnotationResult, *, overwrite: bool) -> str | None:
-        """Return the file that holds this very run already; raises if what is in its place may not be replaced."""
-
-    def needed_bytes(self) -> int:
-        """Return the room on the disk that is needed beside that of the results."""
-
-    def kept_from_writers(self) -> AbstractContextManager[None]:
-        """Keep other programs from writing to the recording."""
-
-    def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
-    ) -> tuple[str, ...]:
-        """Make and check the result under another name; returns what to know about it."""
-
-    def install(self, prepared: Path, target: Path) -> None:
-        """Move the result to its place; raises if somebody changed the recording or the target meanwhile."""
-
-
-class CopyOutput:
-    """The recording with the run in it, as a copy or in place of the recording.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        The recording.
-    output, in_place
-        As for `nwb_cascade.writers.targets.target_of`.
-    repairs : bool
-        Whether to bring back what a killed run left aside.
-    """
-
+    makes = "the annotated copy"
     keeps_recording_open = False  # files that it links to are opened for writing with the copy
+    adds_spikes = True
+    is_nwb = True
 
-    def __init__(self, source: Path, output: str | os.PathLike[str] | None, *, in_place: bool, repairs: bool) -> None:
-        self._source, self._in_place = source, in_place
-        self._target = target_of(source, output, in_place)
+    def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
+        self._source, self._where = Path(name_of(source)), where
+        self._target = self.named_target(source, reader, where)
         self.folder = self._target.parent
-        if repairs:
+        if not where.dry_run:
             repair(self._target)
-        self._stamps = stamp(source), stamp(self._target)
+        self._stamps = stamp(self._source), stamp(self._target)
+        self._prepared = self._target
+        self._lost: list[str] = []
 
-    def target(self, recording: Recording, run_name: str) -> Path:
-        """Return the target; raises if a copy there would lose parts of the recording."""
+    @classmethod
+    def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
+        """The form that others leave over."""
+        return True
+
+    @classmethod
+    def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> Path:
+        """Return the file of the copy."""
+        return target_of(Path(name_of(source)), where.output, where.in_place)
+
+    def place(self, recording: Recording, run_name: str | None) -> Place:
+        """Return the place in the target; raises if a copy there would lose parts of the recording."""
         require_links(self._source, self.folder)
-        return self._target
+        return _place(recording, self._target, run_name)
 
-    def holder(self, recording: Recording, plan: AnnotationResult, *, overwrite: bool) -> str | None:
-        """Return the recording or its copy if it holds the run."""
-        if recording_holds_run(
-            recording.nwbfile, recording.series.object_id, plan.run_name, plan.run_key, overwrite=overwrite
-        ):
+    def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
+        """Return the recording or its copy if it holds the run; the spikes of a run that is replaced are noted."""
+        nwbfile, overwrite = _nwb(recording).nwbfile, self._where.overwrite
+        run = recording.traces.source["object_id"], result.run_name, result.run_key
+        if recording_holds_run(nwbfile, *run, overwrite=overwrite):
             return recording.name
-        if self._in_place or not self._target.exists():
-            return None
-        is_held = copy_holds_run(
-            self._target,
-            recording.nwbfile,
-            recording.series.object_id,
-            plan.run_name,
-            plan.run_key,
-            overwrite=overwrite,
-        )
-        return str(self._target) if is_held else None
+        is_new = self._where.in_place or not self._target.exists()
+        if not is_new and copy_holds_run(self._target, nwbfile, *run, overwrite=overwrite):
+            return str(self._target)
+        self._lost += spikes_tables(nwbfile, result.object_path)
+        return None
 
-    def needed_bytes(self) -> int:
-        """Return the size of the recording."""
-        return size(self._source)
+    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
+        """Return the place beside the rates."""
+        return _spikes_place(result)
+
+    def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
+        """Return the size of recording and results."""
+        return size(self._source) + stored_bytes(n_rois, matrix_bytes)
 
     def kept_from_writers(self) -> AbstractContextManager[None]:
         """Lock the recording."""
         return kept_from_writers(self._source)
 
-    def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
-    ) -> tuple[str, ...]:
-        """Make a checked copy of the recording with the run in it."""
+    def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
+        """Make a checked copy of the recording with the runs in it."""
+        self._prepared = prepared = beside(work, split_name(self._target.name)[1])
+        notes = [f"{table} was found in the rates that were replaced, and is replaced or gone." for table in self._lost]
         copy(self._source, prepared, progress)
-        if prepared.is_file():
-            reserve(prepared, record_bytes(record))
-        object_path = write_run(prepared, record, overwrite=overwrite, progress=progress)
-        return _foreign(check_run(prepared, object_path, record))
+        for one in runs:
+            record = run_record(one)
+            if prepared.is_file():
+                reserve(prepared, record_bytes(record))
+            object_path = write_run(prepared, record, overwrite=self._where.overwrite, progress=progress)
+            notes += foreign(check_run(prepared, object_path, record))
+            _store_spikes(prepared, one)
+        return tuple(notes)
 
-    def install(self, prepared: Path, target: Path) -> None:
+    def install(self) -> None:
         """Replace the target."""
         _require_unchanged(self._source, self._stamps[0])
-        install(prepared, target, expected=self._stamps[1])
+        install(self._prepared, self._target, expected=self._stamps[1])
 
 
-class SidecarOutput:
-    """A small file of its own, see `nwb_cascade.nwb.sidecar`.
+class SidecarWriter:
+    """A small file of its own, see `nwb_cascade.nwb.sidecar`; the only form for remote recordings in NWB."""
 
-    Parameters
-    ----------
-    source : pathlib.Path or None
-        The recording; None for a remote one.
-    output : path, optional
-        As for `nwb_cascade.writers.sidecar_names.sidecar_folder`.
-    """
-
+    makes = "the sidecar"
     keeps_recording_open = True
+    adds_spikes = True
+    is_nwb = True
 
-    def __init__(self, source: Path | None, output: str | os.PathLike[str] | None) -> None:
-        self._source = source
-        self.folder, self._name = sidecar_folder(source, output)
-        self._source_stamp = None if source is None else stamp(source)
+    def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
+        self._source = None if is_remote(source) else Path(name_of(source))
+        self._where = where
+        self.folder, self._name = sidecar_folder(self._source, where.output)
+        self._source_stamp = None if self._source is None else stamp(self._source)
+        self._target = self._prepared = self.folder
         self._target_stamp: Stamp = None
 
-    def target(self, recording: Recording, run_name: str) -> Path:
+    @classmethod
+    def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
+        """What is asked for, and what is remote unless its output is named like a matrix."""
+        return where.sidecar or (is_remote(source) and not names_matrix(where.output))
+
+    @classmethod
+    def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> None:
+        """Return nothing: its name is made from the recording."""
+        sidecar_folder(None if is_remote(source) else Path(name_of(source)), where.output)
+
+    def place(self, recording: Recording, run_name: str | None) -> Place:
         """Return the file; unless a name is given, one made from the recording that no other recording has there."""
+        place = _place(recording, self.folder, run_name)
         if self._name:
             target = self.folder / self._name
         else:
-            run = run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
+            run = place.run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
             source = recording.traces.source
             key = hashlib.sha256(f"{source['file_identifier']} {source['object_id']}".encode()).hexdigest()
-            name = sidecar_name(recording.nwbfile, recording.name, run)
+            name = sidecar_name(_nwb(recording).nwbfile, recording.name, run)
             places = [placed(self.folder, one) for one in names_apart(name, recording.name, key)]
             target = next((place for place in places if not is_of_another(place, source)), places[-1])
-        self._target_stamp = stamp(target)
-        return target
+        self._target, self._target_stamp = target, stamp(target)
+        return Place(target, place.run_name, place.object_path)
 
-    def holder(self, recording: Recording, plan: AnnotationResult, *, overwrite: bool) -> str | None:
+    def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the sidecar if it holds the run."""
-        target = Path(plan.output)
-        if not target.exists():
+        if not self._target.exists():
             return None
-        source = recording.traces.source
-        is_held = sidecar_holds_run(target, source, plan.object_path, plan.run_key, overwrite=overwrite)
-        return str(target) if is_held else None
+        run = recording.traces.source, result.object_path, result.run_key
+        is_held = sidecar_holds_run(self._target, *run, overwrite=self._where.overwrite)
+        return str(self._target) if is_held else None
 
-    def needed_bytes(self) -> int:
-        """Return a guess for metadata and masks."""
-        return SCHEMA_BYTES
+    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
+        """Return the place beside the rates."""
+        return _spikes_place(result)
+
+    def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
+        """Return the size of the results and a guess for metadata and masks."""
+        return SCHEMA_BYTES + stored_bytes(n_rois, matrix_bytes)
 
     def kept_from_writers(self) -> AbstractContextManager[None]:
         """Lock a local recording; a remote one cannot be locked, but what is read of it is checked."""
         return nullcontext() if self._source is None else kept_from_writers(self._source)
 
-    def prepare(
-        self, prepared: Path, recording: Recording, record: RunRecord, *, overwrite: bool, progress: Progress | None
-    ) -> tuple[str, ...]:
+    def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Make a checked sidecar."""
+        (one,) = runs
+        self._prepared, record = beside(work, split_name(self._target.name)[1]), run_record(one)
+        nwbfile = _nwb(one.recording).nwbfile
         object_path, notes = write_sidecar(
-            prepared, recording.nwbfile, record, reserve_bytes=record_bytes(record), progress=progress
+            self._prepared, nwbfile, record, reserve_bytes=record_bytes(record), progress=progress
         )
-        return (*notes, *_foreign(check_run(prepared, object_path, record)))
+        notes = (*notes, *foreign(check_run(self._prepared, object_path, record)))
+        _store_spikes(self._prepared, one)
+        return notes
 
-    def install(self, prepared: Path, target: Path) -> None:
+    def install(self) -> None:
         """Move the sidecar to its place."""
         if self._source is not None:
             _require_unchanged(self._source, self._source_stamp)
-        install(prepared, target, expected=self._target_stamp)
+        install(self._prepared, self._target, expected=self._target_stamp)
 
 
-def stored_bytes(n_rois: int, matrix_bytes: int) -> int:
-    """Return the most bytes that a run takes in a file: matrices that do not compress, texts per ROI, schemas."""
-    return matrix_bytes + matrix_bytes // 64 + 1024 * n_rois + SCHEMA_BYTES
+def _nwb(recording: Recording) -> NwbPart:
+    """Return the open file of a recording that is NWB."""
+    if recording.nwb is None:
+        raise InputError(f"Expected an NWB file, received {recording.name}.")
+    return recording.nwb
 
 
-def record_bytes(record: RunRecord) -> int:
-    """Return the most bytes that a run takes in a file."""
-    n_rois, n_frames = record.expected_spikes.shape
-    n_matrices = 1 if record.ensemble_std is None else 2
-    return stored_bytes(n_rois, 4 * n_rois * n_frames * n_matrices)
+def _place(recording: Recording, target: Path, run_name: str | None) -> Place:
+    """Return where a run goes in a file: by default it is named after its series if the file holds other dF/F."""
+    nwb = _nwb(recording)
+    name = run_name or (DEFAULT_RUN_NAME if nwb.is_only_dff else f"{DEFAULT_RUN_NAME}_{nwb.series.name}")
+    return Place(target, name, place_of(nwb.nwbfile, nwb.series.object_id, name).object_path)
 
 
-def _foreign(violations: Sequence[str]) -> tuple[str, ...]:
-    """Say what is wrong with parts of the file that others wrote."""
-    if not violations:
-        return ()
-    return (f"Elsewhere the file violates the NWB schema {counted(len(violations), 'time')}, first: {violations[0]}",)
+def _spikes_place(result: AnnotationResult) -> tuple[str, str]:
+    return result.output, f"{result.object_path.rpartition('/')[0]}/{spikes_name(result.run_name)}"
+
+
+def _store_spikes(prepared: Path, one: Inferred) -> None:
+    """Add the spikes of a run that is in a file, if they are wanted."""
+    if one.spikes is not None:
+        result = one.result
+        record = spikes_record(
+            one.spikes, run_name=result.run_name, rates_path=result.object_path, run_key=result.run_key
+        )
+        store_spikes(prepared, record)
 
 
 def _require_unchanged(source: Path, before: Stamp) -> None:

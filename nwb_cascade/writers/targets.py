@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import re
 import stat as file_modes
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.options import EITHER
+from nwb_cascade.readers.matrix import MATRIX_SUFFIXES, is_matrix
+
+Output = str | os.PathLike[str] | None
 
 NWB_SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
 WRITE_BITS = (
     file_modes.S_IWUSR | file_modes.S_IWGRP | file_modes.S_IWOTH
 )  # for root every file is writable, yet read-only is a wish
-MATRIX_SUFFIXES = (".npy", ".mat")
 # File names of the DANDI archive: sub-X(_ses-X)?(_entity-X)*(_modality)?, labels without underscores
 DANDI_NAME = re.compile(
     r"(?P<entities>sub-[^_]+(_ses-[^_]+)?(_(tis|slice|cell|desc|probe|obj)-[^_]+)*)(?P<modality>_[a-z]+(\+[a-z]+)*)?"
 )
 
 
-def is_matrix(path: Path) -> bool:
-    """Tell from its name whether a file is a bare matrix of traces (``.npy``, ``.mat``)."""
-    return path.suffix.lower() in MATRIX_SUFFIXES
+def names_matrix(output: Output) -> bool:
+    """Tell whether an output is named like a file of numpy or MATLAB."""
+    return output is not None and is_matrix(Path(output))
 
 
 def default_output(source: Path, label: str = "spikes") -> Path:
@@ -58,7 +59,7 @@ def split_name(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: bool, *, label: str = "spikes") -> Path:
+def target_of(source: Path, output: Output, in_place: bool, *, label: str = "spikes") -> Path:
     """Return the file that a result will be written to.
 
     Parameters
@@ -79,9 +80,7 @@ def target_of(source: Path, output: str | os.PathLike[str] | None, in_place: boo
     """
     if in_place:
         if output is not None:
-            raise InputError("Expected either an output or in_place, received both.")
-        if is_matrix(source):
-            raise InputError(f"Expected an output for {source.name}: only NWB files can be added to in place.")
+            raise InputError(EITHER)
         return Path(os.path.realpath(source))
     target = default_output(source, label) if output is None else _named(source, output)
     if target.exists() and source.exists() and target.samefile(source):
@@ -103,23 +102,7 @@ def require_writable(target: Path) -> None:
         raise PermissionError(f"{target} is read-only and was left as it is. Write a copy instead (-o).")
 
 
-def targets_of(sources: Sequence[Path], output: str | None, in_place: bool) -> list[Path]:
-    """Return the target of each of several recordings, which must differ.
-
-    Raises
-    ------
-    InputError
-        As `target_of`, and if several recordings would go to one file.
-    """
-    output = shared_folder(output, len(sources))
-    targets = [target_of(source, output, in_place) for source in sources]
-    shared = [str(target) for target, count in Counter(targets).items() if count > 1]
-    if shared:
-        raise InputError(f"Expected files with different names, several would be written to {shared[0]}.")
-    return targets
-
-
-def shared_folder(output: str | None, n_sources: int) -> str | None:
+def shared_folder(output: Output, n_sources: int) -> Output:
     """Return the output of several recordings as a folder, with a separator at its end; that of one as it is.
 
     Raises
@@ -127,7 +110,7 @@ def shared_folder(output: str | None, n_sources: int) -> str | None:
     InputError
         If the output of several is a file, or named like one.
     """
-    if n_sources < 2 or output is None or _is_folder(output):
+    if n_sources < 2 or output is None or is_folder(output):
         return output
     if Path(output).is_file() or split_name(Path(output).name)[1]:
         raise InputError(f"Expected a folder as output of {n_sources} files, received {Path(output)}.")
@@ -135,17 +118,15 @@ def shared_folder(output: str | None, n_sources: int) -> str | None:
 
 
 def _format(path: Path) -> str:
-    """Format that a file or a name stands for."""
-    if is_matrix(path):
-        return "matrix"
+    """Storage format of NWB that a file or a name stands for."""
     return "zarr" if path.is_dir() or path.name.lower().endswith(".zarr") else "hdf5"
 
 
 def _named(source: Path, output: str | os.PathLike[str]) -> Path:
-    return Path(output) / source.name if _is_folder(output) else Path(output)
+    return Path(output) / source.name if is_folder(output) else Path(output)
 
 
-def _is_folder(output: str | os.PathLike[str]) -> bool:
+def is_folder(output: str | os.PathLike[str]) -> bool:
     """Tell whether an output is meant as a folder for files; a Zarr store is a file in this sense."""
     text = os.fspath(output)
     path = Path(text)

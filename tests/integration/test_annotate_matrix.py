@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-import nwb_cascade.annotation.annotate_matrix
-import nwb_cascade.writers.matrix
-from nwb_cascade.annotation.annotate_matrix import annotate_matrix
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.matrices import is_mat73, open_matrix, read_text, write_mat73
+from nwb_cascade.files.matrices import write_mat73
+from nwb_cascade.readers.matrix import is_mat73, open_matrix, read_text
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import simulated_dff
@@ -22,7 +22,7 @@ from tests.support.recordings import simulated_dff
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nwb_cascade.annotation.annotate_matrix, "prepare_run", fake_run)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
 
 
 def matrix_file(path: Path, dff: Any = None) -> Path:
@@ -45,7 +45,7 @@ def expected_rates(dff: Any) -> Any:
 
 
 def test_npy_gives_npy_with_a_record(tmp_path: Path) -> None:
-    result = annotate_matrix(matrix_file(tmp_path / "mouse 7 ü.npy"), 30.0)
+    result = annotate(matrix_file(tmp_path / "mouse 7 ü.npy"), imaging_rate=30.0)
     output = tmp_path / "mouse 7 ü_spikes.npy"
     assert result.output == str(output)
     np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=1e-6)
@@ -61,7 +61,7 @@ def test_npy_gives_npy_with_a_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["v5.mat", "v73.mat"])
 def test_mat_gives_mat_of_the_same_version(tmp_path: Path, name: str) -> None:
-    output = Path(annotate_matrix(matrix_file(tmp_path / name), 30.0).output)
+    output = Path(annotate(matrix_file(tmp_path / name), imaging_rate=30.0).output)
     assert is_mat73(output) == name.startswith("v73")
     with open_matrix(output, "expected_spikes") as rates:
         np.testing.assert_allclose(rates[0:4], expected_rates(simulated_dff()), rtol=1e-6)
@@ -72,7 +72,7 @@ def test_mat_gives_mat_of_the_same_version(tmp_path: Path, name: str) -> None:
 
 
 def test_npy_may_become_mat(tmp_path: Path) -> None:
-    annotate_matrix(matrix_file(tmp_path / "a.npy"), 30.0, output=tmp_path / "b.mat", ensemble_std=False)
+    annotate(matrix_file(tmp_path / "a.npy"), imaging_rate=30.0, output=tmp_path / "b.mat", ensemble_std=False)
     found = loadmat(tmp_path / "b.mat")
     assert found["expected_spikes"].shape == (4, 300)
     assert found["imaging_rate"] == 30.0
@@ -82,41 +82,41 @@ def test_npy_may_become_mat(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.npy", "v5.mat", "v73.mat"])
 def test_the_same_run_is_skipped_and_another_one_refused(tmp_path: Path, name: str) -> None:
     path = matrix_file(tmp_path / name)
-    output = Path(annotate_matrix(path, 30.0).output)
+    output = Path(annotate(path, imaging_rate=30.0).output)
     before = output.read_bytes()
-    assert annotate_matrix(path, 30.0).skipped
+    assert annotate(path, imaging_rate=30.0).skipped
     with pytest.raises(NameTakenError, match=r"exists and was made from other inputs.*--overwrite"):
-        annotate_matrix(path, 30.0, threshold="raw")
+        annotate(path, imaging_rate=30.0, threshold="raw")
     assert output.read_bytes() == before
-    assert not annotate_matrix(path, 30.0, threshold="raw", overwrite=True).skipped
+    assert not annotate(path, imaging_rate=30.0, threshold="raw", overwrite=True).skipped
     matrix_file(path, simulated_dff(seed=5))
     with pytest.raises(NameTakenError, match="made from other inputs"):
-        annotate_matrix(path, 30.0, threshold="raw")
+        annotate(path, imaging_rate=30.0, threshold="raw")
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    assert annotate_matrix(matrix_file(tmp_path / "a.npy"), 30.0, dry_run=True).dry_run
+    assert annotate(matrix_file(tmp_path / "a.npy"), imaging_rate=30.0, dry_run=True).dry_run
     assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
 
 
 def test_percent_is_asked_for_and_applied(tmp_path: Path) -> None:
     path = matrix_file(tmp_path / "a.npy", 100 * simulated_dff())
     with pytest.raises(InputError, match=r"in .*a\.npy, but the values look like percent: .*--scale"):
-        annotate_matrix(path, 30.0)
-    output = annotate_matrix(path, 30.0, scale="percent").output
+        annotate(path, imaging_rate=30.0)
+    output = annotate(path, imaging_rate=30.0, scale="percent").output
     np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=1e-5)
-    with pytest.raises(InputError, match="scale 'fraction' or 'percent', received 'permille'"):
-        annotate_matrix(path, 30.0, scale="permille")
+    with pytest.raises(InputError, match="scale out of fraction, percent, received 'permille'"):
+        annotate(path, imaging_rate=30.0, scale="permille")
 
 
 def test_raw_fluorescence_is_refused(tmp_path: Path) -> None:
     path = matrix_file(tmp_path / "a.npy", 1000 + 100 * simulated_dff())
     with pytest.raises(InputError, match=r"look like counts: .*raw fluorescence must become dF/F first"):
-        annotate_matrix(path, 30.0)
+        annotate(path, imaging_rate=30.0)
 
 
 def test_more_rois_than_frames_is_worth_a_word(tmp_path: Path) -> None:
-    result = annotate_matrix(matrix_file(tmp_path / "a.npy", simulated_dff(60, 40)), 30.0)
+    result = annotate(matrix_file(tmp_path / "a.npy", simulated_dff(60, 40)), imaging_rate=30.0)
     assert "more ROIs (60) than frames (40); transpose it" in result.warnings[0]
 
 
@@ -124,25 +124,25 @@ def test_more_rois_than_frames_is_worth_a_word(tmp_path: Path) -> None:
 def test_a_matrix_has_two_axes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = matrix_file(tmp_path / "a.npy", np.zeros(shape))
     with pytest.raises(InputError, match=r"Expected dff of shape \(n_rois, n_frames\)"):
-        annotate_matrix(path, 30.0)
+        annotate(path, imaging_rate=30.0)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: float) -> None:
     with pytest.raises(InputError, match="Expected a positive imaging rate in Hz"):
-        annotate_matrix(matrix_file(tmp_path / "a.npy"), rate)
+        annotate(matrix_file(tmp_path / "a.npy"), imaging_rate=rate)
 
 
 def test_nan_everywhere_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
     path = matrix_file(tmp_path / "a.npy", np.full((2, 300), np.nan))
     with pytest.raises(InputError, match=r"at least one trace with values .*a\.npy"):
-        annotate_matrix(path, 30.0)
+        annotate(path, imaging_rate=30.0)
     assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"Expected a matrix at .*a\.npy, but there is no such file"):
-        annotate_matrix(tmp_path / "a.npy", 30.0)
+        annotate(tmp_path / "a.npy", imaging_rate=30.0)
 
 
 def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +151,6 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monke
     def full(folder: Path, n_bytes: int, what: str) -> None:
         raise OSError(f"No space left for {what}")
 
-    monkeypatch.setattr(nwb_cascade.writers.matrix, "require_space", full)
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "require_space", full)
     with pytest.raises(OSError, match=r"No space left for the result of a\.npy"):
-        annotate_matrix(path, 30.0)
+        annotate(path, imaging_rate=30.0)

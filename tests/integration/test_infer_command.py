@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import nwb_cascade.annotation.annotate
-import nwb_cascade.annotation.annotate_matrix
 from nwb_cascade.cli import main
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
@@ -19,7 +18,6 @@ from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simul
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
-    monkeypatch.setattr(nwb_cascade.annotation.annotate_matrix, "prepare_run", fake_run)
 
 
 def run(*arguments: object) -> Result:
@@ -113,7 +111,6 @@ def test_several_files_go_into_a_folder(tmp_path: Path) -> None:
         (["a.npy"], "a.npy states no imaging rate: give it with --imaging-rate HZ"),
         (["a.npy", "--imaging-rate", "30", "--in-place"], "only NWB files can be added to in place"),
         (["a.npy", "--imaging-rate", "30", "--series", "x"], "--series does not apply to a.npy, a matrix"),
-        (["a.npy", "--imaging-rate", "30", "--run-name", "x"], "--run-name does not apply to a.npy, a matrix"),
         (["a.nwb", "--variable", "x"], "--variable does not apply to a.nwb, an NWB file"),
         (["a.nwb", "--threshold", "high"], "Invalid value for '--threshold'"),
         (["a.nwb", "--imaging-rate", "fast"], "Invalid value for '--imaging-rate'"),

@@ -12,15 +12,13 @@ from click.testing import CliRunner, Result
 from pynwb.ophys import Fluorescence
 
 import nwb_cascade.annotation.annotate
-import nwb_cascade.annotation.annotate_suite2p
 from nwb_cascade.annotation.annotate import annotate
-from nwb_cascade.annotation.annotate_suite2p import annotate_suite2p
 from nwb_cascade.cli import main
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.raw import FromRaw
 from nwb_cascade.nwb.stored_run import open_run
+from nwb_cascade.options import FromRaw
 from tests.support import nwb_files
 from tests.support.fake_runs import fake_run
 from tests.support.nwb_files import add_imaging_plane, fill, ophys_module, raw_fluorescence, rois_table, series_of
@@ -32,7 +30,6 @@ N_ROIS, N_FRAMES, RATE = 4, 900, 30.0
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
-    monkeypatch.setattr(nwb_cascade.annotation.annotate_suite2p, "prepare_run", fake_run)
 
 
 def traces() -> tuple[Any, Any]:
@@ -116,7 +113,7 @@ def test_without_neuropil_nothing_is_subtracted_and_that_is_said(tmp_path: Path)
     wanted = compute_dff(traces()[0], RATE, DffMethod(neuropil="none")).dff
     np.testing.assert_allclose(stored(result.output)[0], rates_of(wanted), rtol=1e-4, atol=1e-5)
     with pytest.raises(InputError, match=r"Expected neuropil traces .*found none in the file.*--neuropil none"):
-        annotate(recording, from_raw=FromRaw(needs_neuropil=True), overwrite=True)
+        annotate(recording, from_raw=FromRaw(neuropil=0.7), overwrite=True)
 
 
 def test_fluorescence_that_is_corrected_already_is_not_corrected_again(tmp_path: Path) -> None:
@@ -196,7 +193,7 @@ def plane_folder(folder: Path, *, neuropil: bool = True, cells: bool = True) -> 
 
 def test_a_folder_of_suite2p_gives_the_rates_of_its_cells(tmp_path: Path) -> None:
     folder = plane_folder(tmp_path / "suite2p" / "plane0")
-    result = annotate_suite2p(tmp_path)
+    result = annotate(tmp_path)
     assert Path(result.output) == folder / "expected_spikes.npy"
     fluorescence, around = traces()
     bad = np.arange(N_FRAMES) == 100
@@ -209,9 +206,9 @@ def test_a_folder_of_suite2p_gives_the_rates_of_its_cells(tmp_path: Path) -> Non
     assert record["roi_ids"] == [0, 2, 3]
     assert record["imaging_rate"] == RATE
     assert (record["parameters"]["dff"]["neuropil_factor"], record["source"]["format"]) == (0.5, "suite2p")
-    assert annotate_suite2p(folder).skipped
+    assert annotate(folder).skipped
     with pytest.raises(NameTakenError, match="made from other inputs"):
-        annotate_suite2p(folder, method=DffMethod())
+        annotate(folder, from_raw=FromRaw(DffMethod()))
 
 
 def test_the_command_takes_folders_of_suite2p(tmp_path: Path) -> None:
@@ -223,7 +220,7 @@ def test_the_command_takes_folders_of_suite2p(tmp_path: Path) -> None:
     assert (tmp_path / "out.mat").exists()
     refused = run(folder, "--neuropil", "0.7")
     assert (refused.exit_code, "Expected neuropil traces (Fneu.npy)" in refused.stderr) == (1, True)
-    for option in (("--in-place",), ("--imaging-rate", 30), ("--report",), ("--spikes",)):
+    for option in (("--in-place",), ("--imaging-rate", 30), ("--report",), ("--scale", "percent")):
         result = run(folder, *option)
         assert (result.exit_code, f"{option[0]} does not apply to {folder}" in result.stderr) == (2, True), (
             result.output
@@ -233,8 +230,8 @@ def test_the_command_takes_folders_of_suite2p(tmp_path: Path) -> None:
 def test_folders_of_suite2p_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     folder = plane_folder(tmp_path / "plane0", cells=False)
     with pytest.raises(InputError, match="4 ROIs, 0 of them cells, 900 frames"):
-        annotate_suite2p(folder)
+        annotate(folder)
     with pytest.raises(InputError, match=r"ending in .npy or .mat"):
-        annotate_suite2p(plane_folder(tmp_path / "plane1"), output=tmp_path / "x.csv")
+        annotate(plane_folder(tmp_path / "plane1"), output=tmp_path / "x.csv")
     with pytest.raises(InputError, match="suite2p's own"):
-        annotate_suite2p(tmp_path / "plane1", output=tmp_path / "plane1" / "spks.npy")
+        annotate(tmp_path / "plane1", output=tmp_path / "plane1" / "spks.npy")

@@ -15,11 +15,13 @@ from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.cli import main
 from nwb_cascade.errors import NameTakenError
+from nwb_cascade.files.matrices import write_mat5, write_mat73
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import spikes_tables
+from nwb_cascade.readers.matrix import open_matrix
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run
-from tests.support.recordings import dff_recording
+from tests.support.recordings import dff_recording, simulated_dff
 
 TABLE = "/processing/ophys/InferredSpikes"
 
@@ -124,9 +126,75 @@ def test_a_dry_run_writes_neither_spikes_nor_page(recording: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == [recording.name]
 
 
-def test_matrices_take_neither(tmp_path: Path) -> None:
+def test_matrices_get_spikes_as_ragged_arrays(tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", simulated_dff())
+    result = run(tmp_path / "m.npy", "--imaging-rate", 30, "--spikes", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)[0]["spikes"]
+    assert told["output"] == str(tmp_path / "m_spikes_discrete.npz")
+    found = np.load(tmp_path / "m_spikes_discrete.npz")
+    times = np.split(found["spike_times"], found["spike_times_index"][:-1].astype(int))
+    recording = dff_recording(tmp_path / "same.nwb")  # whose first frame is at 1.25 s
+    for ours, theirs in zip(times, table_of(annotate(recording, spikes="conserve").output)[0], strict=True):
+        np.testing.assert_allclose(ours + 1.25, theirs, atol=1e-9)
+    assert found["spike_fit_error"].shape == (4,)
+    record = json.loads((tmp_path / "m_spikes.json").read_text())["spikes"]
+    assert (record["count"], record["rates_run_key"]) == ("conserve", json.loads(result.stdout)[0]["run_key"])
+
+
+def test_matrices_of_matlab_hold_spikes_beside_the_rates(tmp_path: Path) -> None:
+    for name, write in (("v5.mat", write_mat5), ("v73.mat", write_mat73)):
+        write(tmp_path / name, {"dff": simulated_dff()})
+        result = annotate(tmp_path / name, imaging_rate=30.0, spikes="conserve")
+        assert result.spikes is not None
+        with open_matrix(Path(result.output), "spike_times") as times:
+            assert times[:].shape == (result.spikes.n_spikes, 1)
+        with open_matrix(Path(result.output), "spike_times_index") as stops:
+            assert int(stops[:][-1, 0]) == result.spikes.n_spikes
+
+
+def test_spikes_of_a_matrix_are_added_skipped_and_replaced_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "m.npy"
+    np.save(path, simulated_dff())
+    annotate(path, imaging_rate=30.0)
+    added = annotate(path, imaging_rate=30.0, spikes="conserve")
+    assert not added.skipped
+    again = annotate(path, imaging_rate=30.0, spikes="conserve")
+    assert again.skipped
+    assert again.spikes is not None
+    assert again.spikes.skipped
+    assert annotate(path, imaging_rate=30.0).skipped
+    with pytest.raises(NameTakenError, match=r"holds discrete spikes that were found with other options.*--overwrite"):
+        annotate(path, imaging_rate=30.0, spikes="supported")
+    annotate(path, imaging_rate=30.0, threshold="raw", ensemble_std=False, overwrite=True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["m.npy", "m_spikes.json", "m_spikes.npy"]
+
+
+def test_runs_of_a_matrix_coexist_by_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", simulated_dff())
+    first = annotate(tmp_path / "m.npy", imaging_rate=30.0)
+    second = annotate(tmp_path / "m.npy", imaging_rate=30.0, run_name="Raw rates", threshold="raw")
+    assert [Path(one.output).name for one in (first, second)] == ["m_spikes.npy", "m_spikes_Raw-rates.npy"]
+    assert second.run_name == "Raw rates"
+    assert json.loads((tmp_path / "m_spikes_Raw-rates.json").read_text())["run_name"] == "Raw rates"
+
+
+def test_a_recording_in_nwb_gives_a_matrix_of_the_same_rates(recording: Path, tmp_path: Path) -> None:
+    nwb = annotate(recording)
+    matrix = annotate(recording, output=tmp_path / "rates.npy", spikes="conserve")
+    assert matrix.run_key == nwb.run_key
+    with open_nwb(Path(nwb.output)) as (nwbfile, _):
+        rates = nwbfile.processing["ophys"]["InferredSpikeRates"].data[:].T
+    np.testing.assert_array_equal(np.load(matrix.output), rates)
+    record = json.loads((tmp_path / "rates.json").read_text())
+    assert record["source"]["object_path"] == "/processing/ophys/DfOverF/RoiResponseSeries"
+    assert annotate(recording, output=tmp_path / "rates.npy").skipped
+    assert hidden_files(tmp_path) == []
+
+
+def test_no_page_is_made_of_a_matrix(tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
     np.save(tmp_path / "m.npy", np.zeros((2, 100), np.float32))
-    for option in ("--spikes", "--report"):
-        result = run(tmp_path / "m.npy", "--imaging-rate", 30, option)
-        assert result.exit_code == 2
-        assert f"{option} does not apply to {tmp_path / 'm.npy'}, a matrix" in result.stderr
+    result = run(tmp_path / "m.npy", "--imaging-rate", 30, "--report")
+    assert result.exit_code == 2
+    assert f"--report does not apply to {tmp_path / 'm.npy'}: its result is a matrix" in result.stderr

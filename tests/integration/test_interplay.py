@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import nwb_cascade.annotation.annotate
-import nwb_cascade.annotation.annotate_suite2p
 import nwb_cascade.inference
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import spikes_tables
@@ -36,7 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (
         nwb_cascade.annotation.annotate,
-        nwb_cascade.annotation.annotate_suite2p,
         nwb_cascade.inference,
     ):
         monkeypatch.setattr(module, "prepare_run", fake_run)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nwb_cascade.annotation.found_spikes import spikes_name
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.cli.spikes import command
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
@@ -20,6 +19,7 @@ from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import write_run
 from nwb_cascade.nwb.write_spikes import SpikesRecord, check_spikes, write_spikes
+from nwb_cascade.results.found_spikes import spikes_name
 from tests.support.annotating import contents, hidden_files
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 from tests.support.run_records import run_record
@@ -221,14 +221,14 @@ def test_one_frame_is_enough(tmp_path: Path, value: float, suffix: str) -> None:
 
 
 def test_a_failed_run_leaves_the_file_as_it_was(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nwb_cascade.annotation.spikes
+    import nwb_cascade.writers.nwb_records
 
     before = recording.read_bytes()
 
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("the values are not as computed")
 
-    monkeypatch.setattr(nwb_cascade.annotation.spikes, "check_spikes", fail)
+    monkeypatch.setattr(nwb_cascade.writers.nwb_records, "check_spikes", fail)
     with pytest.raises(OSError, match="not as computed"):
         annotate_spikes(recording, in_place=True)
     assert recording.read_bytes() == before

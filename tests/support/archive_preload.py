@@ -13,15 +13,16 @@ from typing import Any
 
 import nwb_cascade.annotation.annotate
 from nwb_cascade.inference import InferenceRun
+from nwb_cascade.options import InferenceOptions
 from tests.support.fake_runs import fake_run
 
 
-def mortal_run(imaging_rate: float, **options: Any) -> InferenceRun:
+def mortal_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     """As `fake_run`, if there is no kill left."""
     for kill in Path(os.environ.get("NWB_CASCADE_TEST_KILLS", "/nonexistent")).glob("*"):
         kill.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
-    return fake_run(imaging_rate, **options)
+    return fake_run(imaging_rate, options)
 
 
 def dask_setup(worker: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.models.bundle import Model
+from nwb_cascade.options import InferenceOptions
 
 FAKE_CONFIG = ModelConfig(
     name="fake_30Hz",
@@ -49,27 +49,18 @@ class HalfAndWhole:
         return np.stack([0.5 * middle, middle])
 
 
-def fake_run(
-    imaging_rate: float,
-    *,
-    model: Any = "auto",
-    indicator: str | None = None,
-    species: str | None = None,
-    threshold: str = "nonnegative",
-    legacy_alignment: bool = False,
-    kernel: str | None = None,
-    smoothing_s: float | None = None,
-) -> InferenceRun:
+def fake_run(imaging_rate: float, options: InferenceOptions | None = None) -> InferenceRun:
     """Stand in for `nwb_cascade.inference.prepare_run`; the name of the model changes its hash."""
-    sha256 = FAKE_SHA256 if model == "auto" else ("cd" * 32)
+    asked = options or InferenceOptions()
+    sha256 = FAKE_SHA256 if asked.model == "auto" else ("cd" * 32)
     return InferenceRun(
         model=Model(FAKE_CONFIG, {}, sha256, None),
         reason="fake_30Hz was made up for tests.",
         networks=NetworkSet((2.0, 4.0), 2, lambda level: HalfAndWhole()),
         imaging_rate=imaging_rate,
-        indicator=indicator,
-        threshold=threshold,
-        alignment="published" if legacy_alignment else "trained",
+        indicator=asked.indicator,
+        threshold=asked.threshold,
+        alignment="published" if asked.legacy_alignment else "trained",
         kernel="gaussian",
         smoothing_s=0.05,
     )

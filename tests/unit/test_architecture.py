@@ -22,18 +22,20 @@ LAYERS = {
     "models": 4,
     "dandi": 4,
     "nwb": 4,
+    "options": 4,
     "readers": 5,
     "training": 5,
     "report": 6,
     "inference": 6,
     "evaluation": 6,
     "spikefinder": 6,
-    "writers": 7,
-    "annotation": 7,
-    "demo": 8,
-    "archive": 8,
-    "cli": 9,
-    "__init__": 10,
+    "results": 7,
+    "writers": 8,
+    "annotation": 9,
+    "demo": 10,
+    "archive": 10,
+    "cli": 11,
+    "__init__": 12,
 }
 STRANGERS = [
     (one, other)
@@ -42,7 +44,18 @@ STRANGERS = [
     if one != other and (one not in ("training", "evaluation") or other not in ("architectures", "training"))
 ]
 LEARNERS = ("training", "evaluation")
-INFERRING = ("inference", "readers", "writers", "annotation", "archive", "nwb", "models", "report")
+INFERRING = (
+    "inference",
+    "options",
+    "readers",
+    "results",
+    "writers",
+    "annotation",
+    "archive",
+    "nwb",
+    "models",
+    "report",
+)
 KERAS_HOMES = ("architectures", "training", "evaluation", "spikefinder")
 PURE = ("__future__", "collections", "dataclasses", "functools", "itertools", "json", "math", "numpy", "re", "scipy")
 PURE += ("types", "typing", "warnings")

@@ -10,6 +10,7 @@ from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError, NoModelError
 from nwb_cascade.inference import infer_blocks, prepare_run
 from nwb_cascade.models.bundle import make_model, save_bundle
+from nwb_cascade.options import InferenceOptions
 from tests.support.fresh_process import run_fresh
 from tests.support.networks import cascade_config, cascade_weights
 
@@ -28,7 +29,7 @@ def traces(n_rois=3, n_frames=300, scale=0.1, seed=0):
 def test_blocks_of_any_size_give_the_whole(model):
     dff = traces(n_rois=7)
     whole = nwb_cascade.infer(dff, 30.0, model=model)
-    run = prepare_run(30.0, model=model)
+    run = prepare_run(30.0, InferenceOptions(model=model))
     blocks = list(infer_blocks(DffTraces.from_array(dff, 30.0), run, block_bytes=2 * 4 * 300))
     assert len(blocks) == 4
     for name in ("expected_spikes", "ensemble_std", "noise_levels", "model_noise_levels", "valid_frames"):
@@ -82,7 +83,7 @@ def test_automatic_choice_uses_what_is_installed(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threshold": "hard"}, "out of raw, nonnegative, single-spike, received 'hard'"),
+        ({"threshold": "hard"}, "out of nonnegative, raw, single-spike, received 'hard'"),
         ({"smoothing_s": 0.2}, r"trained for \(gaussian, 0\.05 s\), received gaussian, 0\.2 s"),
         ({"kernel": "causal"}, "received causal"),
         ({"legacy_alignment": True}, "Expected no legacy alignment for tiny"),
@@ -119,6 +120,7 @@ def test_a_run_is_prepared_without_tensorflow(model):
     run_fresh(
         "import sys\n"
         "from nwb_cascade.inference import prepare_run\n"
-        f"assert prepare_run(30.0, model={model!r}).networks.ensemble_size > 0\n"
+        "from nwb_cascade.options import InferenceOptions\n"
+        f"assert prepare_run(30.0, InferenceOptions(model={model!r})).networks.ensemble_size > 0\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )

@@ -10,7 +10,8 @@ from scipy.io import loadmat, savemat
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files import matrices
-from nwb_cascade.files.matrices import is_mat73, open_matrix, read_text, write_mat5, write_mat73, write_npy
+from nwb_cascade.files.matrices import write_mat5, write_mat73, write_npy
+from nwb_cascade.readers.matrix import is_mat73, open_matrix, read_text
 
 TRACES = np.random.default_rng(0).normal(size=(3, 50))
 

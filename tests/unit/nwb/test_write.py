@@ -16,7 +16,7 @@ from nwb_cascade.nwb import check, storage
 from nwb_cascade.nwb.check import check_run, validation_errors
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import TimeFirst, appending, chunk_shape
-from nwb_cascade.nwb.write import check_run_name, place_of, write_run
+from nwb_cascade.nwb.write import place_of, write_run
 from tests.support.fake_runs import FAKE_CONFIG
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 from tests.support.run_records import object_id_of, run_record
@@ -208,12 +208,6 @@ def test_a_place_tells_what_is_there(recording: Path) -> None:
 def test_a_source_that_is_not_in_the_file_is_named(recording: Path) -> None:
     with pytest.raises(InputError, match="RoiResponseSeries with object id nowhere"):
         write_run(recording, run_record(recording, source_object_id="nowhere"))
-
-
-@pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b"])
-def test_names_that_nwb_does_not_know_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match="Expected a run name"):
-        check_run_name(name)
 
 
 def test_values_that_differ_from_the_computed_ones_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.errors import InputError
-from nwb_cascade.readers.suite2p import find_planes, read_folder, read_settings
+from nwb_cascade.readers.pickled import read_pickled
+from nwb_cascade.readers.suite2p import find_planes, read_folder
 
 N_ROIS, N_FRAMES = 3, 40
 
@@ -92,7 +93,7 @@ def test_settings_of_every_pickle_protocol_are_read(tmp_path, protocol):
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
         pickle.dump(np.array(values, dtype=object), file, protocol=protocol)
-    found = read_settings(path)
+    found = read_pickled(path)
     assert found["fs"] == 12.5
     np.testing.assert_array_equal(found["image"], values["image"])
     assert found["names"].tolist() == ["a", "b"]

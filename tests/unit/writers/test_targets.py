@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.writers.targets import default_output, split_name, target_of, targets_of
+from nwb_cascade.writers.targets import default_output, shared_folder, split_name, target_of
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,12 @@ def test_the_input_is_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def test_output_and_in_place_contradict_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="either an output or in_place"):
         target_of(tmp_path / "a.nwb", "b.nwb", True)
-    with pytest.raises(InputError, match=r"a\.npy: only NWB files"):
-        target_of(tmp_path / "a.npy", None, True)
 
 
-@pytest.mark.parametrize(("source", "output"), [("a.nwb", "b.npy"), ("a.npy", "b.nwb"), ("a.nwb", "b.nwb.zarr")])
+@pytest.mark.parametrize(("source", "output"), [("a.nwb", "b.nwb.zarr"), ("a.nwb.zarr", "b.nwb")])
 def test_the_format_stays(tmp_path: Path, source: str, output: str) -> None:
     with pytest.raises(InputError, match="Expected an output of the same kind"):
         target_of(tmp_path / source, tmp_path / output, False)
-
-
-def test_a_matrix_may_change_between_npy_and_mat(tmp_path: Path) -> None:
-    assert target_of(tmp_path / "a.npy", tmp_path / "b.mat", False) == tmp_path / "b.mat"
 
 
 def test_a_zarr_store_is_a_file_not_a_folder_for_files(tmp_path: Path) -> None:
@@ -86,13 +80,7 @@ def test_a_zarr_store_is_a_file_not_a_folder_for_files(tmp_path: Path) -> None:
 
 
 def test_several_files_need_a_folder(tmp_path: Path) -> None:
-    sources = [tmp_path / "a.nwb", tmp_path / "b.nwb"]
-    assert targets_of(sources, str(tmp_path / "new"), False) == [tmp_path / "new/a.nwb", tmp_path / "new/b.nwb"]
+    assert shared_folder(str(tmp_path / "new"), 2) == f"{tmp_path}/new/"
+    assert shared_folder(str(tmp_path / "c.nwb"), 1) == str(tmp_path / "c.nwb")
     with pytest.raises(InputError, match=r"folder as output of 2 files, received .*c\.nwb"):
-        targets_of(sources, str(tmp_path / "c.nwb"), False)
-
-
-def test_two_files_never_share_an_output(tmp_path: Path) -> None:
-    sources = [tmp_path / "x/a.nwb", tmp_path / "y/a.nwb"]
-    with pytest.raises(InputError, match=r"several would be written to .*a\.nwb"):
-        targets_of(sources, str(tmp_path), False)
+        shared_folder(str(tmp_path / "c.nwb"), 2)

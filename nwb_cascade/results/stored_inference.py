@@ -14,10 +14,10 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import counted
-from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, infer_blocks
+from nwb_cascade.readers.recording import Recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class StoredInference:
 
 @contextmanager
 def infer_to_disk(
-    traces: DffTraces,
+    recording: Recording,
     run: InferenceRun,
     folder: Path,
     *,
@@ -57,8 +57,8 @@ def infer_to_disk(
 
     Parameters
     ----------
-    traces : DffTraces
-        The recording.
+    recording : Recording
+        Its traces.
     run : InferenceRun
         The model, made ready for it.
     folder : pathlib.Path
@@ -77,6 +77,7 @@ def infer_to_disk(
     OSError
         If the disk has no room.
     """
+    traces = recording.traces
     with ExitStack() as stack:
         n_matrices = 2 if ensemble_std else 1
         matrices = [
@@ -91,8 +92,7 @@ def infer_to_disk(
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels
             valid_frames[block.rois] = block.valid_frames
             warnings += block.warnings
-        if isinstance(traces.dff, DffRows):
-            warnings += traces.dff.roi_warnings()
+        warnings += recording.roi_warnings()
         stored = StoredInference(
             matrices[0], matrices[1] if ensemble_std else None, noise[0], noise[1], valid_frames, tuple(warnings)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,15 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import POOR_FIT, discrete_spikes
 from nwb_cascade.errors import InputError
+from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock
+from nwb_cascade.nwb.write import DEFAULT_RUN_NAME
 from nwb_cascade.nwb.write_spikes import KEY
+from nwb_cascade.options import Count
 from nwb_cascade.provenance import canonical_json, software_versions
+from nwb_cascade.results.result import SpikesResult
 
-Count = Literal["conserve", "supported"]
-
-DEFAULT_RUN_NAME = "InferredSpikeRates"
 DEFAULT_NAME = "InferredSpikes"
 METHOD_VERSION = 1  # raised when the same rates and options give other spikes
 METHOD = (
@@ -50,12 +51,24 @@ class SpikesOptions:
     count: Count = "conserve"
     frames_early: int = 0
 
+    @classmethod
+    def of(cls, run: InferenceRun, count: Count) -> SpikesOptions:
+        """What the rates of a run carry."""
+        return cls(run.kernel, run.smoothing_s, run.imaging_rate, count, 1 if run.alignment == "published" else 0)
+
+    def key(self, rates_run_key: str) -> str:
+        """Equal for equal rates and options."""
+        return hashlib.sha256(canonical_json(self._values(rates_run_key)).encode()).hexdigest()
+
     def parameters(self, rates_run_key: str) -> str:
-        """JSON for the table; its ``spikes_key`` is equal for equal rates and options."""
+        """JSON for the table; `key` is its ``spikes_key``."""
+        values = {**self._values(rates_run_key), KEY: self.key(rates_run_key), "software": software_versions()}
+        return canonical_json(values)
+
+    def _values(self, rates_run_key: str) -> dict[str, Any]:
         values = {**asdict(self), "rates_run_key": rates_run_key, "method_version": METHOD_VERSION}
         values["imaging_rate_hz"] = values.pop("imaging_rate")
-        key = hashlib.sha256(canonical_json(values).encode()).hexdigest()
-        return canonical_json({**values, KEY: key, "software": software_versions()})
+        return values
 
     @property
     def method(self) -> str:
@@ -67,6 +80,7 @@ class SpikesOptions:
 class FoundSpikes:
     """Spike times per ROI, s on the file's clock, their fit errors (n_rois,) and the sum of all rates."""
 
+    options: SpikesOptions
     times: tuple[NDArray[np.float64], ...]
     fit_error: NDArray[np.float32]
     expected: float
@@ -120,7 +134,32 @@ def find_spikes(
         expected += float(np.nansum(np.maximum(block, 0), dtype=np.float64))
         if progress is not None:
             progress(len(times), n_rois)
-    return FoundSpikes(tuple(times), np.concatenate(errors), expected)
+    return FoundSpikes(options, tuple(times), np.concatenate(errors), expected)
+
+
+def spikes_result(
+    path: str,
+    output: str,
+    run: str,
+    table: str,
+    options: SpikesOptions,
+    found: FoundSpikes | None = None,
+    *,
+    n_rois: int = 0,
+) -> SpikesResult:
+    """Tell of spikes: of those that were found, or of what is going to be done for a number of ROIs."""
+    return SpikesResult(
+        path=path,
+        output=output,
+        run=run,
+        object_path=table,
+        count=options.count,
+        kernel=options.kernel,
+        smoothing_s=options.smoothing_s,
+        imaging_rate=options.imaging_rate,
+        n_rois=n_rois if found is None else len(found.times),
+        **({} if found is None else found.summary()),
+    )
 
 
 def _available_processors() -> int:

@@ -1,0 +1,1 @@
+"""What inference gave, between the recording and the writers."""
