@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_BINS = 40
-LEAST_WIDTH = 1 / 200  # of a bin, of all that the histogram shows: some pixels
+LEAST_WIDTH = 1 / 100  # of a bin, of all that the histogram shows: some pixels
 
 
 @dataclass(frozen=True, eq=False)

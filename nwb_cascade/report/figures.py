@@ -119,7 +119,7 @@ def noise_figure(
     with _style():
         figure = figure_class(figsize=(WIDTH_INCHES / 2, 2.4), layout="constrained")
         axes = figure.subplots()
-        bars: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.5}
+        bars: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.3}
         axes.bar(coverage.edges[:-1], coverage.covered, widths, color=BLUE, label="trained for", **bars)
         if coverage.uncovered.any():
             bars |= {"bottom": coverage.covered, "hatch": "///"}
@@ -236,9 +236,10 @@ def _spike_marks(axes: Axes, times_s: NDArray[np.float64]) -> None:
 
 def _whole_ticks(axes: Axes) -> None:
     """Ticks of the upright axis at whole numbers only, as ROIs are."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    first, last = axes.get_ylim()
+    axes.yaxis.set_major_locator(MultipleLocator(1) if abs(last - first) < 8 else MaxNLocator("auto", integer=True))
 
 
 def _is_counted(ids: NDArray[np.int64]) -> bool:

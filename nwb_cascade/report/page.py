@@ -1,33 +1,24 @@
-"""Put a page together from its parts: one HTML file that needs nothing else, and stays below a size."""
+"""A page with a browser of traces: what it holds of every row, within a size."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from html import escape
-from importlib.resources import files
 from math import isfinite
-from pathlib import Path
-from string import Template
 from typing import Any
 
 from numpy.typing import NDArray
 
-from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing
-from nwb_cascade.provenance import SOFTWARE, software_version
+from nwb_cascade.pages import render
 from nwb_cascade.report.detail import PackedRoi
 
 MOST_BYTES = 15_000_000
 BYTES_BESIDE = 700_000  # of styles, scripts, tables, raster and examples
 BYTES_BESIDE_PER_ROW = 200
-SCRIPTS = ("codec.js", "traces.js", "charts.js", "table.js", "main.js")
-SUFFIXES = (".html", ".htm")
 
 
 class Packer:
@@ -110,24 +101,26 @@ class Page:
 
     Parameters
     ----------
+    template : str
+        Of ``pages/templates``, an extension of ``browser.html``.
     title, lead : str
-        Plain text.
-    about, overview : str
-        HTML sections, before and after.
+        At its head.
     browser_title, browser_text : str
-        Plain text above the traces.
+        Above the traces.
+    values : mapping
+        What else the template shows.
     facts : mapping
         What the charts need, JSON-able; ``packer`` holds what of it is binary.
     packer : Packer
         Receives the traces too.
     """
 
+    template: str
     title: str
     lead: str
-    about: str
-    overview: str
     browser_title: str
     browser_text: str
+    values: Mapping[str, Any]
     facts: Mapping[str, Any]
     packer: Packer = field(default_factory=Packer)
 
@@ -138,58 +131,24 @@ def room_for_traces(n_rows: int) -> int:
     return max(0, left // 4 * 3 - 2 * n_rows)
 
 
-def render(page: Page, rows: Rows) -> str:
+def render_browser(page: Page, rows: Rows) -> str:
     """Return the HTML of a page."""
-    values = {
-        "generator": escape(f"{SOFTWARE} {software_version()}"),
-        "title": escape(page.title),
-        "lead": escape(page.lead),
-        "about": page.about,
-        "overview": page.overview,
-        "browser_title": escape(page.browser_title),
-        "browser_text": escape(page.browser_text),
-        "row_name": escape(rows.name),
-        "footer": escape(
-            f"Made by {SOFTWARE} {software_version()}. This file works without a network; it contains plotly.js (MIT "
-            "licence, Plotly, Inc.)."
-        ),
-        "style": _part("page.css"),
-        "library": _as_text(_library()),
-        "script": "\n".join(_part(name) for name in SCRIPTS),
-    }
     facts = {**page.facts, "rows": _rows_facts(rows, page.packer), "one_clock": rows.one_clock}
     facts["columns"] = [column.to_facts() for column in rows.columns]
     facts["first_row"] = rows.first
     text = json.dumps(facts, allow_nan=False, separators=(",", ":"))
-    return Template(_part("page.html")).substitute(
-        values, facts=_as_text(zlib.compress(text.encode(), 9)), packed=page.packer.text()
+    return render(
+        page.template,
+        **page.values,
+        title=page.title,
+        lead=page.lead,
+        browser_title=page.browser_title,
+        browser_text=page.browser_text,
+        row_name=rows.name,
+        library=_as_text(_library()),
+        facts=_as_text(zlib.compress(text.encode(), 9)),
+        packed=page.packer.text(),
     )
-
-
-def target_page(output: str | os.PathLike[str]) -> Path:
-    """Return the path of a page to write.
-
-    Raises
-    ------
-    InputError
-        If it is a folder or does not end in ``.html``.
-    """
-    path = Path(output)
-    if path.is_dir():
-        raise InputError(
-            f"Expected the path of an HTML file, received the folder {path}. Name a file in it: {path / 'report.html'}."
-        )
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"Expected the path of an HTML file, received {path}: its name should end in .html.")
-    return path
-
-
-def write_page(html: str, path: Path) -> Path:
-    """Write a page; the file is there in full or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(path) as partial:
-        partial.write_text(html, encoding="utf-8")
-    return path
 
 
 def require_library() -> None:
@@ -200,12 +159,6 @@ def require_library() -> None:
 def known_numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
     """Return numbers as JSON knows them, in six digits: None for NaN."""
     return [float(f"{value:.6g}") if isfinite(value) else None for value in values]
-
-
-def table_html(rows: Sequence[tuple[str, str]]) -> str:
-    """Return a table of (what, value)."""
-    cells = "".join(f'<tr><th scope="row">{escape(what)}</th><td>{escape(value)}</td></tr>' for what, value in rows)
-    return f"<table>{cells}</table>"
 
 
 def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
@@ -236,7 +189,3 @@ def _library() -> bytes:
 
 def _as_text(packed: bytes) -> str:
     return base64.b64encode(packed).decode("ascii")
-
-
-def _part(name: str) -> str:
-    return files("nwb_cascade.report").joinpath("page", name).read_text(encoding="utf-8")

@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
-from nwb_cascade.core.wording import counted, rounded
-from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
-from nwb_cascade.report.coverage import noise_coverage
+from nwb_cascade.pages import target_page, write_page
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
 from nwb_cascade.report.examples import Examples, spike_examples, typical_noise_levels
-from nwb_cascade.report.page import (
-    Column,
-    Packer,
-    Page,
-    Rows,
-    known_numbers,
-    render,
-    require_library,
-    room_for_traces,
-    target_page,
-    write_page,
-)
+from nwb_cascade.report.page import render_browser, require_library, room_for_traces
 from nwb_cascade.report.provenance import indicator_of
 from nwb_cascade.report.raster import Raster, RasterMaker
-from nwb_cascade.report.recording_sections import (
-    about_section,
-    browser_text,
-    example_facts,
-    example_section,
-    noise_section,
-    raster_section,
-    warning_section,
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the first pass over the traces finds per ROI: frames with a value, sum of the rates, discrete spikes."""
-
-    n_values: NDArray[np.int64]
-    activity: NDArray[np.float64]
-    n_spikes: NDArray[np.int64]
-
-    @classmethod
-    def nothing(cls, n_rois: int) -> Seen:
-        """Return zeros."""
-        return cls(np.zeros(n_rois, np.int64), np.zeros(n_rois), np.zeros(n_rois, np.int64))
-
-    def add(self, roi: int, one: RoiTraces) -> None:
-        """Note what one ROI holds."""
-        self.n_values[roi] = np.isfinite(one.rates).sum()
-        self.activity[roi] = np.nansum(one.rates, dtype=np.float64)
-        self.n_spikes[roi] = one.spike_frames.size
+from nwb_cascade.report.recording_page import page_of
+from nwb_cascade.report.recording_rows import Seen, poor_fits, rows_of
 
 
 def write_report(
@@ -119,28 +75,32 @@ def write_report(
     target = target_page(output)
     require_library()
     with open_run(Path(path), run_name) as run:
-        preferred = _positions(run, detail)
         examples = _examples(run, ground_truth)
-        n_rois, n_frames = run.shape
-        raster, seen = RasterMaker(n_rois, n_frames, run.imaging_rate), Seen.nothing(n_rois)
-
-        def observe(roi: int, one: RoiTraces) -> None:
-            raster.add(roi, one.rates)
-            seen.add(roi, one)
-
-        packed = pack_rois(
-            _reader(run),
-            [n_frames] * n_rois,
-            room_for_traces(n_rois),
-            preferred=preferred,
-            observe=observe,
-            progress=progress,
-        )
-        warnings = (*run.roi_warnings, *_poor_fits(run))
-        rows = _rows(run, packed, seen, warnings)
-        page = _page(run, rows, raster.make(), examples, warnings)
-        html = render(page, rows)
+        packed, seen, raster = _read(run, _positions(run, detail), progress)
+        warnings = (*run.roi_warnings, *poor_fits(run))
+        rows = rows_of(run, packed, seen, warnings)
+        html = render_browser(page_of(run, packed, raster, examples, warnings), rows)
     return write_page(html, target)
+
+
+def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -> tuple[list[PackedRoi], Seen, Raster]:
+    """All traces, packed for the page, and what was seen of them in passing."""
+    n_rois, n_frames = run.shape
+    raster, seen = RasterMaker(n_rois, n_frames, run.imaging_rate), Seen.nothing(n_rois)
+
+    def observe(roi: int, one: RoiTraces) -> None:
+        raster.add(roi, one.rates)
+        seen.add(roi, one)
+
+    packed = pack_rois(
+        _reader(run),
+        [n_frames] * n_rois,
+        room_for_traces(n_rois),
+        preferred=preferred,
+        observe=observe,
+        progress=progress,
+    )
+    return packed, seen, raster.make()
 
 
 def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
@@ -178,121 +138,3 @@ def _examples(run: StoredRun, ground_truth: str | os.PathLike[str] | None) -> Ex
         return None
     folder = None if ground_truth is None else Path(ground_truth)
     return spike_examples(levels, run.imaging_rate, indicator_of(run), folder=folder)
-
-
-def _rows(run: StoredRun, packed: list[PackedRoi], seen: Seen, warnings: Sequence[RoiWarning]) -> Rows:
-    """The ROIs as rows of the page."""
-    n_rois, _ = run.shape
-    said = _sentences(warnings, n_rois)
-    return Rows(
-        name="ROI",
-        ids=run.roi_ids.tolist(),
-        imaging_rates=[run.imaging_rate] * n_rois,
-        starts_s=[run.start_s] * n_rois,
-        activity=seen.activity.tolist(),
-        packed=packed,
-        one_clock=True,
-        columns=_columns(run, packed, seen, said),
-        first=max(range(n_rois), key=lambda roi: (not said[roi], seen.activity[roi])),
-    )
-
-
-def _columns(run: StoredRun, packed: list[PackedRoi], seen: Seen, said: Sequence[str]) -> list[Column]:
-    """What the table says of each ROI; of one without values nothing that a silent cell would have as well."""
-    has_values = seen.n_values > 0
-    expected = np.where(has_values, seen.activity, np.nan)
-    mean_rates = run.imaging_rate * expected / np.maximum(seen.n_values, 1)
-    columns = [
-        Column("id", "ROI", run.roi_ids.tolist()),
-        Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),
-        Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
-        Column("expected", "Expected spikes", known_numbers(expected), 1),
-        Column("rate", "Mean rate (Hz)", known_numbers(mean_rates), 3),
-    ]
-    if run.spikes is not None:
-        counts = np.where(has_values, seen.n_spikes, np.nan)
-        columns.append(Column("spikes", "Discrete spikes", known_numbers(counts), 0))
-        columns.append(Column("fit_error", "Fit error", known_numbers(run.spikes.fit_errors()), 2))
-    columns.append(Column("held", "Held here", [_held(one) for one in packed], is_number=False))
-    if any(said):
-        columns.append(Column("warnings", "Warnings", list(said), is_number=False))
-    return columns
-
-
-def _poor_fits(run: StoredRun) -> Iterator[RoiWarning]:
-    """A warning of every ROI whose discrete spikes should not be read one by one."""
-    errors = np.empty(0) if run.spikes is None else run.spikes.fit_errors()
-    for roi in np.flatnonzero(errors > POOR_FIT):
-        message = f"fit error {errors[roi]:.2f} of the discrete spikes: do not read this train spike by spike"
-        yield RoiWarning(int(roi), "poor-fit", message)
-
-
-def _sentences(warnings: Sequence[RoiWarning], n_rois: int) -> list[str]:
-    """All that is said of each ROI."""
-    said: list[list[str]] = [[] for _ in range(n_rois)]
-    for warning in warnings:
-        said[warning.roi].append(warning.message)
-    return ["; ".join(messages) for messages in said]
-
-
-def _held(one: PackedRoi) -> str:
-    return "every frame" if one.frames_per_step == 1 else f"{one.frames_per_step} frames per step"
-
-
-def _page(
-    run: StoredRun, rows: Rows, raster: Raster, examples: Examples | None, warnings: Sequence[RoiWarning]
-) -> Page:
-    """Everything of the page but its traces."""
-    packer = Packer()
-    model = run.series.model
-    coverage = noise_coverage(
-        run.noise_levels,
-        [float(level) for level in model.noise_levels[:]],
-        quieter_is_covered=model.architecture == "cascade",
-    )
-    kinds = warning_kinds(warnings)
-    n_rois, _ = run.shape
-    facts = {
-        "has": {
-            "dff": run.dff is not None,
-            "rate": True,
-            "deviation": run.ensemble_std is not None,
-            "spikes": run.spikes is not None,
-        },
-        "names": {
-            "rate": "expected spikes per frame",
-            "rate_axis": "expected spikes<br>per frame",
-            "spikes": "discrete spikes",
-        },
-        "noise": {
-            "edges": coverage.edges.tolist(),
-            "covered": coverage.covered.tolist(),
-            "uncovered": coverage.uncovered.tolist(),
-            "levels": list(coverage.model_levels),
-        },
-        "raster": {
-            "n_rows": raster.shades.shape[0],
-            "n_columns": raster.shades.shape[1],
-            "top_hz": raster.top_hz,
-            "rois_per_row": raster.rois_per_row,
-            "frames_per_column": raster.frames_per_column,
-            "at": packer.add(zlib.compress(raster.shades.tobytes(), 9)),
-        },
-        "examples": None if examples is None else example_facts(examples),
-    }
-    sections = [
-        noise_section(coverage, n_rois),
-        warning_section(kinds, n_rois),
-        raster_section(raster, run),
-        "" if examples is None else example_section(examples),
-    ]
-    return Page(
-        title=f"Inferred spikes of {run.path.name}",
-        lead=f"{counted(n_rois, 'ROI')} at {rounded(run.imaging_rate, 5)} Hz, {model.name}, run {run.series.name}.",
-        about=about_section(run),
-        overview="\n".join(sections),
-        browser_title="Every ROI",
-        browser_text=browser_text(run, rows.packed),
-        facts=facts,
-        packer=packer,
-    )

@@ -305,7 +305,7 @@ def test_discrete_spikes_stand_where_they_are_in_the_file(browser: Any) -> None:
 
 
 def test_only_rois_with_a_kind_of_warning_are_listed_on_request(browser: Any) -> None:
-    browser.execute_script("document.querySelector('.warnings button').click()")
+    browser.execute_script("document.querySelector('#warnings button').click()")
     assert browser.execute_script("return document.getElementById('matches').textContent").endswith("of 5 shown")
     listed = browser.execute_script("return [...document.querySelectorAll('#rows tbody tr')].map((r) => r.dataset.row)")
     assert 0 < len(listed) <= 5

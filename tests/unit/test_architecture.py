@@ -16,6 +16,7 @@ LAYERS = {
     "core": 1,
     "files": 2,
     "provenance": 2,
+    "pages": 3,
     "dff": 2,
     "discrete": 2,
     "architectures": 3,

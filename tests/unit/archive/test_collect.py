@@ -153,7 +153,7 @@ def test_what_a_curator_adds_to_the_dandiset_stays(manifest, ledger, tmp_path):
 def test_the_overview_tells_all_and_escapes(manifest, ledger, tmp_path):
     collect(manifest, ledger, tmp_path / "derived")
     html = (tmp_path / "derived" / "overview.html").read_text()
-    for text in ("3 of 4 recordings are done", "All &lt;NaN&gt;.", "It is &lt;empty&gt;.", f'href="sub-1/{NAME}"'):
+    for text in ("3 of 4 recordings done", "All &lt;NaN&gt;.", "It is &lt;empty&gt;.", f'href="sub-1/{NAME}"'):
         assert text in html
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
     assert html.count("<tr>") > 4

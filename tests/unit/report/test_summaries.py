@@ -65,7 +65,7 @@ def test_bars_of_noise_levels_are_wide_enough_to_be_seen(levels: list[float]) ->
     coverage = noise_coverage(np.array(levels), [0.3, 30.0], quieter_is_covered=True)
     assert coverage.covered.sum() == len(levels)
     assert np.diff(coverage.edges) == pytest.approx(np.diff(coverage.edges)[0])
-    assert np.diff(coverage.edges).min() > 30 / 201
+    assert np.diff(coverage.edges).min() > 30 / 101
     assert coverage.edges[0] >= 0
 
 

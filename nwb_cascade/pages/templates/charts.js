@@ -13,7 +13,7 @@ function drawNoise(noise) {
   const { edges, covered, uncovered, levels } = noise;
   const centres = covered.map((_, i) => (edges[i] + edges[i + 1]) / 2);
   const bars = (name, color, pattern, counts) => ({
-    type: "bar", name, x: centres, y: counts, width: edges[1] - edges[0],
+    type: "bar", name, showlegend: counts.some((count) => count > 0), x: centres, y: counts, width: edges[1] - edges[0],
     marker: { color, line: { color: "#fff", width: 1 }, pattern: { shape: pattern, fillmode: "overlay", fgcolor: "#fff" } },
     hovertemplate: "ν about %{x:.2f}: %{y} ROIs<extra></extra>",
   });
@@ -67,11 +67,9 @@ async function drawRaster(raster, packed, rows, onClick) {
 function markRaster(index) {
   const element = document.getElementById("raster-chart");
   if (!element || !element.data) return;
-  // Beside the row, so that it covers none of it.
-  const mark = (x0, x1) => ({
-    type: "line", xref: "paper", x0, x1, y0: index, y1: index, line: { color: VERMILLION, width: 5 },
-  });
-  Plotly.relayout(element, { shapes: [mark(-0.02, -0.004), mark(1.002, 1.018)] });
+  // Beside the row, so that it covers none of it, and away from the numbers of the axis.
+  const mark = { type: "line", xref: "paper", x0: 1.002, x1: 1.018, y0: index, y1: index, line: { color: VERMILLION, width: 5 } };
+  Plotly.relayout(element, { shapes: [mark] });
 }
 
 function drawExamples(examples) {

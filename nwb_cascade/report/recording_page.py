@@ -1,0 +1,177 @@
+"""The page about a recording but for its traces: what it says in words, and what its charts need."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nwb_cascade.core.noise import noise_std
+from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
+from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.nwb.stored_run import StoredRun
+from nwb_cascade.report.coverage import Coverage, noise_coverage
+from nwb_cascade.report.detail import PackedRoi, noise_units
+from nwb_cascade.report.examples import Examples
+from nwb_cascade.report.page import Packer, Page, room_for_traces
+from nwb_cascade.report.provenance import provenance_tables
+from nwb_cascade.report.raster import Raster
+
+NAMES = {
+    "rate": "expected spikes per frame",
+    "rate_axis": "expected spikes<br>per frame",
+    "spikes": "discrete spikes",
+}
+
+
+def page_of(
+    run: StoredRun,
+    packed: Sequence[PackedRoi],
+    raster: Raster,
+    examples: Examples | None,
+    warnings: Sequence[RoiWarning],
+) -> Page:
+    """Return everything of the page but its traces."""
+    model, (n_rois, _), packer = run.series.model, run.shape, Packer()
+    coverage = noise_coverage(
+        run.noise_levels,
+        [float(level) for level in model.noise_levels[:]],
+        quieter_is_covered=model.architecture == "cascade",
+    )
+    return Page(
+        template="recording.html",
+        title=f"Inferred spikes of {run.path.name}",
+        lead=f"{counted(n_rois, 'ROI')} at {rounded(run.imaging_rate, 5)} Hz, {model.name}, run {run.series.name}.",
+        browser_title="Every ROI",
+        browser_text=_browser_text(run, packed),
+        values={
+            "provenance": provenance_tables(run),
+            "n_rois": n_rois,
+            "noise_text": _noise_text(coverage, n_rois),
+            "warnings": warning_kinds(warnings),
+            "raster_text": _raster_text(raster, run.imaging_rate),
+            "example_text": "" if examples is None else _example_text(examples),
+        },
+        facts={
+            "has": _what_there_is(run),
+            "names": NAMES,
+            "noise": _noise_facts(coverage),
+            "raster": _raster_facts(raster, packer),
+            "examples": None if examples is None else _example_facts(examples),
+        },
+        packer=packer,
+    )
+
+
+def _what_there_is(run: StoredRun) -> dict[str, bool]:
+    return {
+        "dff": run.dff is not None,
+        "rate": True,
+        "deviation": run.ensemble_std is not None,
+        "spikes": run.spikes is not None,
+    }
+
+
+def _noise_text(coverage: Coverage, n_rois: int) -> str:
+    """Noise levels in words."""
+    parts = [
+        f"{count} of {counted(n_rois, 'ROI')} {one if count == 1 else many} {what}"
+        for count, (one, many), what in (
+            (coverage.within, ("lies", "lie"), "within that"),
+            (coverage.below, ("is", "are"), "quieter"),
+            (coverage.above, ("is", "are"), "noisier: read with caution"),
+            (coverage.unknown, ("has", "have"), "no noise level"),
+        )
+        if count
+    ]
+    median = f" The median is {rounded(coverage.median, 3)}." if np.isfinite(coverage.median) else ""
+    return f"The model was trained for ν from {coverage.low:g} to {coverage.high:g}: {'; '.join(parts)}.{median}"
+
+
+def _noise_facts(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "edges": coverage.edges.tolist(),
+        "covered": coverage.covered.tolist(),
+        "uncovered": coverage.uncovered.tolist(),
+        "levels": list(coverage.model_levels),
+    }
+
+
+def _raster_text(raster: Raster, imaging_rate: float) -> str:
+    """What a row, a column and the brightest colour of the raster stand for."""
+    seconds = rounded(raster.frames_per_column / imaging_rate, 3)
+    rows = "one ROI" if raster.rois_per_row == 1 else f"the mean of {raster.rois_per_row} ROIs"
+    columns = "one frame" if raster.frames_per_column == 1 else f"the mean of {seconds} s"
+    brightest = f"The brightest colour stands for {rounded(raster.top_hz, 3)} spikes/s and more."
+    return f"Inferred rates; a row is {rows}, a column {columns}. {brightest}"
+
+
+def _raster_facts(raster: Raster, packer: Packer) -> dict[str, Any]:
+    n_rows, n_columns = raster.shades.shape
+    return {
+        "n_rows": n_rows,
+        "n_columns": n_columns,
+        "top_hz": raster.top_hz,
+        "rois_per_row": raster.rois_per_row,
+        "frames_per_column": raster.frames_per_column,
+        "at": packer.add(zlib.compress(raster.shades.tobytes(), 9)),
+    }
+
+
+def _example_text(examples: Examples) -> str:
+    """Where the examples come from and what was done to them."""
+    return (
+        f"{examples.source} Brought to {rounded(examples.imaging_rate, 5)} Hz and to noise levels of this recording "
+        "(10th, 50th and 90th percentile of its ROIs)."
+    )
+
+
+def _example_facts(examples: Examples) -> dict[str, Any]:
+    """Plain values for the chart; each heading tells a noise level and what it means for one frame."""
+    per_frame = [100 * noise_std(level, examples.imaging_rate) for level in examples.noise_levels]
+    return {
+        "imaging_rate": examples.imaging_rate,
+        "noise_levels": list(examples.noise_levels),
+        "headings": [
+            f"ν = {level:g}: frame noise {rounded(percent, 2)} % dF/F"
+            for level, percent in zip(examples.noise_levels, per_frame, strict=True)
+        ],
+        "cells": [
+            {
+                "name": cell.name,
+                "panels": [
+                    panel
+                    and {
+                        "dff": [round(float(value), 4) if np.isfinite(value) else None for value in panel.dff],
+                        "spikes": [round(float(time), 4) for time in panel.spike_times_s],
+                    }
+                    for panel in cell.panels
+                ],
+            }
+            for cell in examples.cells
+        ],
+    }
+
+
+def _browser_text(run: StoredRun, packed: Sequence[PackedRoi]) -> str:
+    """What the page holds of the traces, plainly."""
+    held = Counter(one.frames_per_step for one in packed)
+    full = held.pop(1, 0)
+    if not held:
+        what = "This page holds every frame of every ROI."
+    else:
+        step = next(iter(held))
+        what = (
+            f"This page holds every frame of {full} of {counted(len(packed), 'ROI')} (those asked for, then those with "
+            f"most expected spikes), and of the others the smallest and largest value of every {step} frames "
+            f"({rounded(step / run.imaging_rate, 2)} s): all of them would not fit into one page."
+        )
+    rounding = "Rates are rounded to 1/250 of the largest of their ROI"
+    if run.dff is not None:
+        n_rois, n_frames = run.shape
+        units = noise_units(n_rois * n_frames, room_for_traces(n_rois))
+        rounding = f"dF/F is rounded to 1/{units} of the noise of a frame, rates to 1/250 of the largest of their ROI"
+    return " ".join(filter(None, (what, f"{rounding}.", run.dff_absent)))
