@@ -71,26 +71,26 @@ def open_traces(
         dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
         imaging_rate=rate,
         roi_ids=roi_ids_of(series),
-        source=MappingProxyType(
-            {
-                **_identity(nwbfile, candidate, path),
-                "scale": "percent" if factor != 1 else "fraction",
-                "scale_from": "option" if scale else candidate.scale_why,
-                "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
-            }
-        ),
+        source=_provenance(nwbfile, candidate, path, scale, factor),
     )
 
 
-def _identity(nwbfile: NWBFile, candidate: Candidate, path: str) -> dict[str, str]:
-    """What tells a series from all others."""
-    return {
-        "path": path,
-        "object_path": candidate.object_path,
-        "object_id": candidate.object_id,
-        "file_identifier": str(nwbfile.identifier),
-        "unit": candidate.unit,
-    }
+def _provenance(
+    nwbfile: NWBFile, candidate: Candidate, path: str, scale: str | None, factor: float
+) -> MappingProxyType[str, str]:
+    """Where traces come from, and who says how they are read."""
+    return MappingProxyType(
+        {
+            "path": path,
+            "object_path": candidate.object_path,
+            "object_id": candidate.object_id,
+            "file_identifier": str(nwbfile.identifier),
+            "unit": candidate.unit,
+            "scale": "percent" if factor != 1 else "fraction",
+            "scale_from": "option" if scale else candidate.scale_why,
+            "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
+        }
+    )
 
 
 def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:

@@ -75,7 +75,6 @@ def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str])
 
 def conditional_bundle(
     name: str,
-    model_version: str,
     sizes: ConditionalSizes,
     members: Sequence[TrainedMember],
     recordings: Sequence[KnownRecording],
@@ -83,14 +82,13 @@ def conditional_bundle(
     rates_hz: tuple[float, float],
     noise_levels: tuple[float, float],
     smoothing_s: float,
-    settings: Mapping[str, Any],
-    remark: str = "",
+    record: Mapping[str, Any],
 ) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
     """Configuration and arrays of a bundle, ready for ``nwb_cascade.models.bundle.save_bundle``.
 
     Parameters
     ----------
-    name, model_version : str
+    name : str
         Of the model.
     sizes : ConditionalSizes
         Of every member.
@@ -102,10 +100,8 @@ def conditional_bundle(
         Ranges that were trained, Hz and % Hz^-1/2.
     smoothing_s : float
         Default smoothing of the result, s.
-    settings : mapping
-        Of the training, JSON-able.
-    remark : str
-        What else a reader of the record should know.
+    record : mapping
+        What else is recorded of the training, JSON-able: ``settings``, perhaps a ``remark``.
     """
     arrays = {
         f"{index}/{key}": np.asarray(value, np.float32)
@@ -115,7 +111,7 @@ def conditional_bundle(
     used = {dataset for member in members for dataset in member.datasets}
     config = ModelConfig(
         name=name,
-        version=model_version,
+        version="1",
         architecture="conditional",
         model_rates_hz=rates_hz,
         kernel="gaussian",
@@ -130,9 +126,8 @@ def conditional_bundle(
         extra={
             "dataset_sha256": dataset_hashes(r for r in recordings if r.dataset in used),
             "members": [_record(member) for member in members],
-            "settings": dict(settings),
             "packages": package_versions(),
-            **({"remark": remark} if remark else {}),
+            **record,
         },
     )
     return config, arrays

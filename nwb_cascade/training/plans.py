@@ -129,15 +129,13 @@ def _bundle_members(
     noise = (LOWEST_NOISE, plan.settings.augmentation.highest_noise)
     config, weights = conditional_bundle(
         plan.name,
-        "1",
         _sizes(plan, recordings, start),
         members,
         recordings,
         rates_hz=(1.0, 120.0),
         noise_levels=noise,
         smoothing_s=plan.smoothing_s,
-        settings=_settings_record(plan),
-        remark=plan.remark,
+        record={"settings": _settings_record(plan), **({"remark": plan.remark} if plan.remark else {})},
     )
     return (config if start is None else start.described(config)), weights
 

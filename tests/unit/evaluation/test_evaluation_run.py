@@ -168,14 +168,13 @@ def bundle(recordings):
     ]
     return conditional_bundle(
         "tiny",
-        "1",
         SIZES,
         members,
         recordings,
         rates_hz=(1.0, 120.0),
         noise_levels=(0.5, 30.0),
         smoothing_s=0.05,
-        settings={},
+        record={},
     )
 
 
