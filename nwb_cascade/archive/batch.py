@@ -96,7 +96,9 @@ def _kind(system: str) -> Any:
 
 def _cluster(kind: Any, settings: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     """Make a cluster of batch jobs; a job first, as a cluster that cannot be made leaves half of itself behind."""
-    of_cluster = inspect.signature(kind.__bases__[0].__init__).parameters
+    from dask_jobqueue.core import JobQueueCluster
+
+    of_cluster = inspect.signature(JobQueueCluster).parameters
     try:
         kind.job_cls("tcp://scheduler", "worker", **{k: v for k, v in settings.items() if k not in of_cluster})
     except (TypeError, ValueError) as error:
@@ -121,8 +123,10 @@ async def _submitted(cluster: Any, jobs: int) -> None:
     """Wait until all batch jobs were submitted; one that was refused is submitted again, and raises why."""
     while len(cluster.workers) < jobs:
         await asyncio.sleep(0.1)
-    refused = [job for job in cluster.workers.values() if job.status.name == "created"]
+    from distributed import Status
+
+    refused = [job for job in cluster.workers.values() if job.status is Status.created]
     for job in refused:
-        job.status = type(job.status).failed  # which the cluster wants to know when it is closed
+        job.status = Status.failed  # which the cluster wants to know when it is closed
     if refused:
         await refused[0].start()

@@ -107,7 +107,7 @@ def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path,
     assert re.fullmatch(
         r"Error: \d+ workers in a row ended before they had finished a job; the newest log, "
         rf"{out}/logs/dask-worker-\d+\.err, ends \"Loading modules \| .*/no/such/python: No such file or directory\"\. "
-        r"Stopped after 0 of 1 jobs; what is done is kept, and the same command goes on from there\.",
+        r"Stopped after 0 of 1 job; what is done is kept, and the same command goes on from there\.",
         ended.stderr.splitlines()[-1],
     ), ended.output
     assert len(jobs_of(spool)) >= MOST_LOST
