@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,12 +20,13 @@ from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.losses import MOST_LOST
 from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import RunStoppedError, run_manifest
+from nwb_cascade.archive.upkeep import mark_of_end
 from nwb_cascade.cli import main
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
 from tests.support.slurm import end_process, needs_slurm, wait_and_finish
 
-pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
+dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
 ROOT = Path(__file__).parents[3]
 SBATCH = """#!/bin/bash
 # stands for sbatch: runs the script in the background, as a session of its own whose number is that of the job
@@ -112,6 +114,31 @@ def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path,
     ), ended.output
     assert len(jobs_of(spool)) >= MOST_LOST
     assert [path.name for path in (out / "logs").iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("system", "variable"),
+    [
+        ("slurm", "SLURM_JOB_ID"),
+        ("pbs", "PBS_JOBID"),
+        ("lsf", "LSB_JOBID"),
+        ("oar", "OAR_JOB_ID"),
+        ("sge", "JOB_ID"),
+        ("moab", "PBS_JOBID"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:OAR Job memory")
+def test_a_batch_job_leaves_a_mark_with_its_number(tmp_path, monkeypatch, system, variable):
+    marks = tmp_path / "it's here"
+    marks.mkdir()
+    kind = getattr(dask_jobqueue, f"{system.upper() if system != 'moab' else 'Moab'}Cluster").job_cls
+    options = {"cores": 1, "processes": 1, "memory": "1GiB", "python": "/no/such/python", "shebang": "#!/bin/bash"}
+    job = kind("tcp://here:1", "worker", job_script_prologue=mark_of_end(marks), **options)
+    (tmp_path / "job").write_text(job.job_script())
+    monkeypatch.setenv(variable, "17.server")
+    ended = subprocess.run(["bash", tmp_path / "job"], check=False, capture_output=True, text=True)
+    assert "/no/such/python: No such file" in ended.stderr
+    assert [path.name for path in marks.iterdir()] == ["17.server"]
 
 
 def run_here(tmp_path, work):
