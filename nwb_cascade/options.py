@@ -200,6 +200,10 @@ class InferenceOptions:
         raw = None if raw is None else FromRaw(**raw)
         return cls(**{**values, "from_raw": raw})
 
+    def told(self, indicator: str | None, species: str | None) -> InferenceOptions:
+        """Return the options with what a recording states, where nothing else was asked for."""
+        return replace(self, indicator=self.indicator or indicator, species=self.species or species)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults as plain values for JSON; equal for equal options."""
         found: dict[str, Any] = {one.name: value for one, value in given(self)}

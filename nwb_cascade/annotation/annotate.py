@@ -203,13 +203,8 @@ class _Plan:
 
 def _plan(recording: Recording, options: InferenceOptions, writer: Writer) -> _Plan:
     """Prepare the run of a recording, and look whether it is stored already."""
-    told = replace(
-        options,
-        indicator=options.indicator or recording.indicator,
-        species=options.species or recording.species,
-    )
     traces = recording.traces
-    run = prepare_run(traces.imaging_rate, told)
+    run = prepare_run(traces.imaging_rate, options.told(recording.indicator, recording.species))
     place = writer.place(recording, options.run_name)
     key = provenance.run_key(
         source=recording.content,

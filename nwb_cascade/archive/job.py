@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from nwb_cascade.archive.listing import open_source
 from nwb_cascade.archive.manifest import Job
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.hashing import file_sha256
+from nwb_cascade.options import InferenceOptions, OutputOptions
 
 if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
@@ -183,20 +184,20 @@ def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
     """Annotate the recording into the folder of the attempt, which takes over what an interrupted one finished."""
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
-    from nwb_cascade.annotation.annotate import annotate
+    from nwb_cascade.annotation.annotate import annotate_source
 
-    model = _model(job.model, job.model_sha256)
+    options = replace(InferenceOptions.from_dict(job.parameters), model=_model(job.model, job.model_sha256))
     source = open_source(job.source)
     for path in claim.earlier_outputs()[:1]:
         os.rename(path, claim.folder / path.name)
-    options = {"output": claim.folder, "sidecar": True, "model": model, "overwrite": True, **job.parameters}
+    where = OutputOptions(claim.folder, sidecar=True, overwrite=True)
     if job.source["kind"] == "file":
-        return annotate(source, **options)
+        return annotate_source(source, options, where)[0]
     from nwb_cascade.dandi.stream import StreamSettings
     from nwb_cascade.dandi.turns import limited
 
     with limited(Path(settings.out, API_FOLDER), settings.api_calls):
-        return annotate(source, streaming=StreamSettings(**settings.streaming), **options)
+        return annotate_source(source, options, where, streaming=StreamSettings(**settings.streaming))[0]
 
 
 @lru_cache(maxsize=8)

@@ -81,7 +81,7 @@ class Job:
     model, model_sha256 : str
         Name or folder of the model, hash of its weights.
     parameters : mapping
-        Keyword arguments of `nwb_cascade.annotate`.
+        What else was asked for, see `nwb_cascade.options.InferenceOptions.to_dict`.
     recording : mapping
         What the header of the file says: series, ROIs, frames, rate, indicator.
     """

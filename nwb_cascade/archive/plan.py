@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from nwb_cascade.archive.job import output_problem
 from nwb_cascade.archive.listing import Source, as_asset, list_sources
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
-from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.selection import select_model
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
-from nwb_cascade.models.bundle import recorded_sha256
-from nwb_cascade.models.library import installed_models, list_installed, load_model
+from nwb_cascade.inference import prepare_run
+from nwb_cascade.models.library import load_model
+from nwb_cascade.options import InferenceOptions
+from nwb_cascade.readers.registry import reader_of
 
 if TYPE_CHECKING:
     from nwb_cascade.nwb.candidate import Candidate
@@ -40,19 +40,17 @@ class PlanSummary:
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for: a model, the parameters of `nwb_cascade.annotate`, settings of streams."""
+    """What was asked for, and the fields of `nwb_cascade.dandi.stream.StreamSettings`."""
 
-    model: str
-    parameters: Mapping[str, Any]
+    options: InferenceOptions
     streaming: Mapping[str, Any]
 
 
 def plan(
     sources: Iterable[str],
     path: Path,
+    options: InferenceOptions | None = None,
     *,
-    model: str = "auto",
-    parameters: Mapping[str, Any] | None = None,
     instance: str | None = None,
     readers: int = READERS,
     streaming: Mapping[str, Any] | None = None,
@@ -68,10 +66,8 @@ def plan(
         Folders, globs, files, addresses, see `nwb_cascade.archive.listing.list_sources`.
     path : pathlib.Path
         The manifest; replaced in one step.
-    model : str
-        ``auto`` picks one per recording; else the name or folder of one for all.
-    parameters : mapping, optional
-        Keyword arguments of `nwb_cascade.annotate`.
+    options : InferenceOptions, optional
+        What is asked for; the model ``auto`` is picked per recording.
     instance : str, optional
         DANDI instance for addresses that name none.
     readers : int
@@ -87,12 +83,13 @@ def plan(
         If a source cannot be listed. A recording that cannot be read is noted in the manifest.
     """
     given = tuple(sources)
-    wish = Wish(model, dict(parameters or {}), dict(streaming or {}))
+    options = options or InferenceOptions()
+    wish = Wish(options, dict(streaming or {}))
     path.parent.mkdir(parents=True, exist_ok=True)
     if problem := output_problem(path.parent):  # now, and not after hundreds of headers
         raise PermissionError(problem)
-    if model != "auto":
-        load_model(model)
+    if options.model != "auto":
+        load_model(str(options.model))
     listed = list(list_sources(given, instance=instance))
     records: list[Job | Skipped] = []
     known: dict[str, str] = {}
@@ -107,9 +104,9 @@ def plan(
     jobs = [record for record in records if isinstance(record, Job)]
     header = Header(
         sources=given,
-        model=model,
+        model=str(options.model),
         models={job.model: job.model_sha256 for job in jobs},
-        parameters=wish.parameters,
+        parameters=parameters_of(options),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     write_manifest(path, header, records)
@@ -129,60 +126,56 @@ def look_at(source: Source, wish: Wish) -> Job | Skipped:
 
 
 def _job(source: Source, wish: Wish) -> Job:
-    from nwb_cascade.nwb.choose import choose
+    from nwb_cascade.nwb.choose import resolve_rate
+    from nwb_cascade.readers.nwb import pick
 
-    wanted = wish.parameters
-    source, candidates = _candidates(source, wanted.get("series"), wish.streaming)
+    options = wish.options
+    reader_of(source["address"]).check(source["address"], options)
+    source, candidates = _candidates(source, wish)
     if not candidates:
         raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
-    series = choose(
-        candidates, wanted.get("series"), scale=wanted.get("scale"), imaging_rate=wanted.get("imaging_rate")
-    )
-    rate = float(wanted.get("imaging_rate") or series.imaging_rate or 0.0)
-    indicator = wanted.get("indicator") or series.indicator
-    name = wish.model
-    if name == "auto":
-        name = select_model(installed_models(), rate, canonical_indicator(indicator)).config.name
-    sha256 = _model_sha256(name)
+    series = pick(candidates, options)
+    rate = resolve_rate(series, options.imaging_rate)
+    told = options.told(series.indicator, series.species)
+    run = prepare_run(rate, told)
+    parameters = parameters_of(options)
     return Job(
-        id=job_id(source["content_id"], sha256, wanted),
+        id=job_id(source["content_id"], run.model.sha256, parameters),
         address=source["address"],
         content_id=source["content_id"],
         source=source,
-        model=name,
-        model_sha256=sha256,
-        parameters=wanted,
+        model=run.model.config.name if options.model == "auto" else str(options.model),
+        model_sha256=run.model.sha256,
+        parameters=parameters,
         recording={
             "series": series.object_path,
             "n_rois": series.n_rois,
             "n_frames": series.n_frames,
             "imaging_rate_hz": rate,
-            "indicator": indicator,
+            "indicator": told.indicator,
         },
     )
 
 
-def _candidates(
-    source: Source, series: str | None, streaming: Mapping[str, Any]
-) -> tuple[Source, tuple[Candidate, ...]]:
+def parameters_of(options: InferenceOptions) -> dict[str, Any]:
+    """Return what was asked for but the model, which a job names with its hash."""
+    return {name: value for name, value in options.to_dict().items() if name != "model"}
+
+
+def _candidates(source: Source, wish: Wish) -> tuple[Source, tuple[Candidate, ...]]:
     """Series of a recording by its header; and the source with what else became known of it."""
     from nwb_cascade.readers.nwb import inspect_for_choice
 
     if source["kind"] == "file":
-        return source, inspect_for_choice(source["address"], series)
+        return source, inspect_for_choice(source["address"], wish.options)
     from nwb_cascade.dandi.assets import with_record
     from nwb_cascade.dandi.stream import StreamSettings
 
     asset = with_record(as_asset(source))
-    candidates = inspect_for_choice(asset, series, streaming=StreamSettings(**streaming))
+    candidates = inspect_for_choice(asset, wish.options, streaming=StreamSettings(**wish.streaming))
     # a Zarr may change under its id, a blob may not
     content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
     return {**source, "content_id": content, "asset": asdict(asset)}, candidates
-
-
-def _model_sha256(name: str) -> str:
-    folders = {entry.name: entry.path for entry in list_installed()}
-    return recorded_sha256(folders.get(name, Path(name)))
 
 
 def _looked_at(sources: list[Source], wish: Wish, readers: int) -> Iterator[Job | Skipped]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import click
 
 from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argument, out_option, with_cache_options
 from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
+from nwb_cascade.cli.command import Group
+from nwb_cascade.cli.options import inference_options, take_inference
 from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from nwb_cascade.archive.status import Status
 
 
-@click.group("archive")
+@click.group("archive", cls=Group)
 def command() -> None:
     """Infer spike rates for whole dandisets and folders: plan, run, watch, collect.
 
@@ -34,26 +37,17 @@ def command() -> None:
     "-o", "--output", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Manifest."
 )
 @click.option("--instance", help="DANDI instance of SOURCEs that name none.")
-@click.option("--model", default="auto", show_default=True, metavar="auto|NAME|DIR", help="The model.")
-@click.option("--series", help="Name, path or object id of the dF/F series, where files hold several.")
-@click.option("--indicator", help="Calcium indicator [default: as the files state].")
-@click.option("--imaging-rate", metavar="HZ", type=float, help="For series that state no rate.")
-@click.option("--scale", type=click.Choice(["fraction", "percent"]), help="Where files do not say.")
-@click.option("--threshold", type=click.Choice(["nonnegative", "raw", "single-spike"]), help="[default: nonnegative]")
-@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Smoothing, for models that take any.")
-@click.option("--smoothing", "smoothing_s", metavar="S", type=float, help="Its standard deviation in seconds.")
-@click.option("--std/--no-std", "ensemble_std", default=None, help="Store the ensemble's deviation [default: yes].")
+@inference_options
 @click.option("--readers", default=4, show_default=True, type=click.IntRange(min=1), help="Headers read at once.")
 @with_cache_options
 def plan_command(
     sources: tuple[str, ...],
     path: Path,
     instance: str | None,
-    model: str,
     readers: int,
     cache_dir: str | None,
     cache_size: float | None,
-    **parameters: Any,
+    **values: Any,
 ) -> None:
     """Look at the header of every recording that SOURCEs mean, and write a manifest with one job for each.
 
@@ -63,14 +57,16 @@ def plan_command(
     from nwb_cascade.archive.status import grouped
     from nwb_cascade.cli.progress import progress_bar
 
-    if Path(model).is_dir():
-        model = str(Path(model).resolve())
+    options, unasked = take_inference(values)
+    if unasked:
+        raise click.UsageError(f"{unasked} needs --from-raw.")
+    if Path(str(options.model)).is_dir():
+        options = replace(options, model=Path(str(options.model)).resolve())
     with progress_bar("Planning") as progress:
         summary = plan(
             sources,
             path,
-            model=model,
-            parameters={name: value for name, value in parameters.items() if value is not None},
+            options,
             instance=instance,
             readers=readers,
             streaming=_streaming(cache_dir, cache_size),

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.archive_arguments import manifest_argument, out_option
+from nwb_cascade.cli.command import Command
 from nwb_cascade.core.wording import counted
 
 
-@click.command("collect")
+@click.command("collect", cls=Command)
 @manifest_argument
 @out_option
 @click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
@@ -44,7 +45,7 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
         raise SystemExit(1)
 
 
-@click.command("upload")
+@click.command("upload", cls=Command)
 @click.argument("derived", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--dandiset", metavar="NUMBER", required=True, help="The dandiset on the archive; it must be yours.")
 @click.option("--instance", default="dandi", show_default=True, help="DANDI instance, by name or URL of its API.")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from nwb_cascade.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option(
     "-o",
     "--output",

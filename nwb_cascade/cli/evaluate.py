@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from nwb_cascade.cli.command import Command
+
 if TYPE_CHECKING:
     from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
     from nwb_cascade.evaluation.evaluation_run import HeldOut
@@ -20,7 +22,7 @@ CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option(
     "--ground-truth",

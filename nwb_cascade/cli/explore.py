@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nwb_cascade.cli.command import Command
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from nwb_cascade.report.cell_frames import InferCell
 
 
-@click.command("explore")
+@click.command("explore", cls=Command)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("explore.html"), show_default=True)
 @click.option("--model", default="auto", show_default=True, metavar="auto|NAME|DIR", help="The model.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.explore import command as explore
 from nwb_cascade.core.wording import counted
 
@@ -29,7 +30,7 @@ csv_option = click.option(
 existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group("ground-truth")
+@click.group("ground-truth", cls=Group)
 def command() -> None:
     """Fetch, convert, list, validate, simulate and sum up ground truth: imaging and spikes of the same cells."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.command import Command
 from nwb_cascade.cli.options import inference_options, output_options, take_inference, take_output
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nwb_cascade.options import InferenceOptions, OutputOptions
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @output_options
 @inference_options

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.command import Command
+
 if TYPE_CHECKING:
     from nwb_cascade.nwb.candidate import Candidate
 
@@ -16,7 +18,7 @@ FACTS = ("Kind", "ROIs", "Frames", "Hz", "Scale", "Noise", "NaN %")
 WORDS = ("Series", "Plane", "Indicator", "Evidence", "Problems")
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with one object per file.")
 @click.option("--series", metavar="NAME|PATH|ID", help="Show this series only.")

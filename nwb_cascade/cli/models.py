@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nwb_cascade.cli.command import Group
 from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ registry_option = click.option(
 )
 
 
-@click.group("models")
+@click.group("models", cls=Group)
 def command() -> None:
     """Install, list and check models.
 

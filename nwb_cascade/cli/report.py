@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from nwb_cascade.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True)
 @click.option("--run-name", help="Name or path of the run, where FILE holds several.")

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from nwb_cascade.cli.command import Group
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.group("spikefinder")
+@click.group("spikefinder", cls=Group)
 def command() -> None:
     """Tell windows of calcium with a spike from those without: a classifier, an autoencoder, its latent space."""
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from nwb_cascade.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", metavar="OUT", help="File or folder of the copy with spikes [default: beside FILE].")
 @click.option("--in-place", is_flag=True, help="Add to FILE itself; a run that is killed leaves it as it was.")

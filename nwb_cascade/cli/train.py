@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from nwb_cascade.cli.command import Command
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -37,7 +39,7 @@ def _read_plan_file(context: click.Context, parameter: click.Parameter, path: Pa
     return {key: value for key, value in values.items() if key not in options}
 
 
-@click.command("train")
+@click.command("train", cls=Command)
 @click.argument(
     "plan",
     metavar="[CONFIG]",

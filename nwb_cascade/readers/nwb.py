@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import FrameClock, judged_rate, rate_from_timestamps
-from nwb_cascade.options import FromRaw, InferenceOptions
+from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
 from nwb_cascade.readers.sources import Source, opened
@@ -54,10 +54,7 @@ class NwbReader(Reader):
     ) -> Iterator[tuple[Recording, ...]]:
         with opened(source, streaming) as (file, origin), open_nwb(file) as (nwbfile, _):
             name = source_name(file)
-            if options.from_raw is None:
-                picked = _stored_dff(nwbfile, name, options, scratch_dir)
-            else:
-                picked = _made_dff(nwbfile, name, options, options.from_raw, scratch_dir)
+            picked = _picked(nwbfile, name, options, scratch_dir)
             try:
                 yield (_recording(nwbfile, name, picked, origin),)
             finally:
@@ -83,26 +80,18 @@ class _Picked:
         return not any(one.kind in kinds and one.object_id != own for one in self.candidates)
 
 
-def _stored_dff(nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None) -> _Picked:
-    """Pick the dF/F that the options mean."""
-    scale, rate = options.scale, options.imaging_rate
-    candidates = find_for_choice(nwbfile, options.series, name=name, scratch_dir=scratch_dir)
-    series = _with_all_timestamps(nwbfile, choose(candidates, options.series, scale=scale, imaging_rate=rate))
-    traces = open_traces(nwbfile, series, name=name, scale=scale, imaging_rate=rate, scratch_dir=scratch_dir)
-    return _Picked(series, candidates, traces, (traces.dff,))  # type: ignore[arg-type]  # open_traces gives TraceBlocks
-
-
-def _made_dff(
-    nwbfile: NWBFile, name: str, options: InferenceOptions, how: FromRaw, scratch_dir: Path | None
-) -> _Picked:
-    """Pick the raw fluorescence that the options mean, and how it becomes dF/F."""
-    candidates = find_candidates(nwbfile, name=name, statistics=False, scratch_dir=scratch_dir)
-    if options.scale is not None:
-        raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
-    series = _with_all_timestamps(nwbfile, choose_raw(candidates, options.series))
-    raw = open_raw_traces(
-        nwbfile, candidates, series, how, name=name, imaging_rate=options.imaging_rate, scratch_dir=scratch_dir
-    )
+def _picked(nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None) -> _Picked:
+    """Pick the dF/F that the options mean, or the raw fluorescence and how it becomes dF/F."""
+    candidates = _candidates(nwbfile, name, options, scratch_dir)
+    series = _with_all_timestamps(nwbfile, pick(candidates, options))
+    rate = options.imaging_rate
+    if options.from_raw is None:
+        traces = open_traces(
+            nwbfile, series, name=name, scale=options.scale, imaging_rate=rate, scratch_dir=scratch_dir
+        )
+        return _Picked(series, candidates, traces, (traces.dff,))  # type: ignore[arg-type]  # these are TraceBlocks
+    how = options.from_raw
+    raw = open_raw_traces(nwbfile, candidates, series, how, name=name, imaging_rate=rate, scratch_dir=scratch_dir)
     stored: Any = [raw.rows.fluorescence] if raw.rows.neuropil is None else [raw.rows.fluorescence, raw.rows.neuropil]
     return _Picked(series, candidates, raw.traces, tuple(stored), MadeDff(raw.rows, raw.record), raw.notes)
 
@@ -191,8 +180,26 @@ def inspect(
 
 
 def inspect_for_choice(
-    source: Source, series: str | None = None, *, streaming: StreamSettings | None = None
+    source: Source, options: InferenceOptions, *, streaming: StreamSettings | None = None
 ) -> tuple[Candidate, ...]:
-    """Describe the series of a recording as far as picking its dF/F needs it; errors as for `inspect`."""
+    """Describe the series of a recording as far as `pick` needs it; errors as for `inspect`."""
     with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
-        return discover.find_for_choice(nwbfile, series, name=source_name(file))
+        return _candidates(nwbfile, source_name(file), options)
+
+
+def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:
+    """Return the series that the options mean; errors as `nwb_cascade.nwb.choose.choose` or `choose_raw`."""
+    if options.from_raw is not None:
+        return choose_raw(candidates, options.series)
+    return choose(candidates, options.series, scale=options.scale, imaging_rate=options.imaging_rate)
+
+
+def _candidates(
+    nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None = None
+) -> tuple[Candidate, ...]:
+    """Describe the series of an open file as far as picking one needs it."""
+    if options.from_raw is None:
+        return find_for_choice(nwbfile, options.series, name=name, scratch_dir=scratch_dir)
+    if options.scale is not None:
+        raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
+    return find_candidates(nwbfile, name=name, statistics=False, scratch_dir=scratch_dir)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from pynwb.ophys import Fluorescence
 
 import nwb_cascade.annotation.annotate
 from nwb_cascade.annotation.annotate import annotate
@@ -21,34 +20,13 @@ from nwb_cascade.nwb.stored_run import open_run
 from nwb_cascade.options import FromRaw
 from tests.support import nwb_files
 from tests.support.fake_runs import fake_run
-from tests.support.nwb_files import add_imaging_plane, fill, ophys_module, raw_fluorescence, rois_table, series_of
-from tests.support.recordings import bare_nwbfile, dff_recording, write_recording
-
-N_ROIS, N_FRAMES, RATE = 4, 900, 30.0
+from tests.support.raw_recordings import N_FRAMES, N_ROIS, RATE, raw_recording, traces
+from tests.support.recordings import dff_recording
 
 
 @pytest.fixture(autouse=True)
 def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
-
-
-def traces() -> tuple[Any, Any]:
-    """Fluorescence and neuropil (n_rois, n_frames); the last ROI is darker than its neuropil."""
-    cells, around = raw_fluorescence(N_ROIS, N_FRAMES), raw_fluorescence(N_ROIS, N_FRAMES, seed=1, rest=200.0)
-    cells[-1] *= 0.25
-    return cells, around
-
-
-def raw_recording(path: Path, *, neuropil: bool = True, description: str = "Fluorescence of ROIs.") -> Path:
-    """A recording with raw fluorescence, and the neuropil around the ROIs."""
-    cells, around = traces()
-    nwbfile = bare_nwbfile()
-    table = rois_table(add_imaging_plane(nwbfile), N_ROIS)
-    module = ophys_module(nwbfile, table)
-    fill(module, Fluorescence, [series_of("plane0", cells.T, table, unit="lumens", description=description)])
-    if neuropil:
-        fill(module, Fluorescence, [series_of("plane0", around.T, table, unit="lumens")], "Neuropil")
-    return write_recording(path, nwbfile)
 
 
 def rates_of(dff: Any) -> Any:

@@ -122,13 +122,13 @@ def no_space(*args, **options):
 
 
 def test_too_little_room_for_one_recording_is_its_failure(ledger, recording, monkeypatch):
-    monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate", no_space)
+    monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate_source", no_space)
     assert perform(file_job(recording), Settings(str(ledger.folder))).status == "failed"
 
 
 @pytest.mark.parametrize("sign", ["nothing can be written", "little is left"])
 def test_a_full_disk_halts_and_nothing_is_noted(ledger, recording, monkeypatch, sign):
-    monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate", no_space)
+    monkeypatch.setattr("nwb_cascade.annotation.annotate.annotate_source", no_space)
     if sign == "little is left":
         monkeypatch.setattr("nwb_cascade.archive.job.LEAST_FREE_BYTES", 2**62)
     else:
