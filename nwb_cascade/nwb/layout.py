@@ -51,7 +51,7 @@ def layout(shape: tuple[int, ...], *, n_region: int | None, n_timestamps: int | 
     if len(shape) != 2:
         return Layout(0, 0, None, f"The data have shape {shape}; expected (time,) or (time, ROIs).")
     first, second = shape
-    lengths = f"shape {shape}, {'no' if n_region is None else n_region} ROIs in its region"
+    lengths = f"shape {shape}, {'no ROIs' if n_region is None else counted(n_region, 'ROI')} in its region"
     lengths += f", {counted(n_timestamps, 'timestamp')}" if n_timestamps is not None else ""
     standard = _agrees(first, second, n_timestamps), _agrees(second, first, n_region)
     swapped = _agrees(second, first, n_timestamps), _agrees(first, second, n_region)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.wording import rounded
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
+from nwb_cascade.pages.figure_style import BLUE, DARK, LIGHT_BLUE, VERMILLION, WIDTH_INCHES, figure_style, new_figure
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.raster import NO_VALUE, RasterMaker
@@ -24,17 +25,6 @@ from nwb_cascade.report.raster import NO_VALUE, RasterMaker
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-DARK, BLUE, LIGHT_BLUE, VERMILLION = "#333333", "#0072B2", "#56B4E9", "#D55E00"
-WIDTH_INCHES = 7.0
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-}
 
 PathLike = str | os.PathLike[str]
 
@@ -67,7 +57,6 @@ def roi_figure(
     ImportError
         If matplotlib is not installed.
     """
-    _require_matplotlib()
     with open_run(Path(path), run_name) as run:
         found = np.flatnonzero(run.roi_ids == roi_id)
         if not found.size:
@@ -85,7 +74,6 @@ def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
 
     Parameters and errors as for `roi_figure`.
     """
-    figure_class = _require_matplotlib()
     with open_run(Path(path), run_name) as run:
         (n_rois, n_frames), ids = run.shape, run.roi_ids
         maker = RasterMaker(n_rois, n_frames, run.imaging_rate)
@@ -93,8 +81,8 @@ def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
             maker.add(roi, run.rates[roi])
         raster = maker.make()
         extent = (run.start_s, run.start_s + n_frames / run.imaging_rate, n_rois - 0.5, -0.5)
-    with _style():
-        figure = figure_class(figsize=(WIDTH_INCHES, 3.0), layout="constrained")
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 3.0)
         axes = figure.subplots()
         rates_hz = np.ma.masked_equal(raster.shades, NO_VALUE) / (NO_VALUE - 1) * raster.top_hz
         image = axes.imshow(
@@ -113,11 +101,10 @@ def noise_figure(
 
     Parameters as for `nwb_cascade.report.coverage.noise_coverage`.
     """
-    figure_class = _require_matplotlib()
     coverage = noise_coverage(noise_levels, model_levels, quieter_is_covered=quieter_is_covered)
     widths = np.diff(coverage.edges)
-    with _style():
-        figure = figure_class(figsize=(WIDTH_INCHES / 2, 2.4), layout="constrained")
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 2.4)
         axes = figure.subplots()
         bars: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.3}
         axes.bar(coverage.edges[:-1], coverage.covered, widths, color=BLUE, label="trained for", **bars)
@@ -134,13 +121,12 @@ def noise_figure(
 
 def examples_figure(examples: Examples) -> Figure:
     """Draw ground truth at several noise levels, from `nwb_cascade.report.examples.spike_examples`."""
-    figure_class = _require_matplotlib()
     n_rows, n_columns = len(examples.cells), len(examples.noise_levels)
-    with _style():
-        figure = figure_class(figsize=(WIDTH_INCHES, 1.1 * n_rows + 0.5), layout="constrained")
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 1.1 * n_rows + 0.5)
         grid = figure.subplots(n_rows, n_columns, sharex=True, sharey="row", squeeze=False)
         for axes, level in zip(grid[0], examples.noise_levels, strict=True):
-            axes.set_title(f"ν = {level:g}", fontsize=8)
+            axes.set_title(f"ν = {level:g}")
         for row, cell in zip(grid, examples.cells, strict=True):
             row[0].set_ylabel(f"{cell.name.split(' ')[0]}\ndF/F")
             for axes, panel in zip(row, cell.panels, strict=True):
@@ -173,14 +159,13 @@ def accuracy_figure(
     ImportError
         If matplotlib is not installed.
     """
-    figure_class = _require_matplotlib()
     datasets = sorted({name for one in scores.values() for name, values in one.items() if np.isfinite(values).any()})
     if not datasets:
         raise InputError("Expected scores of at least one cell to draw, received none.")
     colours = (BLUE, VERMILLION, DARK, LIGHT_BLUE)
     step = 0.8 / len(scores)
-    with _style():
-        figure = figure_class(figsize=(WIDTH_INCHES, 2.8), layout="constrained")
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 2.8)
         axes = figure.subplots()
         for number, (estimator, by_dataset) in enumerate(scores.items()):
             colour = colours[number % len(colours)]
@@ -200,11 +185,10 @@ def accuracy_figure(
 
 def _draw_roi(run: StoredRun, roi: int, times: NDArray[np.float64], frames: slice) -> Figure:
     """dF/F above, rates below, spikes as marks."""
-    figure_class = _require_matplotlib()
     shown, rates = times[frames], np.asarray(run.rates[roi])[frames]
-    with _style():
+    with figure_style():
         n_panels = 1 if run.dff is None else 2
-        figure = figure_class(figsize=(WIDTH_INCHES, 1.6 * n_panels), layout="constrained")
+        figure = new_figure(WIDTH_INCHES, 1.6 * n_panels)
         panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
         if run.dff is not None:
             panels[0].plot(shown, np.asarray(run.dff[roi])[frames], color=DARK, linewidth=0.6)
@@ -218,7 +202,7 @@ def _draw_roi(run: StoredRun, roi: int, times: NDArray[np.float64], frames: slic
         if run.spikes is not None:
             spikes = run.spikes.times(roi)
             _spike_marks(axes, spikes[(spikes >= shown[0]) & (spikes <= shown[-1])])
-        figure.suptitle(f"ROI {run.roi_ids[roi]}, ν = {rounded(run.noise_levels[roi], 2)}", fontsize=8)
+        figure.suptitle(f"ROI {run.roi_ids[roi]}, ν = {rounded(run.noise_levels[roi], 2)}")
     return figure
 
 
@@ -249,18 +233,3 @@ def _is_counted(ids: NDArray[np.int64]) -> bool:
 
 def _span(times: NDArray[np.float64]) -> str:
     return f"frames from {times[0]:.6g} to {times[-1]:.6g} s"
-
-
-def _require_matplotlib() -> type[Figure]:
-    """The class of figures, which needs no screen and no global state."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Figures need matplotlib: pip install 'nwb-cascade[report]'.") from error
-    return Figure
-
-
-def _style() -> Any:
-    import matplotlib as mpl
-
-    return mpl.rc_context(STYLE)

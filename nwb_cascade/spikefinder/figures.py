@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.pages.figure_style import (
+    BLUE,
+    DARK,
+    GREEN,
+    LIGHT_BLUE,
+    VERMILLION,
+    WIDTH_INCHES,
+    figure_style,
+    new_figure,
+)
 from nwb_cascade.spikefinder.latents import TUTORIAL_EXPLAINED
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
 from nwb_cascade.spikefinder.results import METHODS, Summary
@@ -19,18 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DARK, BLUE, VERMILLION, GREEN, SKY, SHADE = "#333333", "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#EEEEEE"
-COLOURS = (BLUE, VERMILLION, GREEN, SKY, DARK)
-WIDTH_INCHES = 7.0
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "nwb-cascade",
-}
+SHADE = "#EEEEEE"
+COLOURS = (BLUE, VERMILLION, GREEN, LIGHT_BLUE, DARK)
 SHOWN_S = 30.0
 N_ROWS = 5
 CONFUSION_TITLE = 22  # characters of a line
@@ -80,8 +80,8 @@ def recordings_figure(neurons: Sequence[Neuron]) -> Figure:
     for neuron in neurons:
         firsts.setdefault(neuron.dataset, neuron)
     shown = [*firsts.values(), *(neuron for neuron in neurons if neuron not in firsts.values())][:3]
-    with _style():
-        figure = _figure(WIDTH_INCHES, 1.3 * len(shown) + 0.4)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 1.3 * len(shown) + 0.4)
         for axes, neuron in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
             segment = max(neuron.segments, key=lambda one: one.trace.size)
             n_bins = min(int(SHOWN_S * BIN_HZ), segment.trace.size)
@@ -96,8 +96,8 @@ def recordings_figure(neurons: Sequence[Neuron]) -> Figure:
 
 def windows_figure(neurons: Sequence[Neuron], windows: Windows) -> Figure:
     """Draw windows without (left) and with (right) a spike in the middle five bins, which are shaded."""
-    with _style():
-        figure = _figure(WIDTH_INCHES, 1.0 * N_ROWS + 0.4)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 1.0 * N_ROWS + 0.4)
         grid = figure.subplots(N_ROWS, 2, sharex=True, squeeze=False)
         for column, label in enumerate((False, True)):
             found = np.flatnonzero(np.asarray(windows.labels) == label)[:N_ROWS]
@@ -117,8 +117,8 @@ def errors_figure(windows: Windows, logits: NDArray[np.floating[Any]]) -> Figure
         "false positive": np.flatnonzero(~np.asarray(windows.labels) & (logits > 0)),
         "false negative": np.flatnonzero(np.asarray(windows.labels) & (logits <= 0)),
     }
-    with _style():
-        figure = _figure(WIDTH_INCHES, 1.0 * N_ROWS + 0.4)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 1.0 * N_ROWS + 0.4)
         grid = figure.subplots(N_ROWS, 2, sharex=True, squeeze=False)
         for column, (name, found) in enumerate(wrong.items()):
             worst = found[np.argsort(-np.abs(logits[found]), kind="stable")][:N_ROWS]
@@ -132,8 +132,8 @@ def errors_figure(windows: Windows, logits: NDArray[np.floating[Any]]) -> Figure
 
 def confusion_figure(confusions: Mapping[str, Confusion]) -> Figure:
     """Draw the confusion matrix of each method, as shares of all windows."""
-    with _style():
-        figure = _figure(WIDTH_INCHES, 2.3)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 2.3)
         for axes, (method, found) in zip(
             figure.subplots(1, len(confusions), squeeze=False)[0], confusions.items(), strict=True
         ):
@@ -160,8 +160,8 @@ def precision_recall_figure(
     curves: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]],
 ) -> Figure:
     """Draw precision over recall of each method, from (labels, scores)."""
-    with _style():
-        figure = _figure(WIDTH_INCHES / 2, 2.8)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 2.8)
         axes = figure.subplots()
         for colour, (method, (labels, scores)) in zip(COLOURS, curves.items(), strict=False):
             precision, recall = precision_recall(labels, scores)
@@ -175,8 +175,8 @@ def precision_recall_figure(
 
 def toy_figure(samples: NDArray[np.floating[Any]]) -> Figure:
     """Draw samples (n, n_classes, 2) of the latents of one-hot vectors, a colour per class."""
-    with _style():
-        figure = _figure(WIDTH_INCHES / 2, 3.2)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 3.2)
         axes = figure.subplots()
         n_classes = samples.shape[1]
         import matplotlib as mpl
@@ -191,8 +191,8 @@ def toy_figure(samples: NDArray[np.floating[Any]]) -> Figure:
 
 def reconstructions_figure(examples: NDArray[np.floating[Any]], reconstructed: NDArray[np.floating[Any]]) -> Figure:
     """Draw held-out windows (n, size) and what the autoencoder makes of them."""
-    with _style():
-        figure = _figure(WIDTH_INCHES, 1.6)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 1.6)
         panels = figure.subplots(1, len(examples), squeeze=False)[0]
         for axes, given, made in zip(panels, examples, reconstructed, strict=True):
             times = _window_times_ms(given.size)
@@ -208,8 +208,8 @@ def explained_figure(ours: NDArray[np.floating[Any]], repeated: NDArray[np.float
     """Draw the share of variance in each principal component of the latents, beside the tutorial's."""
     series = {"this run": ours, "tutorial's recipe, repeated": repeated, "tutorial, as reported": TUTORIAL_EXPLAINED}
     present = {name: np.asarray(values) for name, values in series.items() if values is not None}
-    with _style():
-        figure = _figure(WIDTH_INCHES / 2, 2.4)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 2.4)
         axes = figure.subplots()
         width = 0.8 / len(present)
         for number, (name, values) in enumerate(present.items()):
@@ -221,8 +221,8 @@ def explained_figure(ours: NDArray[np.floating[Any]], repeated: NDArray[np.float
 
 def components_figure(projected: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> Figure:
     """Draw latents on their first two principal components, and a histogram of the first, by label."""
-    with _style():
-        figure = _figure(WIDTH_INCHES, 2.6)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES, 2.6)
         scatter, histogram = figure.subplots(1, 2)
         first, last = np.quantile(projected[:, 0], (0.002, 0.998))
         bins = np.linspace(float(first), float(last), 40)
@@ -244,8 +244,8 @@ def components_figure(projected: NDArray[np.floating[Any]], labels: NDArray[np.b
 
 def normal_figure(decoded: NDArray[np.floating[Any]], distances: Sequence[float]) -> Figure:
     """Draw windows (n, size) decoded from points along the boundary's normal, towards spikes and away."""
-    with _style():
-        figure = _figure(WIDTH_INCHES / 2, 2.6)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 2.6)
         axes = figure.subplots()
         import matplotlib as mpl
 
@@ -259,8 +259,8 @@ def normal_figure(decoded: NDArray[np.floating[Any]], distances: Sequence[float]
 
 def growth_figure(rows: Sequence[Summary]) -> Figure:
     """Draw accuracy on held-out windows over the size of the window."""
-    with _style():
-        figure = _figure(WIDTH_INCHES / 2, 2.6)
+    with figure_style():
+        figure = new_figure(WIDTH_INCHES / 2, 2.6)
         axes = figure.subplots()
         held_out = [row for row in rows if row.windows == "held-out"]
         for colour, method in zip(COLOURS, dict.fromkeys(row.method for row in held_out), strict=False):
@@ -288,19 +288,3 @@ def _one_window(axes: Axes, values: NDArray[np.floating[Any]], counts: NDArray[n
 def _window_times_ms(size: int) -> NDArray[np.float64]:
     """Times of a window's bins from the centre of its middle, ms."""
     return np.asarray((np.arange(size) - size // 2) * 1000 / BIN_HZ, np.float64)
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure as FigureClass
-    except ImportError as error:
-        raise ImportError("Figures need matplotlib: pip install 'nwb-cascade[spikefinder]'.") from error
-    return FigureClass(figsize=(width, height), layout="constrained")
-
-
-def _style() -> Any:
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise ImportError("Figures need matplotlib: pip install 'nwb-cascade[spikefinder]'.") from error
-    return mpl.rc_context(STYLE)

@@ -50,6 +50,16 @@ class Summary:
     seeds: int
 
 
+@dataclass(frozen=True)
+class Explained:
+    """Share of the latents' variance in one principal component; NaN where nothing was run or reported."""
+
+    component: int
+    this_run: float
+    tutorial_recipe: float
+    tutorial_reported: float
+
+
 def score(method: str, size: int, seed: int, windows: str, found: Confusion) -> Score:
     """One row of the table of scores."""
     return Score(method, size, seed, windows, found.accuracy, **asdict(found))
@@ -66,7 +76,7 @@ def summaries(scores: Iterable[Score]) -> list[Summary]:
     ]
 
 
-def to_csv(rows: Sequence[Score] | Sequence[Summary]) -> str:
+def to_csv(rows: Sequence[Score] | Sequence[Summary] | Sequence[Explained]) -> str:
     """Rows as CSV with a header line."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(rows[0])], lineterminator="\n")

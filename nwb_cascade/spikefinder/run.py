@@ -1,52 +1,28 @@
-"""The whole run: windows, classifier, autoencoder, latent analysis, spike inference; tables, figures and a page."""
+"""The whole command: windows of ground truth, all stages, tables, pictures and a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.spikefinder.cache import cached_windows
-from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, infer_neurons
-from nwb_cascade.spikefinder.clock import best_shifts, measured_lags, with_later_expectation, with_later_spikes
-from nwb_cascade.spikefinder.experiments import (
-    KINDS,
-    Arrays,
-    Sets,
-    run_autoencoder,
-    run_classifier,
-    run_inference,
-    run_toy,
-    run_tutorial,
-)
-from nwb_cascade.spikefinder.neurons import Neuron, content_hash, load_neurons
-from nwb_cascade.spikefinder.results import Score, Summary, score, summaries, to_csv
-from nwb_cascade.spikefinder.scores import confusion
+from nwb_cascade.pages import write_page
+from nwb_cascade.spikefinder.findings import Findings
+from nwb_cascade.spikefinder.latents import require_sklearn
+from nwb_cascade.spikefinder.neurons import content_hash, load_neurons
+from nwb_cascade.spikefinder.page import PAGE, page_html
+from nwb_cascade.spikefinder.pictures import draw_all
+from nwb_cascade.spikefinder.results import Score, Summary, to_csv
+from nwb_cascade.spikefinder.runner import Runner, Work
 from nwb_cascade.spikefinder.settings import RunSettings
 from nwb_cascade.spikefinder.stages import StageFolder, write_text
-from nwb_cascade.spikefinder.windows import Split, draw_windows, split_by_dataset, split_by_neuron
 
 if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Repetition:
-    """Data of one seed: neurons (their spikes moved, if asked for), the split, and expected spikes if inferred."""
-
-    seed: int
-    neurons: tuple[Neuron, ...]
-    split: Split
-    lags_s: Mapping[str, float]
-    expected: Mapping[str, ExpectedSpikes]
-    shifts: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,32 +73,37 @@ def run(
     LookupError, ValueError, ImportError
         If the ground truth cannot be used, or a package is missing; the message says what to do.
     """
-    from nwb_cascade.spikefinder.latents import require_sklearn
-    from nwb_cascade.spikefinder.page import write_results
-
     require_sklearn()
-    settings = settings or RunSettings()
-    say = say or (lambda _: None)
+    settings, say = settings or RunSettings(), say or (lambda _: None)
     say("reading ground truth")
     neurons = load_neurons(ground_truth or simulated_folder(), datasets)
-    model = _model(settings)
-    facts: dict[str, Any] = {
-        "settings": settings.to_facts(),
-        "data_sha256": content_hash(neurons),
-        "neurons": len(neurons),
-        "datasets": sorted({neuron.dataset for neuron in neurons}),
-        "model_sha256": model.sha256 if model else "",
-    }
-    stages = StageFolder(out, facts)
+    model, sha256 = _model(settings), content_hash(neurons)
+    stages = StageFolder(
+        out,
+        {
+            "settings": settings.to_facts(),
+            "data_sha256": sha256,
+            "neurons": len(neurons),
+            "datasets": sorted({neuron.dataset for neuron in neurons}),
+            "model_sha256": model.sha256 if model else "",
+        },
+    )
     work = Work(settings, n_neurons=len(neurons), progress=progress)
-    runner = Runner(neurons, model, settings, stages, cache or out / "windows", facts["data_sha256"], work, say)
-    scores = runner.all_scores()
-    means = summaries(scores)
-    write_text(out / "scores.csv", to_csv(scores))
-    write_text(out / "summary.csv", to_csv(means))
+    findings = Runner(neurons, model, settings, stages, cache or out / "windows", sha256, work, say).findings()
+    _write_tables(out, findings)
     say("drawing figures")
-    page = write_results(out, runner, facts, means)
-    return RunResult(out, tuple(scores), tuple(means), page)
+    return RunResult(out, findings.scores, findings.summaries, show(out, findings))
+
+
+def show(out: Path, findings: Findings) -> Path:
+    """Write pictures (PNG and SVG) and the page of what was found; returns the page's path."""
+    return write_page(page_html(findings, draw_all(out / "figures", findings)), out / PAGE)
+
+
+def _write_tables(out: Path, findings: Findings) -> None:
+    write_text(out / "scores.csv", to_csv(findings.scores))
+    write_text(out / "summary.csv", to_csv(findings.summaries))
+    write_text(out / "explained_variance.csv", to_csv(findings.explained))
 
 
 def simulated_folder() -> Path:
@@ -130,178 +111,6 @@ def simulated_folder() -> Path:
     from ground_truth_nwb.simulated_set import simulated_set_folder
 
     return simulated_set_folder()
-
-
-class Work:
-    """Counts units of work (epochs, neurons) over all stages, those that were done before included."""
-
-    def __init__(self, settings: RunSettings, *, n_neurons: int, progress: Progress | None) -> None:
-        per_size = settings.epochs + settings.autoencoder_epochs + 1
-        tutorial = settings.tutorial_epochs if settings.n_tutorial else 0
-        self.total = settings.seeds * (len(settings.windows) * per_size + tutorial) + 1
-        self.total += n_neurons if settings.model else 0
-        self._done = 0
-        self._progress = progress
-
-    def within(self, done: int, total: int) -> None:
-        """Report progress within a stage."""
-        self._tell(self._done + done)
-
-    def finish(self, units: int) -> None:
-        """Count a stage as done."""
-        self._done += units
-        self._tell(self._done)
-
-    def _tell(self, done: int) -> None:
-        if self._progress is not None:
-            self._progress(min(done, self.total), self.total)
-
-
-class Runner:
-    """Runs the stages of one run, each at most once, and knows the data that they are made from."""
-
-    def __init__(
-        self,
-        neurons: Sequence[Neuron],
-        model: Model | None,
-        settings: RunSettings,
-        stages: StageFolder,
-        cache: Path,
-        data_sha256: str,
-        work: Work,
-        say: Say,
-    ) -> None:
-        self.neurons = tuple(neurons)
-        self.settings = settings
-        self._model = model
-        self._stages = stages
-        self._cache = cache
-        self._data_sha256 = data_sha256
-        self._work = work
-        self._say = say
-        self._repetitions: dict[int, Repetition] = {}
-
-    def all_scores(self) -> list[Score]:
-        """Run whatever has not been run yet; scores of every method, size and repetition."""
-        self.toy()
-        scores: list[Score] = []
-        for seed in range(self.settings.seeds):
-            for size in self.settings.windows:
-                scores += self._scores(seed, size)
-        return scores
-
-    def repetition(self, seed: int) -> Repetition:
-        """The data of a seed."""
-        if seed not in self._repetitions:
-            self._repetitions[seed] = self._repeat(seed)
-        return self._repetitions[seed]
-
-    def windows(self, seed: int, size: int) -> Sets:
-        """The windows of a seed and size, memory-mapped."""
-        repetition = self.repetition(seed)
-        split, settings = repetition.split, self.settings
-        wanted = {
-            "training": (split.training, settings.n_training, settings.balance),
-            "held_out": (split.held_out, settings.n_held_out, settings.balance),
-            "per_neuron": (split.held_out, settings.n_held_out, "neuron"),
-        }
-        found = {}
-        for number, (name, (chosen, n_windows, balance)) in enumerate(wanted.items()):
-            facts = {
-                "data": self._data_sha256, "lags_s": dict(repetition.lags_s), "chosen": list(chosen), "size": size,
-                "n": n_windows, "balance": balance, "seed": [seed, size, number],
-            }  # fmt: skip
-            generator = np.random.default_rng([seed, size, number])
-            draw = partial(draw_windows, repetition.neurons, chosen, size, n_windows, generator, balance=balance)
-            found[name] = cached_windows(self._cache, facts, draw)
-        return Sets(**found)
-
-    def classifier(self, seed: int, size: int) -> Arrays:
-        """Logits of the classifier on all three kinds of windows."""
-        sets = self.windows(seed, size)
-        return self._stage(f"classifier-{size}-{seed}", self.settings.epochs, run_classifier, sets, seed)
-
-    def autoencoder(self, seed: int, size: int) -> Arrays:
-        """The latent analysis of the autoencoder."""
-        sets = self.windows(seed, size)
-        return self._stage(f"autoencoder-{size}-{seed}", self.settings.autoencoder_epochs, run_autoencoder, sets, seed)
-
-    def tutorial(self, seed: int) -> Arrays:
-        """The tutorial's recipe on windows of the first size."""
-        sets = self.windows(seed, self.settings.windows[0])
-        return self._stage(f"tutorial-{seed}", self.settings.tutorial_epochs, run_tutorial, sets, seed)
-
-    def toy(self) -> Arrays:
-        """The one-hot toy."""
-        arrays = self._stages.get("toy", lambda: run_toy(0, self.settings.toy_epochs))
-        self._work.finish(1)
-        return arrays
-
-    def inference(self, seed: int, size: int, kind: str) -> Arrays:
-        """Scores of spike inference, as it is or with the offset of each data set measured."""
-        sets, expected = self.windows(seed, size), self.repetition(seed).expected[kind]
-        return run_inference(sets, expected)
-
-    def _stage(self, name: str, units: int, function: Callable[..., Arrays], sets: Sets, seed: int) -> Arrays:
-        def make() -> Arrays:
-            self._say(name)
-            return function(sets, self.settings, seed, self._work.within)
-
-        arrays = self._stages.get(name, make)
-        self._work.finish(units)
-        return arrays
-
-    def _repeat(self, seed: int) -> Repetition:
-        settings = self.settings
-        if settings.held_out_datasets:
-            split = split_by_dataset(self.neurons, settings.held_out_datasets)
-        else:
-            split = split_by_neuron(self.neurons, share=settings.held_out_share, seed=seed)
-        lags = measured_lags(self.neurons, split.training) if settings.clock == "aligned" else {}
-        neurons = with_later_spikes(self.neurons, lags) if lags else self.neurons
-        expected: dict[str, ExpectedSpikes] = {}
-        shifts: dict[str, int] = {}
-        if self._model is not None:
-            plain = self._expected()
-            shifts = best_shifts(neurons, split.training, plain)
-            expected = {"inference": plain, "inference-shifted": with_later_expectation(neurons, plain, shifts)}
-        return Repetition(seed, tuple(neurons), split, lags, expected, shifts)
-
-    def _expected(self) -> ExpectedSpikes:
-        """Expected spikes of all neurons, which no seed changes."""
-        model = self._model
-        if model is None:
-            raise ValueError("Expected a model to infer with, this run has none.")
-
-        def make() -> Arrays:
-            self._say("inference")
-            found = infer_neurons(self.neurons, model, progress=self._work.within)
-            joined = np.concatenate([part for parts in found.per_bin for part in parts]).astype(np.float32)
-            return {"expected": joined, "held_out": np.asarray(found.held_out)}
-
-        is_first = not self._repetitions
-        arrays = self._stages.get("inference", make)
-        if is_first:
-            self._work.finish(len(self.neurons))
-        sizes = [[segment.trace.size for segment in neuron.segments] for neuron in self.neurons]
-        parts = iter(np.split(arrays["expected"].astype(np.float64), np.cumsum([s for own in sizes for s in own])[:-1]))
-        per_bin = tuple(tuple(next(parts) for _ in own) for own in sizes)
-        return ExpectedSpikes(model.config.name, per_bin, tuple(bool(one) for one in arrays["held_out"]))
-
-    def _scores(self, seed: int, size: int) -> list[Score]:
-        """Scores of all methods on the windows of a seed and size."""
-        sets = self.windows(seed, size)
-        found = {"classifier": self.classifier(seed, size), "autoencoder": self.autoencoder(seed, size)}
-        if self.settings.n_tutorial and size == self.settings.windows[0]:
-            found["tutorial"] = self.tutorial(seed)
-        for method in self.repetition(seed).expected:
-            found[method] = self.inference(seed, size, method)
-        self._work.finish(1)
-        return [
-            score(method, size, seed, name, confusion(sets.labels(kind, arrays[kind].size), arrays[kind] > 0))
-            for method, arrays in found.items()
-            for kind, name in KINDS.items()
-        ]
 
 
 def _model(settings: RunSettings) -> Model | None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import nwb_cascade.spikefinder.run as running
+import nwb_cascade.spikefinder.runner as stages
 from nwb_cascade.cli import main
 from nwb_cascade.models.library import load_model
 from nwb_cascade.spikefinder import experiments, page
@@ -88,9 +89,9 @@ def test_run_again_a_finished_run_makes_the_same_tables_without_training(finishe
     out, _ = finished
     before = (out / "scores.csv").read_bytes()
     monkeypatch.setattr(running, "_model", _one_network)
-    monkeypatch.setattr(page, "write_results", lambda out, *_: out / page.PAGE)
+    monkeypatch.setattr(running, "show", lambda out, _: out / page.PAGE)
     for name in ("run_classifier", "run_autoencoder", "run_tutorial", "run_toy", "infer_neurons"):
-        monkeypatch.setattr(running, name, lambda *_, **__: pytest.fail("made again"))
+        monkeypatch.setattr(stages, name, lambda *_, **__: pytest.fail("made again"))
     result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *SMALL])
     assert result.exit_code == 0, result.output
     assert (out / "scores.csv").read_bytes() == before
@@ -109,11 +110,11 @@ def test_the_folder_of_another_run_is_refused(finished, monkeypatch):
 def test_a_killed_run_goes_on_after_its_last_finished_stage(tmp_path, monkeypatch):
     done = []
     with monkeypatch.context() as patched:
-        patched.setattr(running, "run_autoencoder", _killed)
+        patched.setattr(stages, "run_autoencoder", _killed)
         with pytest.raises(KeyboardInterrupt):
             running.run(tmp_path / "out", settings=TINY)
-    monkeypatch.setattr(running, "run_classifier", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr(page, "write_results", lambda out, *_: out / page.PAGE)
+    monkeypatch.setattr(stages, "run_classifier", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(running, "show", lambda out, _: out / page.PAGE)
     result = running.run(tmp_path / "out", settings=TINY, progress=lambda *now: done.append(now))
     assert {one.method for one in result.scores} == {"classifier", "autoencoder"}
     assert done[-1][0] == done[-1][1]

@@ -1,6 +1,7 @@
 """The house stays as docs/architecture.md draws it: light to import, inner layers ignorant of outer ones."""
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
@@ -239,3 +240,13 @@ def test_private_names_of_other_packages_are_the_ones_that_a_bound_holds():
     assert mangled == {"_HDF5IO__read_ref", "_AbstractContainer__object_id"}  # hdmf
     for metadata in ("setup.cfg", "ndx-spike-inference/pyproject.toml"):
         assert re.search(r"hdmf>=[\d.]+,<\d+", (root / metadata).read_text(encoding="utf-8")), metadata
+
+
+def test_no_module_imports_one_that_imports_it():
+    """Not even late or for types: what computes comes before what shows."""
+    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    graph = {
+        module: {name if name in modules else name.rpartition(".")[0] for name in imports(path)} & set(modules)
+        for module, path in modules.items()
+    }
+    assert list(graphlib.TopologicalSorter(graph).static_order())
