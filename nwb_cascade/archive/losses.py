@@ -45,6 +45,7 @@ class Losses:
         self._attempts: dict[str, int] = {}
         self._most_workers = self._in_a_row = 0
         self._started = time.time()
+        self._last_job = "?"
         self._client = client
         for topic in ("all", TOPIC):
             client.subscribe_topic(topic, lambda event: self._events.append(event[1]))
@@ -71,6 +72,8 @@ class Losses:
 
     def _is_loss(self, event: dict[str, Any]) -> bool:
         action = event.get("action")
+        if action == ENDED_UNREADY:
+            self._last_job = event["job"]
         if action != "remove-worker":
             return bool(action == ENDED_UNREADY)
         was_useful = event["worker"] in self._useful
@@ -85,9 +88,9 @@ class Losses:
         return self._attempts[job] > before
 
     def _newest_log(self) -> str:
-        """The last lines of the newest log of this run that says anything."""
+        """The last lines of the newest log of this run that says anything; that of a batch job that ended first."""
         logs = [path for path in (self._ledger.folder / LOGS_FOLDER).glob("*") if path.is_file()]
-        for path in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True):
+        for path in sorted(logs, key=lambda path: (self._last_job in path.name, path.stat().st_mtime), reverse=True):
             if path.stat().st_mtime >= self._started and (lines := last_lines(path)):
                 return f'the newest log, {path}, ends "{lines}".'
         return f"there is no log of them in {self._ledger.folder / LOGS_FOLDER}."

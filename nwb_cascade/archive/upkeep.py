@@ -49,11 +49,12 @@ def kept_at(cluster: Any, workers: int, *, every_s: float, marks: Path | None = 
     def keep() -> None:
         ended = set() if marks is None else {_digits(path.name) for path in marks.iterdir()}
         for name, worker in list(cluster.workers.items()):
-            if worker.status.name in GONE or _digits(str(getattr(worker, "job_id", ""))) in ended:
+            number = _digits(str(getattr(worker, "job_id", "")))
+            if worker.status.name in GONE or number in ended:
                 del cluster.workers[name]
                 cluster.worker_spec.pop(name, None)
                 if not ready.take(name):
-                    cluster.scheduler.log_event(TOPIC, {"action": ENDED_UNREADY})
+                    cluster.scheduler.log_event(TOPIC, {"action": ENDED_UNREADY, "job": number})
         if not stop.is_set():
             cluster.scale(workers)
 

@@ -49,9 +49,19 @@ def test_a_few_in_a_row_are_too_many(client, losses):
 
 
 def test_those_that_never_were_ready_count_too(client, losses):
-    for _ in range(MOST_LOST):
-        client.handlers[TOPIC]((0.0, {"action": ENDED_UNREADY}))
+    for number in range(MOST_LOST):
+        client.handlers[TOPIC]((0.0, {"action": ENDED_UNREADY, "job": f"1{number}"}))
     assert losses.too_many(0).startswith("5 workers in a row")
+
+
+def test_the_log_of_the_batch_job_that_ended_comes_before_that_of_the_next_one(client, losses, ledger):
+    logs = ledger.folder / LOGS_FOLDER
+    logs.mkdir()
+    for number, text in ((14, "no such library"), (15, "loading modules")):
+        (logs / f"dask-worker-{number}.err").write_text(text)
+    for number in range(10, 15):
+        client.handlers[TOPIC]((0.0, {"action": ENDED_UNREADY, "job": str(number)}))
+    assert losses.too_many(0).endswith('dask-worker-14.err, ends "no such library".')
 
 
 def test_a_finished_job_begins_the_count_anew(client, losses):
