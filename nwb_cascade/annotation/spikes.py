@@ -12,11 +12,10 @@ from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.places import require_free_for_spikes, run_paths, spikes_place, spikes_tables
 from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.nwb.write import run_paths, spikes_tables
-from nwb_cascade.nwb.write_spikes import require_free_for_spikes, spikes_place
 from nwb_cascade.options import Count
 from nwb_cascade.results.found_spikes import COUNTS, find_spikes, options_of, spikes_name, spikes_result
 from nwb_cascade.results.result import SpikesResult
@@ -114,7 +113,7 @@ def annotate_spikes(
 def _holder(run: StoredRun, target: Path, name: str, key: str, *, in_place: bool, overwrite: bool) -> Path | None:
     """File that holds these very spikes already; raises if what is in their place may not be replaced."""
     place = spikes_place(run.nwbfile, run.object_path, name)
-    if place.spikes_key == key:
+    if place.key == key:
         return run.path
     require_free_for_spikes(place, overwrite=overwrite)
     if in_place or not target.exists():
@@ -122,7 +121,7 @@ def _holder(run: StoredRun, target: Path, name: str, key: str, *, in_place: bool
     with open_nwb(target) as (held, _):
         if held.identifier != run.nwbfile.identifier:
             raise InputError(f"The output {target} exists and is another recording. Choose another (-o).")
-        if run.object_path in run_paths(held) and spikes_place(held, run.object_path, name).spikes_key == key:
+        if run.object_path in run_paths(held) and spikes_place(held, run.object_path, name).key == key:
             return target
         lost = run_paths(held) - run_paths(run.nwbfile)
         lost |= set(spikes_tables(held)) - {*spikes_tables(run.nwbfile), place.object_path}

@@ -1,9 +1,9 @@
-"""Check that a file holds a run exactly as it was computed, and that it is valid NWB, before it replaces anything."""
+"""Check that a file holds runs and spikes exactly as computed, and is valid NWB, before it replaces anything."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from hdmf.backends.io import HDMFIO
 
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.places import run_at
 from nwb_cascade.nwb.storage import CHUNK_BYTES
 from nwb_cascade.nwb.write import RunRecord
+from nwb_cascade.nwb.write_spikes import SpikesRecord, flat_times
 
 COMPARED_BYTES = 64 * CHUNK_BYTES
 
@@ -49,15 +51,39 @@ def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...
             _compare(series.ensemble_std, record.ensemble_std, f"{path.name}: {object_path}/ensemble_std")
         if series.run_key != record.run_key:
             raise OSError(f"{path.name}: the run key at {object_path} is not the one that was written.")
-        own: list[str] = []
-        others: list[str] = []
-        for error in validation_errors(io):
-            model_name = series.model.name
-            is_own = any(f"processing/{module}/{n}" in error for n in (name, model_name))
-            (own if is_own else others).append(error)
-    if own:
-        raise OSError(f"{path.name}: expected valid NWB, {len(own)} violations, first {own[0]}.")
-    return tuple(others)
+        return _violations_of_others(io, path, (f"processing/{module}/{one}" for one in (name, series.model.name)))
+
+
+def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str, ...]:
+    """Read stored spikes back, compare them with what was computed, and validate the file.
+
+    Returns
+    -------
+    tuple of str
+        Violations of the NWB schema elsewhere in the file, which its earlier authors left.
+
+    Raises
+    ------
+    OSError
+        If the stored spikes differ from the computed ones, or are not valid NWB.
+    """
+    with open_nwb(path) as (nwbfile, io):
+        _, _, module, name = table_path.split("/", 3)
+        table = nwbfile.processing[module][name]
+        rates = run_at(nwbfile, record.rates_path)
+        flat, stops = flat_times(record.spike_times)
+        fields: dict[str, tuple[Any, Any]] = {
+            "spike_times": (table["spike_times"].target.data[:], flat),
+            "spike_times_index": (table["spike_times"].data[:], stops),
+            "fit_error": (table["fit_error"].data[:], record.fit_error),
+            "roi": (table["roi"].data[:], np.asarray(rates.rois.data[:])),
+        }
+        for field, (stored, computed) in fields.items():
+            if not np.array_equal(np.asarray(stored), computed, equal_nan=field == "fit_error"):
+                raise OSError(f"{path.name}: the values of {table_path}/{field} are not as computed.")
+        if table.parameters != record.parameters or table.rates is not rates:
+            raise OSError(f"{path.name}: the parameters of {table_path} are not as written.")
+        return _violations_of_others(io, path, [table_path.strip("/")])
 
 
 def validation_errors(io: HDMFIO) -> Iterator[str]:
@@ -66,6 +92,15 @@ def validation_errors(io: HDMFIO) -> Iterator[str]:
         warnings.simplefilter("ignore")
         errors = pynwb.validate(io=io)
     return (str(error) for error in errors)
+
+
+def _violations_of_others(io: HDMFIO, path: Path, own: Iterable[str]) -> tuple[str, ...]:
+    """Violations of the NWB schema by what others wrote; raises OSError for one by what lies at our own paths."""
+    places, errors = tuple(own), tuple(validation_errors(io))
+    ours = [error for error in errors if any(place in error for place in places)]
+    if ours:
+        raise OSError(f"{path.name}: expected valid NWB, {len(ours)} violations, first {ours[0]}.")
+    return errors
 
 
 def _compare(stored: Any, computed: TraceArray, where: str) -> None:

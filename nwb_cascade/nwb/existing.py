@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 from pynwb import NWBFile
 
 from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.nwb.classify import OUR_SERIES
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import place_of, require_free, run_paths
+from nwb_cascade.nwb.places import place_of, require_free, run_at, run_paths
+from nwb_cascade.provenance import file_name
 
 
 def recording_holds_run(nwbfile: NWBFile, source_id: str, run_name: str, run_key: str, *, overwrite: bool) -> bool:
@@ -20,7 +26,7 @@ def recording_holds_run(nwbfile: NWBFile, source_id: str, run_name: str, run_key
         If it holds something else of this name that may not be replaced.
     """
     place = place_of(nwbfile, source_id, run_name)
-    if place.run_key == run_key:
+    if place.key == run_key:
         return True
     require_free(place, overwrite=overwrite)
     return False
@@ -43,16 +49,12 @@ def copy_holds_run(
     InputError, OSError
         If it is no copy of this recording, or cannot be read.
     """
-    try:
-        with open_nwb(copy) as (held, _):
-            if held.identifier != nwbfile.identifier:
-                raise InputError("it is another recording")
-            place = place_of(held, source_id, run_name) if source_id in held.objects else None
-            runs = run_paths(held)
-    except (InputError, OSError) as error:
-        reason = str(error).rstrip(".")
-        raise type(error)(f"The output {copy} exists and is not replaced: {reason}. Choose another (-o).") from error
-    if place is not None and place.run_key == run_key:
+    with _output(copy) as held:
+        if held.identifier != nwbfile.identifier:
+            raise InputError("it is another recording")
+        place = place_of(held, source_id, run_name) if source_id in held.objects else None
+        runs = run_paths(held)
+    if place is not None and place.key == run_key:
         return True
     if not overwrite:
         raise NameTakenError(f"The output {copy} exists without this run. {_remedies(copy, run_name)}")
@@ -63,6 +65,85 @@ def copy_holds_run(
             f"{_remedies(copy, run_name)}"
         )
     return False
+
+
+def sidecar_holds_run(
+    sidecar: Path, source: Mapping[str, str], object_path: str, run_key: str, *, overwrite: bool
+) -> bool:
+    """Tell whether an existing sidecar holds this very run.
+
+    Returns
+    -------
+    bool
+        False if the sidecar may be replaced by a new one.
+
+    Raises
+    ------
+    NameTakenError
+        If it holds other results of this recording, and ``overwrite`` is not set or would lose another run.
+    InputError, OSError
+        If it is no sidecar of this recording, or cannot be read.
+    """
+    with _output(sidecar) as held:
+        runs = {path: run_at(held, path) for path in run_paths(held)}
+        origins = [json.loads(run.source_provenance) for run in runs.values()]
+        keys = {path: run.run_key for path, run in runs.items()}
+        is_sidecar = bool(runs) and held.identifier != source["file_identifier"]
+        if not is_sidecar or not all(_is_origin(origin, source) for origin in origins):
+            raise InputError("it was not made from this recording")
+    if keys.get(object_path) == run_key:
+        return True
+    if not overwrite or (lost := sorted(keys.keys() - {object_path})):
+        held_runs = ", ".join(lost if overwrite else sorted(keys))
+        raise NameTakenError(
+            f"The output {sidecar} exists and holds {held_runs}, made otherwise. Choose another output (-o)"
+            + ("." if overwrite else " or replace it (--overwrite).")
+        )
+    return False
+
+
+def is_of_another(sidecar: Path, source: Mapping[str, str]) -> bool:
+    """Tell whether a file is a sidecar of another recording; one that is no sidecar is not.
+
+    Parameters
+    ----------
+    sidecar : pathlib.Path
+        The file; it is read without pynwb, as it may be one of many.
+    source : mapping
+        The recording, see `nwb_cascade.core.traces.DffTraces`.
+    """
+    if not sidecar.is_file():
+        return False
+    try:
+        with h5py.File(sidecar, "r") as file:
+            texts = [
+                series["source_provenance"].asstr()[()]
+                for module in file.get("processing", {}).values()
+                for series in module.values()
+                if series.attrs.get("neurodata_type") == OUR_SERIES
+            ]
+        origins = [json.loads(text) for text in texts]
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    return bool(origins) and not any(_is_origin(origin, source) for origin in origins)
+
+
+def _is_origin(origin: Mapping[str, str], source: Mapping[str, str]) -> bool:
+    """Whether provenance is that of a recording: by the identifier of its file, which copied files may share."""
+    is_named_so = origin.get("file_name") == file_name(source["path"])
+    is_series = origin.get("object_id") == source["object_id"]
+    return origin.get("file_identifier") == source["file_identifier"] and (is_series or is_named_so)
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[NWBFile]:
+    """Open an existing output; what is wrong with it is told as the reason why it is not replaced."""
+    try:
+        with open_nwb(path) as (held, _):
+            yield held
+    except (InputError, OSError) as error:
+        reason = str(error).rstrip(".")
+        raise type(error)(f"The output {path} exists and is not replaced: {reason}. Choose another (-o).") from error
 
 
 def _remedies(copy: Path, run_name: str) -> str:

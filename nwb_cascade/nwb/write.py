@@ -19,13 +19,10 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
-from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.discover import object_path
+from nwb_cascade.nwb.places import module_of, place_of, require_free, source_series, spikes_tables
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
 
-DEFAULT_RUN_NAME = "InferredSpikeRates"
-DEFAULT_MODULE = "ophys"
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
 
 
@@ -85,19 +82,6 @@ class RunRecord:
     description: str
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run goes in a file and what is there already.
-
-    ``object_path`` is the path of the run's series, ``taken_by`` the type of an object that has this name already
-    (None if it is free), ``run_key`` that object's key if it is a run.
-    """
-
-    object_path: str
-    taken_by: str | None = None
-    run_key: str | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class Axes:
     """What the values of a run stand for: ROIs and times, those of its source.
@@ -110,72 +94,6 @@ class Axes:
     rois: DynamicTableRegion
     time_base: dict[str, Any]
     source: RoiResponseSeries | None = None
-
-
-def place_of(nwbfile: NWBFile, source_object_id: str, name: str) -> Place:
-    """Tell where a run of this name would go: into the processing module of its source, else into ``ophys``."""
-    return place_in(nwbfile, module_of(source_series(nwbfile, source_object_id)), name)
-
-
-def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
-    """Tell where a run of this name would go in a processing module."""
-    path = f"/processing/{module}/{name}"
-    existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
-    if existing is None:
-        return Place(path)
-    key = existing.run_key if isinstance(existing, ndx.InferredSpikeRateSeries) else None
-    return Place(path, type(existing).__name__, key)
-
-
-def source_series(nwbfile: NWBFile, object_id: str) -> RoiResponseSeries:
-    """Return the series of ROI traces with this object id.
-
-    Raises
-    ------
-    InputError
-        If the file holds none.
-    """
-    series = nwbfile.objects.get(object_id)
-    if not isinstance(series, RoiResponseSeries):
-        raise InputError(f"Expected a RoiResponseSeries with object id {object_id}, the file holds none.")
-    return series
-
-
-def run_paths(nwbfile: NWBFile) -> frozenset[str]:
-    """Return the paths of all runs in the processing modules of a file."""
-    return frozenset(
-        f"/processing/{module.name}/{name}"
-        for module in nwbfile.processing.values()
-        for name, stored in module.data_interfaces.items()
-        if isinstance(stored, ndx.InferredSpikeRateSeries)
-    )
-
-
-def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:
-    """Return the paths of all tables of discrete spikes, or of those that explain one run."""
-    tables = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable))
-    return tuple(
-        sorted(
-            object_path(one)
-            for one in tables
-            if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
-        )
-    )
-
-
-def require_free(place: Place, *, overwrite: bool) -> None:
-    """Raise unless a run may be stored at a place: it is free, or holds a run that may be replaced.
-
-    Raises
-    ------
-    NameTakenError
-        If an object has this name already.
-    """
-    if place.taken_by is None or (overwrite and place.run_key is not None):
-        return
-    what = "a run made from other inputs" if place.run_key is not None else f"a {place.taken_by}"
-    remedy = "Choose another with --run-name" + (", or replace it with --overwrite" if place.run_key else "")
-    raise NameTakenError(f"The name {place.object_path} is taken by {what}. {remedy}.")
 
 
 def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Progress | None = None) -> str:
@@ -248,12 +166,6 @@ def rate_of(source: RoiResponseSeries, imaging_rate: float) -> dict[str, Any]:
     """Return rate and start of a series without timestamps, so that rates line up with the traces."""
     start = 0.0 if source.starting_time is None else float(source.starting_time)
     return {"rate": float(source.rate or imaging_rate), "starting_time": start}
-
-
-def module_of(source: RoiResponseSeries) -> str:
-    """Return the name of the processing module that a series lies in, else of the one where results go by default."""
-    ancestor = source.get_ancestor("ProcessingModule")
-    return DEFAULT_MODULE if ancestor is None else str(ancestor.name)
 
 
 def _module(nwbfile: NWBFile, name: str) -> ProcessingModule:

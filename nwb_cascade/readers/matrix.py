@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.traces import DffTraces, TraceArray, sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
+from nwb_cascade.nwb.candidate import FACTORS
 from nwb_cascade.nwb.classify import Sample, judge_scale
 from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.options import InferenceOptions
@@ -22,7 +23,6 @@ from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, is_remote, name_of
 
-FACTORS = {"fraction": 1.0, "percent": 0.01}
 MATRIX_SUFFIXES = (".npy", ".mat")
 # Names under which dF/F is saved for Cascade and by common pipelines, in order of preference
 KNOWN_VARIABLES = ("dF_traces", "dff", "dFF", "dfF", "dF_F", "df_f", "DFF", "dF", "traces")

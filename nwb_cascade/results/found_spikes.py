@@ -16,10 +16,9 @@ from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import POOR_FIT, discrete_spikes
 from nwb_cascade.errors import InputError
 from nwb_cascade.inference import InferenceRun
+from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, SPIKES_KEY
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.nwb.write import DEFAULT_RUN_NAME
-from nwb_cascade.nwb.write_spikes import KEY
 from nwb_cascade.options import Count
 from nwb_cascade.provenance import canonical_json, software_versions
 from nwb_cascade.results.result import SpikesResult
@@ -62,7 +61,7 @@ class SpikesOptions:
 
     def parameters(self, rates_run_key: str) -> str:
         """JSON for the table; `key` is its ``spikes_key``."""
-        values = {**self._values(rates_run_key), KEY: self.key(rates_run_key), "software": software_versions()}
+        values = {**self._values(rates_run_key), SPIKES_KEY: self.key(rates_run_key), "software": software_versions()}
         return canonical_json(values)
 
     def _values(self, rates_run_key: str) -> dict[str, Any]:

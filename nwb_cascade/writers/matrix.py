@@ -16,7 +16,8 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy
 from nwb_cascade.files.replace import Stamp, beside, install, stamp
-from nwb_cascade.nwb.write_spikes import KEY, flat_times
+from nwb_cascade.nwb.places import SPIKES_KEY
+from nwb_cascade.nwb.write_spikes import flat_times
 from nwb_cascade.options import OutputOptions
 from nwb_cascade.provenance import canonical_json, file_name, software_versions
 from nwb_cascade.readers.matrix import is_mat73, is_matrix, read_text
@@ -102,7 +103,7 @@ class MatrixWriter:
                     "(--overwrite)."
                 )
             return None
-        if spikes is None or (held is not None and held[KEY] == spikes.key(result.run_key)):
+        if spikes is None or (held is not None and held[SPIKES_KEY] == spikes.key(result.run_key)):
             return str(target)
         if held is not None and not overwrite:
             raise NameTakenError(

@@ -12,10 +12,11 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import copy, reserve, size
 from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, repair, stamp
 from nwb_cascade.nwb.check import check_run
-from nwb_cascade.nwb.existing import copy_holds_run, recording_holds_run
-from nwb_cascade.nwb.sidecar import is_of_another, sidecar_holds_run, write_sidecar
+from nwb_cascade.nwb.existing import copy_holds_run, is_of_another, recording_holds_run, sidecar_holds_run
+from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, place_of, spikes_tables
+from nwb_cascade.nwb.sidecar import write_sidecar
 from nwb_cascade.nwb.storage import SCHEMA_BYTES, require_links
-from nwb_cascade.nwb.write import DEFAULT_RUN_NAME, place_of, spikes_tables, write_run
+from nwb_cascade.nwb.write import write_run
 from nwb_cascade.options import OutputOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import NwbPart, Recording

@@ -8,9 +8,10 @@ from pathlib import Path
 from nwb_cascade import provenance
 from nwb_cascade.core.wording import counted
 from nwb_cascade.files.disk import reserve
+from nwb_cascade.nwb.check import check_spikes
 from nwb_cascade.nwb.storage import SCHEMA_BYTES
 from nwb_cascade.nwb.write import RunRecord
-from nwb_cascade.nwb.write_spikes import SpikesRecord, check_spikes, write_spikes
+from nwb_cascade.nwb.write_spikes import SpikesRecord, write_spikes
 from nwb_cascade.results.found_spikes import FoundSpikes, spikes_name
 from nwb_cascade.results.inferred import Inferred
 

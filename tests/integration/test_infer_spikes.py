@@ -17,7 +17,7 @@ from nwb_cascade.cli import main
 from nwb_cascade.errors import NameTakenError
 from nwb_cascade.files.matrices import write_mat5, write_mat73
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import spikes_tables
+from nwb_cascade.nwb.places import spikes_tables
 from nwb_cascade.readers.matrix import open_matrix
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run

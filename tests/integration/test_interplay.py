@@ -14,7 +14,7 @@ import pytest
 import nwb_cascade.annotation.annotate
 import nwb_cascade.inference
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import spikes_tables
+from nwb_cascade.nwb.places import spikes_tables
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import dff_recording, simulated_dff
 from tests.support.suite2p_files import N_FRAMES, N_ROIS, RATE, write_suite2p

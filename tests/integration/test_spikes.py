@@ -16,9 +16,10 @@ from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.cli.spikes import command
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
+from nwb_cascade.nwb.check import check_spikes
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.write import write_run
-from nwb_cascade.nwb.write_spikes import SpikesRecord, check_spikes, write_spikes
+from nwb_cascade.nwb.write_spikes import SpikesRecord, write_spikes
 from nwb_cascade.results.found_spikes import spikes_name
 from tests.support.annotating import contents, hidden_files
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording

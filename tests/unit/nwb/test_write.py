@@ -15,8 +15,9 @@ from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb import check, storage
 from nwb_cascade.nwb.check import check_run, validation_errors
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.places import place_of
 from nwb_cascade.nwb.storage import TimeFirst, appending, chunk_shape
-from nwb_cascade.nwb.write import place_of, write_run
+from nwb_cascade.nwb.write import write_run
 from tests.support.fake_runs import FAKE_CONFIG
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 from tests.support.run_records import object_id_of, run_record
@@ -200,7 +201,7 @@ def test_a_place_tells_what_is_there(recording: Path) -> None:
     write_run(recording, run_record(recording))
     with open_nwb(recording) as (nwbfile, _):
         source = object_id_of(recording)
-        assert place_of(nwbfile, source, "Rates").run_key == "1" * 64
+        assert place_of(nwbfile, source, "Rates").key == "1" * 64
         assert place_of(nwbfile, source, "DfOverF").taken_by == "DfOverF"
         assert place_of(nwbfile, source, "Free").taken_by is None
 

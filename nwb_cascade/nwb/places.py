@@ -1,0 +1,144 @@
+"""What lies where in an NWB file: runs, the spikes that explain them, and whether a name is free for another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ndx_spike_inference as ndx
+from pynwb import NWBFile
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.nwb.discover import object_path
+from nwb_cascade.nwb.stored_run import json_object
+
+DEFAULT_RUN_NAME = "InferredSpikeRates"
+DEFAULT_MODULE = "ophys"
+SPIKES_KEY = "spikes_key"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run, or the table of its spikes, goes in a file and what is there already.
+
+    ``taken_by`` is the type of an object that has this name already (None: it is free), ``key`` that object's own key
+    if it is what would go there (None: it is something else).
+    """
+
+    object_path: str
+    taken_by: str | None = None
+    key: str | None = None
+
+
+def place_of(nwbfile: NWBFile, source_object_id: str, name: str) -> Place:
+    """Tell where a run of this name would go: into the processing module of its source, else into ``ophys``."""
+    return place_in(nwbfile, module_of(source_series(nwbfile, source_object_id)), name)
+
+
+def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
+    """Tell where a run of this name would go in a processing module, and what is there."""
+    path = f"/processing/{module}/{name}"
+    existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
+    if existing is None:
+        return Place(path)
+    key = existing.run_key if isinstance(existing, ndx.InferredSpikeRateSeries) else None
+    return Place(path, type(existing).__name__, key)
+
+
+def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
+    """Tell where the spikes of a run would go: beside its rates.
+
+    Raises
+    ------
+    InputError
+        If the run is not in the file, or lies in no processing module.
+    """
+    module = run_at(nwbfile, rates_path).get_ancestor("ProcessingModule")
+    if module is None:
+        raise InputError(f"Expected the run {rates_path} in a processing module, where its spikes would go as well.")
+    path = f"{object_path(module)}/{name}"
+    existing = module.data_interfaces.get(name)
+    if existing is None:
+        return Place(path)
+    is_spikes = isinstance(existing, ndx.InferredSpikesTable)
+    key = str(json_object(existing.parameters).get(SPIKES_KEY, "")) if is_spikes else None
+    return Place(path, type(existing).__name__, key)
+
+
+def source_series(nwbfile: NWBFile, object_id: str) -> RoiResponseSeries:
+    """Return the series of ROI traces with this object id.
+
+    Raises
+    ------
+    InputError
+        If the file holds none.
+    """
+    series = nwbfile.objects.get(object_id)
+    if not isinstance(series, RoiResponseSeries):
+        raise InputError(f"Expected a RoiResponseSeries with object id {object_id}, the file holds none.")
+    return series
+
+
+def module_of(source: RoiResponseSeries) -> str:
+    """Return the name of the processing module that a series lies in, else of the one where results go by default."""
+    ancestor = source.get_ancestor("ProcessingModule")
+    return DEFAULT_MODULE if ancestor is None else str(ancestor.name)
+
+
+def run_at(nwbfile: NWBFile, rates_path: str) -> Any:
+    """Return the run at a path; an InputError says that there is none."""
+    runs = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries))
+    for run in runs:
+        if object_path(run) == rates_path:
+            return run
+    raise InputError(f"Expected inferred spike rates at {rates_path}, the file holds none there.")
+
+
+def run_paths(nwbfile: NWBFile) -> frozenset[str]:
+    """Return the paths of all runs in the processing modules of a file."""
+    return frozenset(
+        f"/processing/{module.name}/{name}"
+        for module in nwbfile.processing.values()
+        for name, stored in module.data_interfaces.items()
+        if isinstance(stored, ndx.InferredSpikeRateSeries)
+    )
+
+
+def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:
+    """Return the paths of all tables of discrete spikes, or of those that explain one run."""
+    tables = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable))
+    return tuple(
+        sorted(
+            object_path(one)
+            for one in tables
+            if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
+        )
+    )
+
+
+def require_free(place: Place, *, overwrite: bool) -> None:
+    """Raise unless a run may be stored at a place: it is free, or holds a run that may be replaced.
+
+    Raises
+    ------
+    NameTakenError
+        If an object has this name already.
+    """
+    if place.taken_by is None or (overwrite and place.key is not None):
+        return
+    what = "a run made from other inputs" if place.key is not None else f"a {place.taken_by}"
+    remedy = "Choose another with --run-name" + (", or replace it with --overwrite" if place.key else "")
+    raise NameTakenError(f"The name {place.object_path} is taken by {what}. {remedy}.")
+
+
+def require_free_for_spikes(place: Place, *, overwrite: bool) -> None:
+    """Raise NameTakenError unless a place is free, or holds spikes that may be replaced."""
+    if place.taken_by is None or (overwrite and place.key is not None):
+        return
+    if place.key is None:
+        raise NameTakenError(f"The name {place.object_path} is taken by a {place.taken_by}, which is not replaced.")
+    raise NameTakenError(
+        f"{place.object_path} holds discrete spikes that were found with other rates or options. Replace them with "
+        "--overwrite."
+    )
