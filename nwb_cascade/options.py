@@ -157,7 +157,11 @@ class InferenceOptions:
     legacy_alignment: bool = asked(False, "Values one frame early, as published by Cascade.")
     kernel: str | None = asked(None, "Smoothing, for models that take any.", choices=KERNELS)
     smoothing_s: float | None = asked(
-        None, "Its standard deviation in seconds.", flag="smoothing", metavar="S", number=True
+        None,
+        "Its standard deviation in seconds [default: the model's, 0.05 for the bundled one].",
+        flag="smoothing",
+        metavar="S",
+        number=True,
     )
     ensemble_std: bool = asked(True, "Store the ensemble's deviation.", flag="std")
     spikes: Count | None = asked(

@@ -224,6 +224,14 @@ def test_every_option_that_a_page_names_is_one_of_a_command_or_script() -> None:
     assert {(page, option) for page, option in named if option not in known} == set()
 
 
+@pytest.mark.parametrize("words", [["infer"], ["archive", "plan"]])
+def test_help_and_readme_say_how_rates_are_smoothed_by_default(words: list[str]) -> None:
+    default_s = load_model("conditional-1-120Hz").config.smoothing_s
+    text = " ".join(CliRunner().invoke(main, [*words, "--help"]).output.split())
+    assert f"[default: the model's, {default_s:g} for the bundled one]" in text
+    assert f"deviation of {1000 * default_s:g} ms unless" in " ".join(read_page("README.md").split())
+
+
 def test_every_example_in_a_docstring_is_run() -> None:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg", encoding="utf-8")
@@ -244,7 +252,8 @@ def test_nothing_is_left_out_without_a_word() -> None:
     marked = [block for block in (*PYTHON, *SHELL) if block.not_run is not None]
     assert all(len(block.not_run or "") > 10 for block in marked)
     # A mark that stands before no block, or a misspelt one, would leave a block out or run it unasked.
-    assert sum(read_page(page).count("not run:") for page in PAGES) == len(marked)
+    marks = [mark for page in PAGES for mark in re.findall(r"^<!--.*run.*$", read_page(page), re.MULTILINE)]
+    assert len(marks) == len(marked)
     n_python_run = sum(block.not_run is None for block in PYTHON)
     assert n_python_run >= len(PYTHON) - 2
     assert sum(block.not_run is None for block in SHELL) >= 9

@@ -133,9 +133,10 @@ def test_one_request_in_five_failing_changes_nothing(address, server):
     asset = find_asset(address)
     server.faults = Faults(0.2, seed=4, kinds=PASSING_FAULTS - {Fault.STALL})
     server.faults.probability = 0.0
-    group = open_group(open_zarr(asset, StreamSettings(policy=PATIENT)))
+    group = open_group(open_zarr(asset, StreamSettings(policy=PATIENT, cache_limit_bytes=0)))
     server.faults.probability = 0.2
-    # Requests run side by side, so which of them the seeded faults hit differs: read until some were hit.
+    # Nothing is kept, so that every reading asks the server. Requests run side by side, so which of them the seeded
+    # faults hit differs: read until some were hit.
     for _ in range(20):
         np.testing.assert_array_equal(group["group/flat"][:], DATA)
         np.testing.assert_array_equal(group["group/nested"][:], DATA)
