@@ -16,7 +16,7 @@ from nwb_cascade.archive.results import require_parquet, rows_of, write_csv, wri
 from nwb_cascade.archive.status import status_of
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing
+from nwb_cascade.files.disk import appearing, write_text
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.writers.sidecar_names import names_apart
 
@@ -165,5 +165,4 @@ def _linked(output: Path, draft: Path) -> bool:
 
 def _note(folder: Path, names: set[str]) -> None:
     """Keep a list of what is ours, before it is there."""
-    with appearing(folder / LIST) as draft:
-        draft.write_text(json.dumps(sorted(names)), encoding="utf-8")
+    write_text(folder / LIST, json.dumps(sorted(names)))

@@ -10,7 +10,7 @@ import yaml
 
 from nwb_cascade.archive.manifest import Header, Job
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.provenance import SOFTWARE
 
 DANDISET_FILE = "dandiset.yaml"
@@ -98,5 +98,4 @@ def _new(header: Header) -> dict[str, Any]:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    with appearing(path) as partial:
-        partial.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

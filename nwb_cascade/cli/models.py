@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Group
-from nwb_cascade.core.wording import counted
+from nwb_cascade.core.wording import counted, natural_key
 
 if TYPE_CHECKING:
     from nwb_cascade.core.config import ModelConfig
@@ -71,7 +71,7 @@ def available(registry: str | None, as_json: bool) -> None:
     from nwb_cascade.models.published_names import parse_model_name
     from nwb_cascade.models.registry import read_registry
 
-    entries = read_registry(registry).values()
+    entries = sorted(read_registry(registry).values(), key=lambda entry: natural_key(entry.name))
     if as_json:
         click.echo(json.dumps([vars(entry) for entry in entries], indent=1))
         return
@@ -87,7 +87,7 @@ def list_(as_json: bool) -> None:
     from nwb_cascade.cli.tables import print_table
     from nwb_cascade.models.library import list_installed, user_models_folder
 
-    installed = list_installed()
+    installed = sorted(list_installed(), key=lambda entry: natural_key(entry.name))
     if as_json:
         click.echo(json.dumps([_summary(entry) for entry in installed], indent=1))
     elif installed:

@@ -75,6 +75,12 @@ def appearing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text that is there in full or not at all."""
+    with appearing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
 @contextmanager
 def clear_disk_errors(target: Path) -> Iterator[None]:
     """Turn a full disk, a quota or a size limit, however the storage library words it, into one sentence."""

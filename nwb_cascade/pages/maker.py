@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.provenance import SOFTWARE, software_version
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def target_page(output: str | os.PathLike[str]) -> Path:
 def write_page(html: str, path: Path) -> Path:
     """Write a page; the file is there in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(path) as partial:
-        partial.write_text(html, encoding="utf-8")
+    write_text(path, html)
     return path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, window_scores
 from nwb_cascade.spikefinder.prediction import predicted
 from nwb_cascade.spikefinder.settings import RunSettings
+from nwb_cascade.spikefinder.stages import Arrays
 from nwb_cascade.spikefinder.windows import Windows
 
 N_SHOWN = 2000  # windows whose projections are kept for figures
@@ -25,7 +26,6 @@ TUTORIAL_PENALTY = 1.0
 PENALTY = 0.1
 N_SUPPORT = 20_000  # windows that the support vector machine is fitted to
 KINDS = {"training": "training", "held_out": "held-out", "per_neuron": "held-out, per neuron"}
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,30 +66,8 @@ def run_classifier(sets: Sets, settings: RunSettings, seed: int, progress: Progr
 
 def run_autoencoder(sets: Sets, settings: RunSettings, seed: int, progress: Progress | None = None) -> Arrays:
     """Train the autoencoder on windows alone, then ask a linear boundary in its latent space for their labels."""
-    import keras
-
-    from nwb_cascade.spikefinder.autoencoder import build_autoencoder, fit_autoencoder
-    from nwb_cascade.spikefinder.layers import feature_scale
-
-    training = sets.training
-    keras.utils.set_random_seed(seed)
-    model = build_autoencoder(
-        training.size,
-        n_latent=settings.n_latent,
-        units=settings.units,
-        kl_weight=settings.kl_weight,
-        scale=feature_scale(training.values),
-        seed=seed,
-    )
-    losses = fit_autoencoder(
-        model,
-        training.values,
-        epochs=settings.autoencoder_epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        progress=progress,
-    )
-    fitted = training.take(np.arange(min(N_SUPPORT, len(training))))
+    model, losses = _trained_autoencoder(sets.training, settings, seed, progress)
+    fitted = sets.training.take(np.arange(min(N_SUPPORT, len(sets.training))))
     return {**_analysis(model, fitted, sets, seed), "losses": np.asarray(losses)}
 
 
@@ -98,29 +76,15 @@ def run_tutorial(sets: Sets, settings: RunSettings, seed: int, progress: Progres
 
     As there, latents are samples, not means: most of the dimensions are noise.
     """
-    import keras
-
-    from nwb_cascade.spikefinder.autoencoder import build_autoencoder, fit_autoencoder
-    from nwb_cascade.spikefinder.layers import feature_scale
-
-    keras.utils.set_random_seed(seed)
     few = sets.training.take(np.arange(min(settings.n_tutorial, len(sets.training))))
-    model = build_autoencoder(
-        few.size,
+    recipe = replace(
+        settings,
         n_latent=settings.tutorial_latent,
-        units=settings.units,
         kl_weight=TUTORIAL_KL_WEIGHT,
-        scale=feature_scale(few.values),
-        seed=seed,
-    )
-    fit_autoencoder(
-        model,
-        few.values,
-        epochs=settings.tutorial_epochs,
+        autoencoder_epochs=settings.tutorial_epochs,
         batch_size=TUTORIAL_BATCH,
-        learning_rate=settings.learning_rate,
-        progress=progress,
     )
+    model, _ = _trained_autoencoder(few, recipe, seed, progress)
     return _analysis(model, few, sets, seed, sampled=True, penalty=TUTORIAL_PENALTY)
 
 
@@ -154,6 +118,35 @@ def run_inference(sets: Sets, expected: ExpectedSpikes) -> Arrays:
     scores = {kind: window_scores(expected, getattr(sets, kind)) for kind in KINDS}
     threshold = best_threshold(sets.training.labels, scores["training"])
     return {kind: values - threshold for kind, values in scores.items()}
+
+
+def _trained_autoencoder(
+    windows: Windows, settings: RunSettings, seed: int, progress: Progress | None
+) -> tuple[Any, list[float]]:
+    """An autoencoder of windows, and its losses."""
+    import keras
+
+    from nwb_cascade.spikefinder.autoencoder import build_autoencoder, fit_autoencoder
+    from nwb_cascade.spikefinder.layers import feature_scale
+
+    keras.utils.set_random_seed(seed)
+    model = build_autoencoder(
+        windows.size,
+        n_latent=settings.n_latent,
+        units=settings.units,
+        kl_weight=settings.kl_weight,
+        scale=feature_scale(windows.values),
+        seed=seed,
+    )
+    losses = fit_autoencoder(
+        model,
+        windows.values,
+        epochs=settings.autoencoder_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        progress=progress,
+    )
+    return model, losses
 
 
 def _analysis(

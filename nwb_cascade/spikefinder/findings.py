@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes
-from nwb_cascade.spikefinder.experiments import Arrays, Sets
+from nwb_cascade.spikefinder.experiments import Sets
 from nwb_cascade.spikefinder.neurons import Neuron
 from nwb_cascade.spikefinder.results import Explained, Score, Summary
 from nwb_cascade.spikefinder.settings import RunSettings
+from nwb_cascade.spikefinder.stages import Arrays
 from nwb_cascade.spikefinder.windows import Split
 
 

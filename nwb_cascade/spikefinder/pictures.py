@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.spikefinder import figures
 from nwb_cascade.spikefinder.experiments import NORMAL_DISTANCES
 from nwb_cascade.spikefinder.findings import Findings
 from nwb_cascade.spikefinder.scores import confusion
-from nwb_cascade.spikefinder.stages import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

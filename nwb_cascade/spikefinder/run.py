@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.pages import write_page
 from nwb_cascade.spikefinder.findings import Findings
 from nwb_cascade.spikefinder.latents import require_sklearn
@@ -15,14 +16,12 @@ from nwb_cascade.spikefinder.neurons import content_hash, load_neurons
 from nwb_cascade.spikefinder.page import PAGE, page_html
 from nwb_cascade.spikefinder.pictures import draw_all
 from nwb_cascade.spikefinder.results import Score, Summary, to_csv
-from nwb_cascade.spikefinder.runner import Runner, Work
+from nwb_cascade.spikefinder.runner import Runner, Say, Work
 from nwb_cascade.spikefinder.settings import RunSettings
-from nwb_cascade.spikefinder.stages import StageFolder, write_text
+from nwb_cascade.spikefinder.stages import StageFolder
 
 if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,6 @@ from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, infer_neurons
 from nwb_cascade.spikefinder.clock import best_shifts, measured_lags, with_later_expectation, with_later_spikes
 from nwb_cascade.spikefinder.experiments import (
     KINDS,
-    Arrays,
     Sets,
     run_autoencoder,
     run_classifier,
@@ -29,7 +28,7 @@ from nwb_cascade.spikefinder.neurons import Neuron
 from nwb_cascade.spikefinder.results import Explained, Score, score, summaries
 from nwb_cascade.spikefinder.scores import confusion
 from nwb_cascade.spikefinder.settings import RunSettings
-from nwb_cascade.spikefinder.stages import StageFolder
+from nwb_cascade.spikefinder.stages import Arrays, StageFolder
 from nwb_cascade.spikefinder.windows import draw_windows, split_by_dataset, split_by_neuron
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing
+from nwb_cascade.files.disk import appearing, write_text
 
 RECORD = "run.json"
 Arrays = dict[str, NDArray[Any]]
@@ -59,12 +59,6 @@ class StageFolder:
             file.flush()
             os.fsync(file.fileno())
         return arrays
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is there in full or not at all."""
-    with appearing(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="")
 
 
 def _read(place: Path) -> Arrays | None:
