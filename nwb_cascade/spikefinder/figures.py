@@ -184,7 +184,8 @@ def toy_figure(samples: NDArray[np.floating[Any]]) -> Figure:
         for number in range(n_classes):
             colour = mpl.colormaps["tab10"](number % 10)
             axes.scatter(samples[:, number, 0], samples[:, number, 1], s=8, color=colour)
-            axes.annotate(str(number), samples[:, number].mean(axis=0), fontsize=10, fontweight="bold", ha="center")
+            x, y = samples[:, number].mean(axis=0)
+            axes.annotate(str(number), (x, y), fontsize=10, fontweight="bold", ha="center")
         axes.set(xlabel="First latent dimension", ylabel="Second latent dimension")
     return figure
 
