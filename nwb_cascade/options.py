@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from nwb_cascade.core.config import KERNELS
 from nwb_cascade.errors import InputError
@@ -25,8 +25,6 @@ THRESHOLDS = ("nonnegative", "raw", "single-spike")
 SCALES = ("fraction", "percent")
 PRESETS = ("suite2p", "allen")
 GUARDS = ("exclude", "restore-neuropil", "noise-floor")
-
-_Options = TypeVar("_Options", "FromRaw", "InferenceOptions", "OutputOptions")
 
 
 def asked(default: Any, help: str, **how: Any) -> Any:
@@ -252,11 +250,38 @@ EITHER = "Expected either an output or in_place, received both."
 NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their results go into files of their own."
 
 
-def given(options: _Options) -> Iterator[tuple[Field[Any], Any]]:
+def given(options: FromRaw | InferenceOptions | OutputOptions) -> Iterator[tuple[Field[Any], Any]]:
     """Yield the fields whose values are not the default, with these."""
     for one in fields(options):
         if (value := getattr(options, one.name)) != one.default:
             yield one, value
+
+
+def words_of(options: FromRaw | InferenceOptions | OutputOptions) -> tuple[str, ...] | None:
+    """Return what differs from the defaults as words of a command line; None if that can only be said in Python.
+
+    Examples
+    --------
+    >>> words_of(InferenceOptions(from_raw=FromRaw(neuropil="fit"), smoothing_s=0.1, spikes="conserve"))
+    ('--from-raw', '--neuropil', 'fit', '--smoothing', '0.1', '--spikes')
+    """
+    words: list[str] = []
+    for one, value in given(options):
+        flag, how = flag_of(one), one.metadata
+        if isinstance(value, FromRaw):
+            parts = words_of(value)
+            if parts is None:
+                return None
+            words += [flag, *parts]
+        elif not how or not isinstance(value, (str, float, int, PathLike)):
+            return None
+        elif "flags" in how:
+            words.append(f"--{how['flags'][value][0]}")
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words += [flag, str(value)]
+    return tuple(words)
 
 
 def flag_of(one: Field[Any]) -> str:
@@ -264,7 +289,7 @@ def flag_of(one: Field[Any]) -> str:
     return f"--{one.metadata.get('flag', one.name.replace('_', '-'))}"
 
 
-def _check_choices(options: _Options) -> None:
+def _check_choices(options: FromRaw | InferenceOptions | OutputOptions) -> None:
     """Raise if a value is none of those that its option takes."""
     for one, value in given(options):
         choices = one.metadata.get("choices") or one.metadata.get("flags")

@@ -205,7 +205,7 @@ def _plan(recording: Recording, options: InferenceOptions, writer: Writer) -> _P
     """Prepare the run of a recording, and look whether it is stored already."""
     traces = recording.traces
     run = prepare_run(traces.imaging_rate, options.told(recording.indicator, recording.species))
-    place = writer.place(recording, options.run_name)
+    place = writer.place(recording, options)
     key = provenance.run_key(
         source=recording.content,
         weights_sha256=run.model.sha256,

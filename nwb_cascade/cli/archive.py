@@ -13,7 +13,7 @@ from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argumen
 from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.options import inference_options, take_inference
-from nwb_cascade.core.wording import counted
+from nwb_cascade.core.wording import counted, proposed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -121,7 +121,7 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
         f"{tally.done + tally.before_done} of {counted(tally.total, 'job')} done, {failed} failed; results in {out}."
     )
     if failed:
-        click.echo(f"See why: nwb-cascade archive status {manifest} --out {out}", err=True)
+        click.echo(f"See why: {proposed('archive', 'status', manifest, '--out', out)}", err=True)
         raise SystemExit(3)
 
 

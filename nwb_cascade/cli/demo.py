@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.core.wording import proposed
 
 
 @click.command(cls=Command)
@@ -42,4 +43,4 @@ def command(output: Path, seed: int, report: bool) -> None:
         )
     if demo.report is not None:
         click.echo(f"Wrote {demo.report}: open it in a browser.")
-    click.echo(f"Look at it: nwb-cascade inspect '{annotation.output}'")
+    click.echo(f"Look at it: {proposed('inspect', annotation.output)}")

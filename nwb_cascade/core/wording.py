@@ -1,4 +1,4 @@
-"""Numbers and names as people read them: 1 ROI and 2 ROIs, 110 % instead of 1.1e+02 %, cell 2 before cell 10."""
+"""What people read and type: 1 ROI and 2 ROIs, 110 % instead of 1.1e+02 %, cell 2 before cell 10, commands that run."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ def natural_key(text: str) -> list[tuple[int, str]]:
     """
     parts = re.split(r"(\d+)", text)
     return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
+
+
+def proposed(*words: object) -> str:
+    """Return a command of ours as it is typed into a shell; all but commands, flags and numbers stands in quotes.
+
+    Examples
+    --------
+    >>> print(proposed("infer", "mouse 7.nwb", "--smoothing", 0.1, "--in-place"))
+    nwb-cascade infer 'mouse 7.nwb' --smoothing 0.1 --in-place
+    """
+    return " ".join(["nwb-cascade", *(_quoted(str(word)) for word in words)])
+
+
+def _quoted(word: str) -> str:
+    if re.fullmatch(r"-{0,2}[a-z]+(-[a-z]+)*|[\d.]+", word):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.models.bundle import BUNDLE_FILES, CONFIG_FILE, Model, check_only_bundle, load_bundle, load_config
 
@@ -115,7 +116,7 @@ def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
     folder = Path(name_or_dir)
     if (folder / "config.yaml").exists() and not (folder / CONFIG_FILE).exists():
         raise ModelFileError(
-            f"{folder} is a model in Cascade's format; import it first: nwb-cascade models import {folder}"
+            f"{folder} is a model in Cascade's format; import it first: {proposed('models', 'import', folder)}"
         )
     if folder.is_dir():
         return load_bundle(folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,9 +34,29 @@ def recording_holds_run(nwbfile: NWBFile, source_id: str, run_name: str, run_key
 
 
 def copy_holds_run(
-    copy: Path, nwbfile: NWBFile, source_id: str, run_name: str, run_key: str, *, overwrite: bool
+    copy: Path,
+    nwbfile: NWBFile,
+    source_id: str,
+    run_name: str,
+    run_key: str,
+    *,
+    overwrite: bool,
+    adding: Callable[[str], str],
 ) -> bool:
     """Tell whether an existing annotated copy of a recording holds this very run for one of its series.
+
+    Parameters
+    ----------
+    copy : pathlib.Path
+        The copy.
+    nwbfile : pynwb.NWBFile
+        The open recording.
+    source_id, run_name, run_key : str
+        Object id of the series, and the run.
+    overwrite : bool
+        Whether the copy may be replaced.
+    adding : callable
+        Gives the command that adds the run to the copy under a name, for the message; empty if there is none.
 
     Returns
     -------
@@ -52,17 +73,23 @@ def copy_holds_run(
     with _output(copy) as held:
         if held.identifier != nwbfile.identifier:
             raise InputError("it is another recording")
-        place = place_of(held, source_id, run_name) if source_id in held.objects else None
+        is_there = source_id in held.objects
+        place = place_of(held, source_id, run_name) if is_there else None
+        command = adding(_free_name(held, source_id, run_name)) if is_there else ""
         runs = run_paths(held)
     if place is not None and place.key == run_key:
         return True
+    add_to_it = f"add the run to it: {command}" if command else "add the run to it (--in-place)"
     if not overwrite:
-        raise NameTakenError(f"The output {copy} exists without this run. {_remedies(copy, run_name)}")
+        raise NameTakenError(
+            f"The output {copy} exists without this run. Choose another output (-o), replace it (--overwrite), or "
+            f"{add_to_it}."
+        )
     path = place_of(nwbfile, source_id, run_name).object_path
     if lost := sorted(runs - run_paths(nwbfile) - {path}):
         raise NameTakenError(
-            f"The output {copy} exists and holds {', '.join(lost)}, which overwriting would lose. "
-            f"{_remedies(copy, run_name)}"
+            f"The output {copy} exists and holds {', '.join(lost)}, which overwriting would lose. Choose another "
+            f"output (-o), or {add_to_it}."
         )
     return False
 
@@ -146,8 +173,7 @@ def _output(path: Path) -> Iterator[NWBFile]:
         raise type(error)(f"The output {path} exists and is not replaced: {reason}. Choose another (-o).") from error
 
 
-def _remedies(copy: Path, run_name: str) -> str:
-    return (
-        f"Choose another output (-o), replace it (--overwrite), or add the run to it: "
-        f"nwb-cascade infer '{copy}' --in-place --run-name '{run_name}'."
-    )
+def _free_name(nwbfile: NWBFile, source_id: str, name: str) -> str:
+    """Return the name for a run, with a number behind it if it is taken."""
+    names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(one for one in names if place_of(nwbfile, source_id, one).taken_by is None)

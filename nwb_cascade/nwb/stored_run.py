@@ -16,7 +16,7 @@ from pynwb import NWBFile
 
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
 from nwb_cascade.core.traces import TraceArray
-from nwb_cascade.core.wording import counted
+from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
@@ -160,7 +160,7 @@ def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
     runs = {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries)}
     if not runs:
         raise InputError(
-            f"Expected inferred spike rates in {path}, found none. Infer them first: nwb-cascade infer '{path}', then "
+            f"Expected inferred spike rates in {path}, found none. Infer them first: {proposed('infer', path)}, then "
             "use the file that it writes."
         )
     listed = ", ".join(f"{one.name} ({place})" for place, one in sorted(runs.items()))

@@ -18,7 +18,7 @@ from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, wri
 from nwb_cascade.files.replace import Stamp, beside, install, stamp
 from nwb_cascade.nwb.places import SPIKES_KEY
 from nwb_cascade.nwb.write_spikes import flat_times
-from nwb_cascade.options import OutputOptions
+from nwb_cascade.options import InferenceOptions, OutputOptions
 from nwb_cascade.provenance import canonical_json, file_name, software_versions
 from nwb_cascade.readers.matrix import is_mat73, is_matrix, read_text
 from nwb_cascade.readers.reader import Reader
@@ -81,9 +81,9 @@ class MatrixWriter:
         reader.check_output(source, target)
         return target
 
-    def place(self, recording: Recording, run_name: str | None) -> Place:
+    def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return the target; unless it is named, the name of the run stands in its own."""
-        target = self._target
+        target, run_name = self._target, options.run_name
         if run_name is not None and (self._where.output is None or is_folder(self._where.output)):
             target = target.with_name(f"{target.stem}_{label(run_name)}{target.suffix}")
         self._stamps = {path: stamp(path) for path in (target, *_beside(target).values())}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import copy, reserve, size
 from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, repair, stamp
@@ -17,7 +19,7 @@ from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, place_of, spikes_tables
 from nwb_cascade.nwb.sidecar import write_sidecar
 from nwb_cascade.nwb.storage import SCHEMA_BYTES, require_links
 from nwb_cascade.nwb.write import write_run
-from nwb_cascade.options import OutputOptions
+from nwb_cascade.options import InferenceOptions, OutputOptions, words_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import NwbPart, Recording
 from nwb_cascade.readers.sources import Source, is_remote, name_of
@@ -53,6 +55,7 @@ class CopyWriter:
             repair(self._target)
         self._stamps = stamp(self._source), stamp(self._target)
         self._prepared = self._target
+        self._options = InferenceOptions()
         self._lost: list[str] = []
 
     @classmethod
@@ -65,10 +68,11 @@ class CopyWriter:
         """Return the file of the copy."""
         return target_of(Path(name_of(source)), where.output, where.in_place)
 
-    def place(self, recording: Recording, run_name: str | None) -> Place:
+    def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return the place in the target; raises if a copy there would lose parts of the recording."""
         require_links(self._source, self.folder)
-        return _place(recording, self._target, run_name)
+        self._options = options
+        return _place(recording, self._target, options.run_name)
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the recording or its copy if it holds the run; the spikes of a run that is replaced are noted."""
@@ -77,10 +81,15 @@ class CopyWriter:
         if recording_holds_run(nwbfile, *run, overwrite=overwrite):
             return recording.name
         is_new = self._where.in_place or not self._target.exists()
-        if not is_new and copy_holds_run(self._target, nwbfile, *run, overwrite=overwrite):
+        if not is_new and copy_holds_run(self._target, nwbfile, *run, overwrite=overwrite, adding=self._adding):
             return str(self._target)
         self._lost += spikes_tables(nwbfile, result.object_path)
         return None
+
+    def _adding(self, run_name: str) -> str:
+        """Return the command that adds the run to the copy that is there."""
+        words = words_of(replace(self._options, run_name=run_name))
+        return "" if words is None else proposed("infer", self._target, *words, "--in-place")
 
     def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
         """Return the place beside the rates."""
@@ -140,9 +149,9 @@ class SidecarWriter:
         """Return nothing: its name is made from the recording."""
         sidecar_folder(None if is_remote(source) else Path(name_of(source)), where.output)
 
-    def place(self, recording: Recording, run_name: str | None) -> Place:
+    def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return the file; unless a name is given, one made from the recording that no other recording has there."""
-        place = _place(recording, self.folder, run_name)
+        place = _place(recording, self.folder, options.run_name)
         if self._name:
             target = self.folder / self._name
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.options import OutputOptions
+from nwb_cascade.options import InferenceOptions, OutputOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source
@@ -62,7 +62,7 @@ class Writer(Protocol):
     def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> Path | None:
         """Return the file that a result will be, None if it is named after the recording; raises if it cannot be."""
 
-    def place(self, recording: Recording, run_name: str | None) -> Place:
+    def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return where the run of a recording goes; raises if it cannot be made there."""
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
