@@ -12,6 +12,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.candidate import FACTORS, Candidate
 from nwb_cascade.nwb.choose import matching, named
@@ -25,7 +26,7 @@ from nwb_cascade.nwb.classify import (
     looks_like_ratio,
     reconcile,
 )
-from nwb_cascade.nwb.files import NWBSource, broken_links, open_nwb, source_name
+from nwb_cascade.nwb.files import NWBSource, broken_links, open_nwb
 from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, judged_rate, rate_from_timestamps, stated_rate
@@ -70,48 +71,39 @@ def inspect(
     AmbiguousSeriesError, InputError
         If several series or none have the name that was given.
     """
-    name = source_name(source)
+    access = Access.of(source, scratch_dir)
     with open_nwb(source) as (nwbfile, _):
         if series is None:
-            return find_candidates(nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir)
-        one = named(find_candidates(nwbfile, name=name, statistics=False, values=False), series)
-        found = nwbfile.objects[one.object_id]
-        return (describe(found, nwbfile, name=name, statistics=statistics, scratch_dir=scratch_dir),)
+            return find_candidates(nwbfile, access, statistics=statistics)
+        one = named(find_candidates(nwbfile, access, statistics=False, values=False), series)
+        return (describe(nwbfile.objects[one.object_id], nwbfile, access, statistics=statistics),)
 
 
 def find_candidates(
-    nwbfile: NWBFile,
-    *,
-    name: str = "the file",
-    statistics: bool = True,
-    values: bool = True,
-    scratch_dir: str | Path | None = None,
+    nwbfile: NWBFile, access: Access | None = None, *, statistics: bool = True, values: bool = True
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an open file, see `describe`; ``name`` stands in error messages."""
+    """Describe every ROI response series of an open file, see `describe`."""
+    access = access or Access()
     series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
     if not series and (broken := broken_links(nwbfile.get_read_io())):
         lost = "; ".join(f"{path} leads to {target}, which is not there" for path, target in broken.items())
-        raise InputError(f"Expected a series of ROI traces in {name}, found none, but links to nothing: {lost}.")
+        raise InputError(f"Expected a series of ROI traces in {access.name}, found none, but links to nothing: {lost}.")
     return tuple(
-        describe(series[path], nwbfile, name=name, statistics=statistics, values=values, scratch_dir=scratch_dir)
-        for path in sorted(series)
+        describe(series[path], nwbfile, access, statistics=statistics, values=values) for path in sorted(series)
     )
 
 
-def find_for_choice(
-    nwbfile: NWBFile, series: str | None = None, *, name: str = "the file", scratch_dir: str | Path | None = None
-) -> tuple[Candidate, ...]:
+def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access | None = None) -> tuple[Candidate, ...]:
     """Describe every series of an open file as far as `nwb_cascade.nwb.choose.choose` has to know it.
 
     Values are looked at where they matter: in the series that is named or, if none is, in those that are dF/F by their
     words, and in the others if none of these turns out to be. A look at each of 60 remote series costs 60 requests.
     """
-    found = {c.object_id: c for c in find_candidates(nwbfile, name=name, statistics=False, values=False)}
+    found = {c.object_id: c for c in find_candidates(nwbfile, access, statistics=False, values=False)}
 
     def look_at(chosen: list[Candidate]) -> None:
         for candidate in chosen:
-            one = nwbfile.objects[candidate.object_id]
-            found[candidate.object_id] = describe(one, nwbfile, name=name, scratch_dir=scratch_dir)
+            found[candidate.object_id] = describe(nwbfile.objects[candidate.object_id], nwbfile, access)
 
     candidates = list(found.values())
     if series is not None:
@@ -126,18 +118,17 @@ def find_for_choice(
 def describe(
     series: RoiResponseSeries,
     nwbfile: NWBFile,
+    access: Access | None = None,
     *,
-    name: str = "the file",
     statistics: bool = False,
     values: bool = True,
-    scratch_dir: str | Path | None = None,
 ) -> Candidate:
     """Describe one series of an open file, see `inspect`; without ``values`` by its header alone."""
+    access = access or Access()
     facts = _Facts.of(series, complete=statistics)
     stored = sample = None
     if facts.readable and values:
-        where = f"{name}:{object_path(series)}"
-        stored = stored_traces(series, transposed=bool(facts.layout.transposed), where=where)
+        stored = stored_traces(series, access, transposed=bool(facts.layout.transposed))
         sample = _sample(stored, facts.timing.imaging_rate)
     scale = judge_scale(sample, facts.unit) if values else NOT_LOOKED_AT
     judgement = reconcile(classify(_evidence(series, facts.unit)), scale)
@@ -147,7 +138,7 @@ def describe(
     if stored is not None and statistics:
         stored = replace(stored, factor=FACTORS.get(scale.scale, 1.0))
         rate = facts.timing.imaging_rate
-        numbers = trace_statistics(stored, kind=judgement.kind, imaging_rate=rate, scratch_dir=scratch_dir)
+        numbers = trace_statistics(stored, kind=judgement.kind, imaging_rate=rate, scratch_dir=access.scratch_dir)
     problems = (*facts.problems(judgement.kind, sample), *numbers.problems)
     return _candidate(series, nwbfile, facts, judgement, scale, numbers, problems)
 
@@ -261,19 +252,15 @@ def object_path(container: Any) -> str:
     return "/" + "/".join([*(c.name for c in _containers(container)[::-1]), container.name])
 
 
-def stored_traces(series: RoiResponseSeries, *, transposed: bool, where: str, factor: float = 1.0) -> StoredTraces:
-    """Wrap the data of a series with its conversion and offset.
-
-    A file object that has ``prefetched`` (a remote file) fetches the chunks of the data ahead of the reading.
-    """
-    prefetched = getattr(series.get_read_io(), "prefetched", None)
+def stored_traces(series: RoiResponseSeries, access: Access, *, transposed: bool, factor: float = 1.0) -> StoredTraces:
+    """Wrap the data of a series with its conversion and offset."""
     return StoredTraces(
-        as_array(prefetched(series.data) if prefetched else series.data),
+        as_array(access.array(series.data)),
         transposed=transposed,
         conversion=float(series.conversion),
         offset=float(series.offset),
         factor=factor,
-        where=where,
+        where=f"{access.name}:{object_path(series)}",
     )
 
 

@@ -142,7 +142,6 @@ def _open_hdf5(source: Any) -> Iterator[NWBHDF5IO]:
         _require_nwb(file, name)
         with _handled_warnings():
             io = IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
-        io.prefetched = getattr(source, "prefetched", None)
         try:
             yield io
         finally:
@@ -212,7 +211,6 @@ def _open_zarr(source: Any) -> Iterator[Any]:
         raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
     with _handled_warnings():
         io = NWBZarrIO(where, mode="r", load_namespaces=True, storage_options=options)
-    io.prefetched = getattr(source, "prefetched", None)
     try:
         yield io
     finally:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +15,7 @@ from pynwb import NWBFile
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import NOT_DFF, named, require_traces, resolve_rate
@@ -107,10 +107,9 @@ def open_raw_traces(
     candidates: Sequence[Candidate],
     raw: Candidate,
     how: FromRaw,
+    access: Access,
     *,
-    name: str,
     imaging_rate: float | None = None,
-    scratch_dir: str | Path | None = None,
 ) -> RawTraces:
     """Open a series of raw fluorescence as dF/F; values are computed when they are asked for.
 
@@ -121,9 +120,9 @@ def open_raw_traces(
     """
     rate = resolve_rate(raw, imaging_rate)
     neuropil, method, notes = _neuropil(nwbfile, candidates, raw, how)
-    dff = _rows(nwbfile, raw, neuropil, method, rate, name=name, scratch_dir=scratch_dir)
+    dff = _rows(nwbfile, raw, neuropil, method, rate, access)
     source = {
-        "path": name,
+        "path": access.name,
         "object_path": raw.object_path,
         "object_id": raw.object_id,
         "file_identifier": str(nwbfile.identifier),
@@ -157,7 +156,7 @@ def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], ima
         if not found:
             raise InputError(f"Expected the neuropil traces {path} in the file.")
         neuropil = describe(found[0], nwbfile)
-    return _rows(nwbfile, describe(series, nwbfile), neuropil, method, imaging_rate, name="the file")
+    return _rows(nwbfile, describe(series, nwbfile), neuropil, method, imaging_rate, Access())
 
 
 def _neuropil(
@@ -189,14 +188,12 @@ def _rows(
     neuropil: Candidate | None,
     method: DffMethod,
     imaging_rate: float,
-    *,
-    name: str,
-    scratch_dir: str | Path | None = None,
+    access: Access,
 ) -> DffRows:
     def blocks(candidate: Candidate) -> TraceBlocks:
-        where = f"{name}:{candidate.object_path}"
-        stored = stored_traces(nwbfile.objects[candidate.object_id], transposed=bool(candidate.transposed), where=where)
-        return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=scratch_dir)
+        series = nwbfile.objects[candidate.object_id]
+        stored = stored_traces(series, access, transposed=bool(candidate.transposed))
+        return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=access.scratch_dir)
 
     return DffRows(blocks(raw), imaging_rate, method, neuropil=None if neuropil is None else blocks(neuropil))
 

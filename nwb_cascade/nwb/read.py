@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -12,6 +11,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
@@ -21,11 +21,10 @@ from nwb_cascade.nwb.discover import describe, object_path, stored_traces
 def open_traces(
     nwbfile: NWBFile,
     series: Candidate | RoiResponseSeries,
+    access: Access | None = None,
     *,
-    name: str | None = None,
     scale: str | None = None,
     imaging_rate: float | None = None,
-    scratch_dir: str | Path | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> DffTraces:
     """Open the dF/F traces of a series; values are read when they are asked for.
@@ -36,14 +35,12 @@ def open_traces(
         An open file; it must stay open as long as traces are read.
     series : Candidate or RoiResponseSeries
         What to read, a candidate of this file or the series itself.
-    name : str, optional
-        Path or address of the file, for messages and provenance; by default what pynwb knows.
+    access : Access, optional
+        How values are read; by default directly, from the file that pynwb knows.
     scale : {"fraction", "percent"}, optional
         What the values are, where the file does not say.
     imaging_rate : float, optional
         Hz, for a series without a usable rate.
-    scratch_dir : path, optional
-        Folder of the scratch file that a large dataset needs whose chunks span all ROIs.
     block_bytes : int
         Bytes of float32 traces to hold at a time, see `nwb_cascade.nwb.blocks.TraceBlocks`.
 
@@ -64,14 +61,13 @@ def open_traces(
         candidate = describe(series, nwbfile)
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
     factor, rate = resolve_factor(candidate, scale), resolve_rate(candidate, imaging_rate)
-    path = name or str(nwbfile.container_source or "")
-    where = f"{path}:{candidate.object_path}"
-    stored = stored_traces(series, transposed=bool(candidate.transposed), where=where, factor=factor)
+    access = access or Access(str(nwbfile.container_source or ""))
+    stored = stored_traces(series, access, transposed=bool(candidate.transposed), factor=factor)
     return DffTraces(
-        dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=scratch_dir),
+        dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=access.scratch_dir),
         imaging_rate=rate,
         roi_ids=roi_ids_of(series),
-        source=_provenance(nwbfile, candidate, path, scale, factor),
+        source=_provenance(nwbfile, candidate, access.name, scale, factor),
     )
 
 

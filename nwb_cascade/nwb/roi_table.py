@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 from pynwb.ophys import ImageSegmentation, PlaneSegmentation
 
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.session import plain, plane_copy
 from nwb_cascade.nwb.storage import GZIP_LEVEL
 
@@ -43,7 +44,9 @@ class ChosenRows(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no
         return dtype
 
 
-def roi_table_copy(table: DynamicTable, nwbfile: NWBFile, module: str) -> tuple[DynamicTable, tuple[str, ...]]:
+def roi_table_copy(
+    table: DynamicTable, nwbfile: NWBFile, module: str, access: Access
+) -> tuple[DynamicTable, tuple[str, ...]]:
     """Add a copy of a table of ROIs to a file.
 
     Parameters
@@ -54,6 +57,8 @@ def roi_table_copy(table: DynamicTable, nwbfile: NWBFile, module: str) -> tuple[
         Takes the table, its imaging plane and device.
     module : str
         Processing module for a table that lies in none.
+    access : Access
+        How the values of the table are read.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def roi_table_copy(table: DynamicTable, nwbfile: NWBFile, module: str) -> tuple[
         The copy, with the same name and row ids, in containers of the same names; and what was left out, one
         sentence each.
     """
-    columns, notes = _columns(table)
+    columns, notes = _columns(table, access)
     fields = {
         "name": table.name,
         "description": table.description,
@@ -90,17 +95,18 @@ def region_copy(region: DynamicTableRegion, table: DynamicTable) -> DynamicTable
     return DynamicTableRegion(name="rois", description=region.description, data=np.asarray(region.data[:]), table=table)
 
 
-def _columns(table: DynamicTable) -> tuple[list[VectorData], tuple[str, ...]]:
+def _columns(table: DynamicTable, access: Access) -> tuple[list[VectorData], tuple[str, ...]]:
     """Copy the columns that stand on their own; with a sentence for each of the others."""
     copies: list[VectorData] = []
     notes = []
     for name in table.colnames:
         chain = list(_chain(table, name))
-        reason = _obstacle(chain[-1])
+        stored = _stored(chain[-1], access)
+        reason = _obstacle(chain[-1], stored)
         if reason:
             notes.append(f"The column {name} of {table.name} is not copied: {reason}.")
             continue
-        copied = [_values_copy(chain[-1])]
+        copied = [_values_copy(chain[-1], stored)]
         for index in reversed(chain[:-1]):
             copied.insert(0, VectorIndex(name=index.name, data=np.asarray(index.data[:]), target=copied[0]))
         copies += copied  # an index before its values: hdmf loses sight of values that come some rows at a time
@@ -116,22 +122,19 @@ def _chain(table: DynamicTable, name: str) -> Iterator[VectorData]:
     yield column
 
 
-def _obstacle(column: VectorData) -> str:
+def _obstacle(column: VectorData, stored: Any) -> str:
     """Say why a column cannot be copied; empty if it can."""
     if isinstance(column, DynamicTableRegion):
         return "it refers to rows of another table"
-    data = _stored(column)
-    dtype = getattr(data, "dtype", None)
-    if dtype is None or not dtype.hasobject or _holds_text(data):
+    dtype = getattr(stored, "dtype", None)
+    if dtype is None or not dtype.hasobject or _holds_text(stored):
         return ""
     return "it refers to other objects"
 
 
-def _stored(column: VectorData) -> Any:
-    """The values as stored, of a remote file fetched by chunks; hdmf wraps compound ones, such as pixel masks."""
-    stored = getattr(column.data, "dataset", column.data)
-    prefetched = getattr(column.get_read_io(), "prefetched", None)
-    return prefetched(stored) if prefetched else stored
+def _stored(column: VectorData, access: Access) -> Any:
+    """The values as stored; hdmf wraps compound ones, such as pixel masks."""
+    return access.array(getattr(column.data, "dataset", column.data))
 
 
 def _is_large(stored: Any) -> bool:
@@ -144,9 +147,8 @@ def _holds_text(data: Any) -> bool:
     return data.dtype.names is None and all(isinstance(value, (str, bytes)) for value in np.ravel(data[:1]))
 
 
-def _values_copy(column: VectorData) -> VectorData:
+def _values_copy(column: VectorData, stored: Any) -> VectorData:
     """Copy the values of a column; those that stand for words as words, large ones some rows at a time."""
-    stored = _stored(column)
     data: Any
     if isinstance(column, EnumData):
         words = np.asarray(plain(column.elements.data), dtype=object)

@@ -11,6 +11,7 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.files.disk import reserve
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.places import module_of, place_in, source_series
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
@@ -21,6 +22,7 @@ def write_sidecar(
     path: Path,
     source: NWBFile,
     record: RunRecord,
+    access: Access | None = None,
     *,
     reserve_bytes: int = 0,
     progress: Progress | None = None,
@@ -39,6 +41,8 @@ def write_sidecar(
         The open recording.
     record : RunRecord
         The run.
+    access : Access, optional
+        How values of the recording are read.
     reserve_bytes : int
         Room on the disk to make sure of first.
     progress : callable, optional
@@ -57,7 +61,7 @@ def write_sidecar(
     series = source_series(source, record.source_object_id)
     module = module_of(series)
     nwbfile = session_copy(source, identifier=_identifier(source, record))
-    table, notes = roi_table_copy(series.rois.table, nwbfile, module)
+    table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())
     stamps = series.timestamps
     times = rate_of(series, record.imaging_rate) if stamps is None else {"timestamps": np.asarray(stamps[:])}
     add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), times), path, progress)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
-from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -42,9 +41,9 @@ class StoredRun:
         The run as pynwb reads it.
     object_path : str
         Where it lies in the file.
-    rates : TraceArray
+    rates : TraceBlocks
         (n_rois, n_frames) expected spikes per frame, NaN where there is no value.
-    ensemble_std, dff : TraceArray or None
+    ensemble_std, dff : TraceBlocks, DffRows or None
         Of the same shape; None if they are not in the file.
     dff_absent : str
         Why there is no dF/F, in words; empty if there is.
@@ -64,9 +63,9 @@ class StoredRun:
     nwbfile: NWBFile
     series: Any
     object_path: str
-    rates: TraceArray
-    ensemble_std: TraceArray | None
-    dff: TraceArray | None
+    rates: TraceBlocks
+    ensemble_std: TraceBlocks | None
+    dff: TraceBlocks | DffRows | None
     dff_absent: str
     imaging_rate: float
     start_s: float
@@ -142,7 +141,7 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
             yield run
         finally:
             for matrix in (run.rates, run.ensemble_std, run.dff):
-                if isinstance(matrix, (TraceBlocks, DffRows)):
+                if matrix is not None:
                     matrix.close()
 
 
@@ -215,7 +214,7 @@ def _blocks(data: Any, where: str, scratch_dir: Path | None) -> TraceBlocks:
     return TraceBlocks(StoredTraces(data, where=where), block_bytes=BLOCK_BYTES, scratch_dir=scratch_dir)
 
 
-def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tuple[TraceArray | None, str]:
+def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tuple[TraceBlocks | DffRows | None, str]:
     """The dF/F that the run was made from, or why it cannot be shown."""
     source = series.source_series
     if source is None:
@@ -239,12 +238,12 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
         return None, f"The dF/F cannot be shown: {error}"
     if traces.dff.shape != shape:
         return None, f"The dF/F cannot be shown: it has the shape {traces.dff.shape}, the rates {shape}."
-    return traces.dff, ""
+    return traces.dff, ""  # type: ignore[return-value]  # open_traces gives TraceBlocks
 
 
 def _raw_traces(
     nwbfile: NWBFile, series: Any, made: Mapping[str, Any], shape: tuple[int, int]
-) -> tuple[TraceArray | None, str]:
+) -> tuple[DffRows | None, str]:
     """The dF/F that was computed from raw fluorescence, computed again, or why it cannot be shown."""
     rate = json_object(series.source_provenance).get("imaging_rate_hz")
     try:

@@ -16,11 +16,12 @@ from pynwb import NWBFile
 from nwb_cascade.core.traces import DffTraces, sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import discover
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
-from nwb_cascade.nwb.files import NWBSource, open_nwb, source_name
+from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import FrameClock, judged_rate, rate_from_timestamps
@@ -53,10 +54,10 @@ class NwbReader(Reader):
         streaming: StreamSettings | None = None,
     ) -> Iterator[tuple[Recording, ...]]:
         with opened(source, streaming) as (file, origin), open_nwb(file) as (nwbfile, _):
-            name = source_name(file)
-            picked = _picked(nwbfile, name, options, scratch_dir)
+            access = Access.of(file, scratch_dir)
+            picked = _picked(nwbfile, access, options)
             try:
-                yield (_recording(nwbfile, name, picked, origin),)
+                yield (_recording(nwbfile, access, picked, origin),)
             finally:
                 for matrix in picked.stored:
                     matrix.close()
@@ -80,23 +81,19 @@ class _Picked:
         return not any(one.kind in kinds and one.object_id != own for one in self.candidates)
 
 
-def _picked(nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None) -> _Picked:
+def _picked(nwbfile: NWBFile, access: Access, options: InferenceOptions) -> _Picked:
     """Pick the dF/F that the options mean, or the raw fluorescence and how it becomes dF/F."""
-    candidates = _candidates(nwbfile, name, options, scratch_dir)
-    series = _with_all_timestamps(nwbfile, pick(candidates, options))
-    rate = options.imaging_rate
+    candidates = _candidates(nwbfile, access, options)
+    series, rate = _with_all_timestamps(nwbfile, pick(candidates, options)), options.imaging_rate
     if options.from_raw is None:
-        traces = open_traces(
-            nwbfile, series, name=name, scale=options.scale, imaging_rate=rate, scratch_dir=scratch_dir
-        )
+        traces = open_traces(nwbfile, series, access, scale=options.scale, imaging_rate=rate)
         return _Picked(series, candidates, traces, (traces.dff,))  # type: ignore[arg-type]  # these are TraceBlocks
-    how = options.from_raw
-    raw = open_raw_traces(nwbfile, candidates, series, how, name=name, imaging_rate=rate, scratch_dir=scratch_dir)
+    raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate)
     stored: Any = [raw.rows.fluorescence] if raw.rows.neuropil is None else [raw.rows.fluorescence, raw.rows.neuropil]
     return _Picked(series, candidates, raw.traces, tuple(stored), MadeDff(raw.rows, raw.record), raw.notes)
 
 
-def _recording(nwbfile: NWBFile, name: str, picked: _Picked, origin: Mapping[str, str]) -> Recording:
+def _recording(nwbfile: NWBFile, access: Access, picked: _Picked, origin: Mapping[str, str]) -> Recording:
     """Gather what is known of the picked series."""
     series, traces = picked.series, picked.traces
     sample = _sample_sha256(picked.stored)
@@ -110,7 +107,7 @@ def _recording(nwbfile: NWBFile, name: str, picked: _Picked, origin: Mapping[str
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
     return Recording(
-        name=name,
+        name=access.name,
         traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
         clock=FrameClock.of(nwbfile.objects[series.object_id], traces.imaging_rate),
         content=content,
@@ -119,7 +116,7 @@ def _recording(nwbfile: NWBFile, name: str, picked: _Picked, origin: Mapping[str
         species=series.species,
         dff=picked.dff,
         notes=(*series.problems, *picked.notes),
-        nwb=NwbPart(nwbfile, series, picked.is_only_dff),
+        nwb=NwbPart(nwbfile, access, series, picked.is_only_dff),
     )
 
 
@@ -184,7 +181,7 @@ def inspect_for_choice(
 ) -> tuple[Candidate, ...]:
     """Describe the series of a recording as far as `pick` needs it; errors as for `inspect`."""
     with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
-        return _candidates(nwbfile, source_name(file), options)
+        return _candidates(nwbfile, Access.of(file), options)
 
 
 def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:
@@ -194,12 +191,10 @@ def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidat
     return choose(candidates, options.series, scale=options.scale, imaging_rate=options.imaging_rate)
 
 
-def _candidates(
-    nwbfile: NWBFile, name: str, options: InferenceOptions, scratch_dir: Path | None = None
-) -> tuple[Candidate, ...]:
+def _candidates(nwbfile: NWBFile, access: Access, options: InferenceOptions) -> tuple[Candidate, ...]:
     """Describe the series of an open file as far as picking one needs it."""
     if options.from_raw is None:
-        return find_for_choice(nwbfile, options.series, name=name, scratch_dir=scratch_dir)
+        return find_for_choice(nwbfile, options.series, access)
     if options.scale is not None:
         raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
-    return find_candidates(nwbfile, name=name, statistics=False, scratch_dir=scratch_dir)
+    return find_candidates(nwbfile, access, statistics=False)

@@ -14,6 +14,7 @@ from nwb_cascade.nwb.timing import FrameClock
 if TYPE_CHECKING:
     from pynwb import NWBFile
 
+    from nwb_cascade.nwb.access import Access
     from nwb_cascade.nwb.candidate import Candidate
 
 
@@ -31,9 +32,10 @@ class MadeDff:
 
 @dataclass(frozen=True, eq=False)
 class NwbPart:
-    """Where the traces lie in an open NWB file, and whether that holds no other dF/F."""
+    """Where the traces lie in an open NWB file, how that is read, and whether it holds no other dF/F."""
 
     nwbfile: NWBFile
+    access: Access
     series: Candidate
     is_only_dff: bool
 

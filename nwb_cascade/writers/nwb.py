@@ -188,9 +188,9 @@ class SidecarWriter:
         """Make a checked sidecar."""
         (one,) = runs
         self._prepared, record = beside(work, split_name(self._target.name)[1]), run_record(one)
-        nwbfile = _nwb(one.recording).nwbfile
+        nwb, room = _nwb(one.recording), record_bytes(record)
         object_path, notes = write_sidecar(
-            self._prepared, nwbfile, record, reserve_bytes=record_bytes(record), progress=progress
+            self._prepared, nwb.nwbfile, record, nwb.access, reserve_bytes=room, progress=progress
         )
         notes = (*notes, *foreign(check_run(self._prepared, object_path, record)))
         _store_spikes(self._prepared, one)

@@ -7,6 +7,7 @@ from hdmf.backends.hdf5 import H5DataIO
 from pynwb.ophys import DfOverF, RoiResponseSeries
 
 from nwb_cascade.dandi.stream import open_remote
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
@@ -63,9 +64,9 @@ def test_it_is_described_like_the_local_file(remote, path, statistics):
 @pytest.mark.parametrize("block_bytes", [400_000, 64_000_000])
 def test_its_traces_are_those_of_the_local_file_and_no_chunk_travels_twice(server, remote, number, block_bytes):
     with open_nwb(remote) as (nwbfile, _):
-        candidate = find_candidates(nwbfile, statistics=False)[number]
+        candidate = find_candidates(nwbfile, Access.of(remote), statistics=False)[number]
         before = server.n_bytes()
-        traces = open_traces(nwbfile, candidate, block_bytes=block_bytes)
+        traces = open_traces(nwbfile, candidate, Access.of(remote), block_bytes=block_bytes)
         values = np.concatenate([block for _, block in traces.blocks(block_bytes)])
     np.testing.assert_array_equal(values, simulated_dff(N_ROIS, N_FRAMES, seed=number))
     assert server.n_bytes() - before <= 1.15 * values.nbytes

@@ -9,6 +9,7 @@ from hdmf.backends.hdf5 import H5DataIO
 
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import inspect
 from nwb_cascade.nwb.files import open_nwb
@@ -21,11 +22,11 @@ from tests.support.recordings import simulated_dff
 SERIES = "/processing/ophys/DfOverF/RoiResponseSeries"
 
 
-def read_all(path, *, series=None, **options):
+def read_all(path, *, series=None, scratch_dir=None, **options):
     """Choose a series of a file and read all of it, in blocks of two ROIs."""
     candidate = choose(inspect(path), series, **{k: v for k, v in options.items() if k in ("scale", "imaging_rate")})
     with open_nwb(path) as (nwbfile, _):
-        traces = open_traces(nwbfile, candidate, **options)
+        traces = open_traces(nwbfile, candidate, Access(str(path), scratch_dir), **options)
         blocks = [values for _, values in traces.blocks(8 * traces.n_frames)]
         traces.dff.close()
         return traces, np.concatenate(blocks)
