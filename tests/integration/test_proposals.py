@@ -20,7 +20,7 @@ from nwb_cascade.archive.manifest import Header, write_manifest
 from nwb_cascade.archive.run import Tally
 from nwb_cascade.cli import COMMANDS, main
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import run_paths
+from nwb_cascade.nwb.places import run_paths
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.fake_runs import fake_run
 from tests.support.raw_recordings import raw_recording
