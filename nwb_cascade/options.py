@@ -12,13 +12,13 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from nwb_cascade.core.config import KERNELS
+from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.errors import InputError
 
 if TYPE_CHECKING:
     from nwb_cascade.dff import DffMethod
     from nwb_cascade.models.bundle import Model
 
-Count = Literal["conserve", "supported"]
 
 # What else the package knows by these names is not imported here, so that `--help` stays quick.
 THRESHOLDS = ("nonnegative", "raw", "single-spike")
@@ -162,11 +162,11 @@ class InferenceOptions:
         number=True,
     )
     ensemble_std: bool = asked(True, "Store the ensemble's deviation.", flag="std")
-    spikes: Count | None = asked(
+    spikes: SpikeTotal | None = asked(
         None,
         "Discrete spikes.",
         flags={
-            "conserve": ("spikes", "Discrete spikes as well, as many as the rates sum to."),
+            "conserved": ("spikes", "Discrete spikes as well, as many as the rates sum to."),
             "supported": ("supported-spikes", "Only spikes that the rates support."),
         },
     )

@@ -6,7 +6,7 @@ Prints frames per second at three firing rates for several kernels, per CPU seco
 hardly alters), as a ratio to the CPU time of SciPy's Gaussian filter on the same array in the same run, and the fit
 error on these noise-free rates. With ``--rates`` (an array ``spike_prob`` of rates
 at 30 Hz that carry a 25 ms Gaussian) also counts and fit errors on real rates, and for the first ROI the smallest fit
-error that any train of conserved count could have.
+error that any train of conserved total could have.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, eye_array, hstack
 
 from nwb_cascade.core.kernels import smoothing_kernel
+from nwb_cascade.core.spike_total import SPIKE_TOTALS
 from nwb_cascade.discrete import discrete_spikes
 
 KERNELS = [
@@ -77,12 +78,12 @@ def measure_real(path: Path, n_threads: int, repeats: int) -> None:
     rates = np.load(path)["spike_prob"]
     kernel = smoothing_kernel("gaussian", 0.025, 30.0)
     totals: NDArray[np.float64] = np.nansum(rates, axis=1, dtype=np.float64)
-    for count in ("conserve", "supported"):
-        find = partial(discrete_spikes, rates, kernel, 30.0, count=count, n_threads=n_threads)
+    for spike_total in SPIKE_TOTALS:
+        find = partial(discrete_spikes, rates, kernel, 30.0, spike_total=spike_total, n_threads=n_threads)
         found, (wall, cpu) = find(), shortest(repeats, find)
         spikes = [times.size for times in found.spike_times]
         print(
-            f"{path.name}, {count}: ROI 0 has {spikes[0]} spikes (rates sum to {totals[0]:.2f}), fit error "
+            f"{path.name}, {spike_total}: ROI 0 has {spikes[0]} spikes (rates sum to {totals[0]:.2f}), fit error "
             f"{found.fit_error[0]:.3f}; all ROIs {sum(spikes)} spikes (sum {totals.sum():.0f}), pooled fit error "
             f"{found.fit_error @ totals / totals.sum():.3f}; {rates.size / wall / 1e6:.2f} Mframes/s, "
             f"{rates.size / cpu / 1e6:.2f} per CPU second"

@@ -51,19 +51,19 @@ def print_table(cases: list[Case], scores: list[SpikeScores]) -> None:
     print("| --- " * (3 + len(columns)) + "|")
     names = sorted({dataset for dataset, _ in medians} - {"all"})
     for name in [*names, "all"]:
-        pairs = [(medians[name, "conserve"][key], medians[name, "supported"][key]) for key in
+        pairs = [(medians[name, "conserved"][key], medians[name, "supported"][key]) for key in
                  ("f1", "precision", "recall", "count_error", "count_distance", "fit_error")]  # fmt: skip
         shown = [f"{a:.2f} / {b:.2f}" for a, b in pairs[:3]]
         shown += [f"{100 * a:+.0f} / {100 * b:+.0f} %" for a, b in pairs[3:4]]
         shown += [f"{100 * a:.0f} / {100 * b:.0f} %" for a, b in pairs[4:5]]
         shown += [f"{a:.2f} / {b:.2f}" for a, b in pairs[5:]]
-        cells = f"{medians[name, 'conserve']['n']:.0f}"
+        cells = f"{medians[name, 'conserved']['n']:.0f}"
         print(f"| {name} | {indicator_of.get(name, '')} | {cells} | " + " | ".join(shown) + " |")
 
 
 def write_csv(path: Path, scores: list[SpikeScores]) -> None:
     """Every cell, once per way of counting."""
-    fields = ("dataset", "cell", "animal", "indicator", "count", "n_true", "n_found", "fit_error")
+    fields = ("dataset", "cell", "animal", "indicator", "spike_total", "n_true", "n_found", "fit_error")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*fields, "precision", "recall", "f1"])

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from nwb_cascade import provenance
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.files.disk import clear_disk_errors, require_space
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
-from nwb_cascade.options import Count, FromRaw, InferenceOptions, OutputOptions
+from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.registry import reader_of
 from nwb_cascade.readers.sources import Source, is_remote
@@ -56,7 +57,7 @@ def annotate(
     kernel: str | None = None,
     smoothing_s: float | None = None,
     ensemble_std: bool = True,
-    spikes: Count | None = None,
+    spikes: SpikeTotal | None = None,
     run_name: str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -102,7 +103,7 @@ def annotate(
         then. Without it raw fluorescence is refused, but that of suite2p.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
-    spikes : {"conserve", "supported"}, optional
+    spikes : {"conserved", "supported"}, optional
         Find discrete spikes in the rates and store them as well, see `nwb_cascade.annotation.spikes`; how to count
         them as for `nwb_cascade.discrete.discrete_spikes`.
     run_name : str, optional
@@ -323,7 +324,7 @@ def _unchanged(plan: _Plan, writer: Writer, where: OutputOptions, progress: Prog
         output=None if is_target else plan.target,
         in_place=is_target,
         run_name=result.object_path,
-        count=plan.spikes.count,
+        spike_total=plan.spikes.spike_total,
         overwrite=where.overwrite,
         progress=progress,
     )

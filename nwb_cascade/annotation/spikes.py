@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, size
 from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
@@ -16,8 +17,7 @@ from nwb_cascade.nwb.places import require_free_for_spikes, run_paths, spikes_pl
 from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
 from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.options import Count
-from nwb_cascade.results.found_spikes import COUNTS, find_spikes, options_of, spikes_name, spikes_result
+from nwb_cascade.results.found_spikes import find_spikes, options_of, spikes_name, spikes_result
 from nwb_cascade.results.result import SpikesResult
 from nwb_cascade.writers.nwb_records import spikes_bytes, spikes_record, store_spikes
 from nwb_cascade.writers.targets import require_writable, split_name, target_of
@@ -29,7 +29,7 @@ def annotate_spikes(
     output: str | PathLike[str] | None = None,
     in_place: bool = False,
     run_name: str | None = None,
-    count: Count = "conserve",
+    spike_total: SpikeTotal = "conserved",
     overwrite: bool = False,
     n_threads: int | None = None,
     progress: Progress | None = None,
@@ -49,7 +49,7 @@ def annotate_spikes(
         Replace the file itself by its copy with spikes.
     run_name : str, optional
         Name or path of the run; may be left out where the file holds one.
-    count : {"conserve", "supported"}
+    spike_total : {"conserved", "supported"}
         See `nwb_cascade.discrete.discrete_spikes`.
     overwrite : bool
         Replace spikes of this run that were found otherwise, or an output that is a copy of the same recording.
@@ -76,13 +76,13 @@ def annotate_spikes(
     """
     source = Path(path)
     target = target_of(source, output, in_place, label="discrete")
-    if count not in COUNTS:
-        raise InputError(f"Expected count 'conserve' or 'supported', received {count!r}.")
+    if spike_total not in SPIKE_TOTALS:
+        raise InputError(f"Expected spike_total 'conserved' or 'supported', received {spike_total!r}.")
     repair(target)
     stamps = stamp(source), stamp(target)
     started = time.perf_counter()
     with open_run(source, run_name, scratch_dir=target.parent if target.parent.is_dir() else None) as run:
-        options, key = options_of(run, count), str(run.series.run_key)
+        options, key = options_of(run, spike_total), str(run.series.run_key)
         run_name, name = str(run.series.name), spikes_name(run.series.name)
         place = spikes_place(run.nwbfile, run.object_path, name)
         plan = spikes_result(str(source), str(target), run.object_path, place.object_path, options, n_rois=run.shape[0])

@@ -43,7 +43,7 @@ def command(
             output=output,
             in_place=in_place,
             run_name=run_name,
-            count="supported" if supported else "conserve",
+            spike_total="supported" if supported else "conserved",
             overwrite=overwrite,
             n_threads=n_threads,
             progress=progress,

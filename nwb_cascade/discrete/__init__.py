@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
 from nwb_cascade.core.traces import require_matrix, require_rate
 from nwb_cascade.discrete.fit import Fitter
 from nwb_cascade.discrete.matching import SpikeMatch, match_spikes
@@ -50,7 +51,7 @@ def discrete_spikes(
     kernel: ArrayLike,
     imaging_rate: float,
     *,
-    count: Literal["conserve", "supported"] = "conserve",
+    spike_total: SpikeTotal = "conserved",
     n_threads: int = 1,
 ) -> DiscreteSpikes:
     """Find the spike trains whose smoothed counts come closest to expected spikes per frame.
@@ -67,8 +68,8 @@ def discrete_spikes(
         (2 * half_width + 1,), the smoothing that the rates carry, of sum 1, its middle at lag 0. ``[1.0]``: none.
     imaging_rate : float
         Hz.
-    count : {"conserve", "supported"}
-        ``conserve``: every ROI gets the rounded sum of its rates, every event and every quiet stretch between events
+    spike_total : {"conserved", "supported"}
+        ``conserved``: every ROI gets the rounded sum of its rates, every event and every quiet stretch between events
         its own sum rounded down or up. ``supported``: only spikes that bring the smoothed train closer to the rates.
     n_threads : int
         ROIs are shared out among so many threads; the result does not depend on it.
@@ -80,7 +81,7 @@ def discrete_spikes(
     Raises
     ------
     InputError
-        If shape, rates, kernel, imaging rate, ``count`` or ``n_threads`` cannot be used.
+        If shape, rates, kernel, imaging rate, ``spike_total`` or ``n_threads`` cannot be used.
 
     Examples
     --------
@@ -90,11 +91,11 @@ def discrete_spikes(
     """
     rates = require_matrix("expected_spikes", expected_spikes)
     require_rate(imaging_rate)
-    if count not in ("conserve", "supported"):
-        raise InputError(f"Expected count 'conserve' or 'supported', received {count!r}.")
+    if spike_total not in SPIKE_TOTALS:
+        raise InputError(f"Expected spike_total 'conserved' or 'supported', received {spike_total!r}.")
     if n_threads < 1:
         raise InputError(f"Expected n_threads of at least 1, received {n_threads!r}.")
-    fitter = Fitter.prepare(SpikeShape.from_kernel(kernel), keep_count=count == "conserve")
+    fitter = Fitter.prepare(SpikeShape.from_kernel(kernel), keep_count=spike_total == "conserved")
     rows = max(1, BLOCK_FRAMES // (rates.shape[1] + 2 * fitter.shape.margin))
 
     def solve(first: int) -> tuple[list[NDArray[np.float64]], NDArray[np.float32]]:

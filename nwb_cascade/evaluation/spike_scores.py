@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.resampling import frame_grid
+from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
 from nwb_cascade.discrete import discrete_spikes, match_spikes
 from nwb_cascade.discrete.matching import SpikeMatch
 from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Estimator
 
-COUNTS = ("conserve", "supported")
 TOLERANCE_S = 0.05
 
 
@@ -26,7 +26,7 @@ class SpikeScores:
     ----------
     dataset, cell, animal, indicator : str
         The cell.
-    count : {"conserve", "supported"}
+    spike_total : {"conserved", "supported"}
         See `nwb_cascade.discrete.discrete_spikes`.
     n_true, n_found : int
         Known spikes in frames with an estimate, and discrete spikes.
@@ -40,7 +40,7 @@ class SpikeScores:
     cell: str
     animal: str
     indicator: str
-    count: str
+    spike_total: SpikeTotal
     n_true: int
     n_found: int
     match: SpikeMatch
@@ -60,20 +60,20 @@ def spike_scores(cases: Sequence[Case], estimator: Estimator, *, tolerance_s: fl
     found = []
     for case, estimates in zip(cases, estimator(cases), strict=True):
         if any(np.isfinite(one).any() for one in estimates):
-            found += [_score(case, estimates, count, tolerance_s) for count in COUNTS]
+            found += [_score(case, estimates, spike_total, tolerance_s) for spike_total in SPIKE_TOTALS]
     return found
 
 
 def median_spike_scores(scores: Iterable[SpikeScores]) -> dict[tuple[str, str], dict[str, float]]:
-    """Medians over cells with known spikes by (dataset, count), ``all`` for all of them.
+    """Medians over cells with known spikes by (dataset, spike total), ``all`` for all of them.
 
     Keys: n, f1, precision, recall, count_error (signed) and count_distance (unsigned), fit_error.
     """
     groups: dict[tuple[str, str], list[SpikeScores]] = {}
     for one in scores:
         if one.n_true:
-            groups.setdefault((one.dataset, one.count), []).append(one)
-            groups.setdefault(("all", one.count), []).append(one)
+            groups.setdefault((one.dataset, one.spike_total), []).append(one)
+            groups.setdefault(("all", one.spike_total), []).append(one)
     return {key: _medians(cells) for key, cells in groups.items()}
 
 
@@ -94,13 +94,15 @@ def _median(numbers: Sequence[float]) -> float:
     return float(np.median(finite)) if finite else float("nan")
 
 
-def _score(case: Case, estimates: Sequence[NDArray[np.float32]], count: str, tolerance_s: float) -> SpikeScores:
+def _score(
+    case: Case, estimates: Sequence[NDArray[np.float32]], spike_total: SpikeTotal, tolerance_s: float
+) -> SpikeScores:
     """Scores of one cell; its trials are put one behind the other, too far apart for a pair across them."""
     rate, condition = case.condition.imaging_rate, case.condition
     kernel = smoothing_kernel(condition.kernel, condition.smoothing_s, rate)
     true, inferred, misfit, total, start = [np.empty(0)], [np.empty(0)], 0.0, 0.0, 0.0
     for (frame_times, spike_times), rates in zip(_trials(case), estimates, strict=True):
-        spikes = discrete_spikes(rates[None], kernel, rate, count=count)  # type: ignore[arg-type]
+        spikes = discrete_spikes(rates[None], kernel, rate, spike_total=spike_total)
         seconds = spike_times - frame_times[0]
         frames = np.floor(seconds * rate + 0.5).astype(np.int64)
         inside = (frames >= 0) & (frames < rates.size)
@@ -118,7 +120,7 @@ def _score(case: Case, estimates: Sequence[NDArray[np.float32]], count: str, tol
         who.cell,
         who.animal,
         who.indicator,
-        count,
+        spike_total,
         known.size,
         found.size,
         match_spikes(known, found, tolerance_s),

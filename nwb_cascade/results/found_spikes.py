@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import POOR_FIT, discrete_spikes
 from nwb_cascade.errors import InputError
@@ -19,7 +20,6 @@ from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, SPIKES_KEY
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.timing import FrameClock
-from nwb_cascade.options import Count
 from nwb_cascade.provenance import canonical_json, software_versions
 from nwb_cascade.results.result import SpikesResult
 
@@ -29,8 +29,8 @@ METHOD = (
     "nwb_cascade.discrete: the whole-number spike train whose smoothed counts per frame have the least squared "
     "difference from the rates; all arrangements are tried for small events, others are searched locally. "
 )
-COUNTS = {
-    "conserve": "Every ROI gets the rounded sum of its rates, every event its own sum rounded up or down.",
+TOTAL_IN_WORDS = {
+    "conserved": "Every ROI gets the rounded sum of its rates, every event its own sum rounded up or down.",
     "supported": "Only spikes that bring the smoothed train closer to the rates.",
 }
 REMEDY = "Without it nobody knows what one spike looks like in these rates; infer them anew with nwb-cascade infer."
@@ -47,13 +47,13 @@ class SpikesOptions:
     kernel: str
     smoothing_s: float
     imaging_rate: float
-    count: Count = "conserve"
+    spike_total: SpikeTotal = "conserved"
     frames_early: int = 0
 
     @classmethod
-    def of(cls, run: InferenceRun, count: Count) -> SpikesOptions:
+    def of(cls, run: InferenceRun, spike_total: SpikeTotal) -> SpikesOptions:
         """What the rates of a run carry."""
-        return cls(run.kernel, run.smoothing_s, run.imaging_rate, count, 1 if run.alignment == "published" else 0)
+        return cls(run.kernel, run.smoothing_s, run.imaging_rate, spike_total, 1 if run.alignment == "published" else 0)
 
     def key(self, rates_run_key: str) -> str:
         """Equal for equal rates and options."""
@@ -72,7 +72,7 @@ class SpikesOptions:
     @property
     def method(self) -> str:
         """The method in words."""
-        return METHOD + COUNTS[self.count]
+        return METHOD + TOTAL_IN_WORDS[self.spike_total]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def find_spikes(
     errors, expected = [np.empty(0, np.float32)], 0.0
     for start in range(0, n_rois, step):
         block = np.asarray(rates[start : min(start + step, n_rois)], np.float32)
-        found = discrete_spikes(block, kernel, options.imaging_rate, count=options.count, n_threads=threads)
+        found = discrete_spikes(block, kernel, options.imaging_rate, spike_total=options.spike_total, n_threads=threads)
         frames = (seconds * options.imaging_rate + options.frames_early for seconds in found.spike_times)
         times += [clock.at(one) for one in frames]
         errors.append(found.fit_error)
@@ -152,7 +152,7 @@ def spikes_result(
         output=output,
         run=run,
         object_path=table,
-        count=options.count,
+        spike_total=options.spike_total,
         kernel=options.kernel,
         smoothing_s=options.smoothing_s,
         imaging_rate=options.imaging_rate,
@@ -178,7 +178,7 @@ def spikes_name(run_name: str) -> str:
     return DEFAULT_NAME + (rest if rest != run_name else f"_{run_name}")
 
 
-def options_of(run: StoredRun, count: Count) -> SpikesOptions:
+def options_of(run: StoredRun, spike_total: SpikeTotal) -> SpikesOptions:
     """What a stored run says about the smoothing of its rates.
 
     Raises
@@ -198,6 +198,6 @@ def options_of(run: StoredRun, count: Count) -> SpikesOptions:
         kernel=str(kernel),
         smoothing_s=float(smoothing_s),
         imaging_rate=float(run.provenance.get("imaging_rate_hz") or run.imaging_rate),
-        count=count,
+        spike_total=spike_total,
         frames_early=1 if run.series.alignment == "published" else 0,
     )

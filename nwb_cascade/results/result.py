@@ -20,7 +20,7 @@ class SpikesResult:
         The file with the rates, and the one that holds the spikes.
     run, object_path : str
         Paths of the rates and of the table of spikes.
-    count : {"conserve", "supported"}
+    spike_total : {"conserved", "supported"}
         How spikes are counted, see `nwb_cascade.discrete.discrete_spikes`.
     kernel : str
         The smoothing that the rates carry.
@@ -46,7 +46,7 @@ class SpikesResult:
     output: str
     run: str
     object_path: str
-    count: str
+    spike_total: str
     kernel: str
     smoothing_s: float
     imaging_rate: float

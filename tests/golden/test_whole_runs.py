@@ -114,7 +114,7 @@ def test_public_functions_give_what_they_gave(here: Path) -> None:
     make_recordings(here, "dff.nwb", "raw.nwb")
     model = nwb_cascade.load_model("cascade-30Hz-25ms")
     annotated = nwb_cascade.annotate("dff.nwb", model=model, sidecar=True, ensemble_std=False)
-    spikes = nwb_cascade.annotate_spikes(annotated.output, in_place=True, count="supported")
+    spikes = nwb_cascade.annotate_spikes(annotated.output, in_place=True, spike_total="supported")
     inferred = nwb_cascade.infer(golden_dff(), RATE, indicator="GCaMP6f", kernel="causal", smoothing_s=0.05)
     arrays = ("expected_spikes", "ensemble_std", "noise_levels", "model_noise_levels", "valid_frames")
     actual = {

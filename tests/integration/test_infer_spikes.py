@@ -52,7 +52,7 @@ def table_of(path: str) -> tuple[list[Any], dict[str, Any]]:
 def test_one_step_gives_what_two_give(tmp_path: Path, recording: Path, where: dict[str, Any]) -> None:
     other = dff_recording(tmp_path / "other.nwb")
     two = annotate_spikes(annotate(other).output, in_place=True)
-    one = annotate(recording, spikes="conserve", **where)
+    one = annotate(recording, spikes="conserved", **where)
     assert one.spikes is not None
     assert (one.spikes.n_spikes, one.spikes.object_path) == (two.n_spikes, TABLE)
     assert one.spikes.fit_error == two.fit_error
@@ -61,7 +61,7 @@ def test_one_step_gives_what_two_give(tmp_path: Path, recording: Path, where: di
         np.testing.assert_array_equal(ours, theirs)
     assert parameters["rates_run_key"] == one.run_key
     assert hidden_files(tmp_path) == []
-    again = annotate(recording, spikes="conserve", **where)
+    again = annotate(recording, spikes="conserved", **where)
     assert again.skipped
     assert again.spikes is not None
     assert again.spikes.skipped
@@ -76,14 +76,14 @@ def test_spikes_are_added_to_a_run_that_is_there(recording: Path, where: dict[st
     assert after.output == before.output
     assert after.spikes is not None
     assert not after.spikes.skipped
-    assert table_of(after.output)[1]["count"] == "supported"
+    assert table_of(after.output)[1]["spike_total"] == "supported"
     with pytest.raises(NameTakenError, match="--overwrite"):
-        annotate(recording, spikes="conserve", **where)
+        annotate(recording, spikes="conserved", **where)
 
 
 def test_the_run_is_in_the_recording_and_its_copy_is_asked_for(recording: Path) -> None:
     annotate(recording, in_place=True)
-    result = annotate(recording, spikes="conserve")
+    result = annotate(recording, spikes="conserved")
     assert result.output == str(recording.with_name("mouse 7_spikes.nwb"))
     assert table_of(result.output)[0]
     with open_nwb(recording) as (nwbfile, _):
@@ -91,19 +91,19 @@ def test_the_run_is_in_the_recording_and_its_copy_is_asked_for(recording: Path) 
 
 
 def test_a_run_that_is_replaced_takes_its_spikes_along(recording: Path) -> None:
-    annotate(recording, in_place=True, spikes="conserve")
+    annotate(recording, in_place=True, spikes="conserved")
     result = annotate(recording, in_place=True, threshold="raw", overwrite=True)
     assert any(TABLE in note for note in result.warnings)
     with open_nwb(recording) as (nwbfile, _):
         assert spikes_tables(nwbfile) == ()
-    annotate(recording, in_place=True, overwrite=True, spikes="conserve")
+    annotate(recording, in_place=True, overwrite=True, spikes="conserved")
     with open_nwb(recording) as (nwbfile, _):
         assert spikes_tables(nwbfile) == (TABLE,)
 
 
 def test_rates_of_published_alignment_give_the_same_times(tmp_path: Path, recording: Path) -> None:
     other = dff_recording(tmp_path / "other.nwb")
-    early = annotate(recording, legacy_alignment=True, spikes="conserve")
+    early = annotate(recording, legacy_alignment=True, spikes="conserved")
     two = annotate_spikes(annotate(other, legacy_alignment=True).output, in_place=True)
     assert table_of(early.output)[1]["frames_early"] == table_of(two.output)[1]["frames_early"] == 1
     np.testing.assert_array_equal(table_of(early.output)[0][0], table_of(two.output)[0][0])
@@ -135,17 +135,17 @@ def test_matrices_get_spikes_as_ragged_arrays(tmp_path: Path) -> None:
     found = np.load(tmp_path / "m_spikes_discrete.npz")
     times = np.split(found["spike_times"], found["spike_times_index"][:-1].astype(int))
     recording = dff_recording(tmp_path / "same.nwb")  # whose first frame is at 1.25 s
-    for ours, theirs in zip(times, table_of(annotate(recording, spikes="conserve").output)[0], strict=True):
+    for ours, theirs in zip(times, table_of(annotate(recording, spikes="conserved").output)[0], strict=True):
         np.testing.assert_allclose(ours + 1.25, theirs, atol=1e-9)
     assert found["spike_fit_error"].shape == (4,)
     record = json.loads((tmp_path / "m_spikes.json").read_text())["spikes"]
-    assert (record["count"], record["rates_run_key"]) == ("conserve", json.loads(result.stdout)[0]["run_key"])
+    assert (record["spike_total"], record["rates_run_key"]) == ("conserved", json.loads(result.stdout)[0]["run_key"])
 
 
 def test_matrices_of_matlab_hold_spikes_beside_the_rates(tmp_path: Path) -> None:
     for name, write in (("v5.mat", write_mat5), ("v73.mat", write_mat73)):
         write(tmp_path / name, {"dff": simulated_dff()})
-        result = annotate(tmp_path / name, imaging_rate=30.0, spikes="conserve")
+        result = annotate(tmp_path / name, imaging_rate=30.0, spikes="conserved")
         assert result.spikes is not None
         with open_matrix(Path(result.output), "spike_times") as times:
             assert times[:].shape == (result.spikes.n_spikes, 1)
@@ -157,9 +157,9 @@ def test_spikes_of_a_matrix_are_added_skipped_and_replaced_on_request(tmp_path: 
     path = tmp_path / "m.npy"
     np.save(path, simulated_dff())
     annotate(path, imaging_rate=30.0)
-    added = annotate(path, imaging_rate=30.0, spikes="conserve")
+    added = annotate(path, imaging_rate=30.0, spikes="conserved")
     assert not added.skipped
-    again = annotate(path, imaging_rate=30.0, spikes="conserve")
+    again = annotate(path, imaging_rate=30.0, spikes="conserved")
     assert again.skipped
     assert again.spikes is not None
     assert again.spikes.skipped
@@ -181,7 +181,7 @@ def test_runs_of_a_matrix_coexist_by_name(tmp_path: Path) -> None:
 
 def test_a_recording_in_nwb_gives_a_matrix_of_the_same_rates(recording: Path, tmp_path: Path) -> None:
     nwb = annotate(recording)
-    matrix = annotate(recording, output=tmp_path / "rates.npy", spikes="conserve")
+    matrix = annotate(recording, output=tmp_path / "rates.npy", spikes="conserved")
     assert matrix.run_key == nwb.run_key
     with open_nwb(Path(nwb.output)) as (nwbfile, _):
         rates = nwbfile.processing["ophys"]["InferredSpikeRates"].data[:].T

@@ -93,14 +93,14 @@ def test_neuroconv(folder: Path) -> None:
 @pytest.fixture
 def annotated(folder: Path, _without_networks: None) -> Path:
     recording = dff_recording(folder / "recording.nwb")
-    return Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
+    return Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserved").output)
 
 
 @pytest.mark.usefixtures("_without_networks")
 @pytest.mark.parametrize("timestamps", [None, 1.25 + np.arange(300) / RATE])
 def test_pynapple(folder: Path, timestamps: Any) -> None:
     recording = dff_recording(folder / "recording.nwb", **({} if timestamps is None else {"timestamps": timestamps}))
-    annotated = Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserve").output)
+    annotated = Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserved").output)
     found = run_section("pynapple")
     with open_nwb(annotated) as (nwbfile, _):
         times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]

@@ -89,7 +89,7 @@ def prepared(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(simulated_set_folder(), folder / "ground-truth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NWB_CASCADE_MODELS", str(library))
-        nwb_cascade.annotate(folder / "recording.nwb", spikes="conserve")
+        nwb_cascade.annotate(folder / "recording.nwb", spikes="conserved")
     return folder
 
 

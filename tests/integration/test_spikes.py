@@ -84,7 +84,8 @@ def test_a_copy_holds_the_spikes_beside_their_rates(tmp_path: Path, suffix: str)
         assert table["roi"].table is ophys["InferredSpikeRates"].rois.table
         np.testing.assert_allclose(table["fit_error"].data[:], [0, 0, np.nan, 0], atol=1e-3)
         parameters = json.loads(table.parameters)
-    assert (parameters["count"], parameters["kernel"], parameters["smoothing_s"]) == ("conserve", "gaussian", 0.05)
+    told = [parameters[key] for key in ("spike_total", "kernel", "smoothing_s")]
+    assert told == ["conserved", "gaussian", 0.05]
     assert (parameters["imaging_rate_hz"], parameters["rates_run_key"]) == (RATE, "1" * 64)
     assert (result.n_rois, result.n_spikes) == (4, 8)
     assert result.expected == pytest.approx(8, abs=0.01)
@@ -148,9 +149,9 @@ def test_only_supported_spikes_on_request(tmp_path: Path) -> None:
     quiet = np.full((N_ROIS, N_FRAMES), 0.006, np.float32)
     path = annotated(tmp_path / "r.nwb", expected_spikes=rates_of() + quiet)
     assert annotate_spikes(path, output=tmp_path / "a.nwb").n_spikes == 16  # rounded sums: 1.8 more per ROI
-    assert annotate_spikes(path, output=tmp_path / "b.nwb", count="supported").n_spikes == 8
+    assert annotate_spikes(path, output=tmp_path / "b.nwb", spike_total="supported").n_spikes == 8
     with pytest.raises(InputError, match="received 'all'"):
-        annotate_spikes(path, in_place=True, count="all")  # type: ignore[arg-type]
+        annotate_spikes(path, in_place=True, spike_total="all")  # type: ignore[arg-type]
 
 
 def test_the_same_spikes_are_not_made_twice(recording: Path) -> None:
@@ -164,20 +165,20 @@ def test_the_same_spikes_are_not_made_twice(recording: Path) -> None:
 def test_other_spikes_are_replaced_on_request_only(recording: Path) -> None:
     annotate_spikes(recording, in_place=True)
     with pytest.raises(NameTakenError, match=r"InferredSpikes holds discrete spikes .* --overwrite"):
-        annotate_spikes(recording, in_place=True, count="supported")
-    result = annotate_spikes(recording, in_place=True, count="supported", overwrite=True)
+        annotate_spikes(recording, in_place=True, spike_total="supported")
+    result = annotate_spikes(recording, in_place=True, spike_total="supported", overwrite=True)
     with open_nwb(recording) as (nwbfile, _):
-        assert json.loads(nwbfile.processing["ophys"]["InferredSpikes"].parameters)["count"] == "supported"
+        assert json.loads(nwbfile.processing["ophys"]["InferredSpikes"].parameters)["spike_total"] == "supported"
     assert not result.skipped
 
 
 def test_an_output_that_would_lose_something_is_not_replaced(recording: Path, tmp_path: Path) -> None:
     copy = Path(annotate_spikes(recording).output)
     with pytest.raises(NameTakenError, match=r"exists and does not hold these spikes\..*--overwrite"):
-        annotate_spikes(recording, count="supported")
+        annotate_spikes(recording, spike_total="supported")
     write_run(copy, run_record(copy, name="Other"))
     with pytest.raises(NameTakenError, match=r"holds /processing/ophys/Other, which would be lost"):
-        annotate_spikes(recording, count="supported", overwrite=True)
+        annotate_spikes(recording, spike_total="supported", overwrite=True)
     nwbfile = bare_nwbfile(identifier="another")
     add_dff(nwbfile, simulated_dff())
     with pytest.raises(InputError, match="is another recording"):
@@ -260,4 +261,4 @@ def test_the_command_says_what_it_did(recording: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "mouse 7 ü_discrete.nwb: InferredSpikes, 8 spikes of 4 ROIs, whose rates sum to 8.0" in result.output
     result = CliRunner().invoke(command, [str(recording), "--supported", "--json"])
-    assert (json.loads(result.output)["count"], json.loads(result.output)["skipped"]) == ("supported", True)
+    assert (json.loads(result.output)["spike_total"], json.loads(result.output)["skipped"]) == ("supported", True)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nwb_cascade.core import thresholds
+from nwb_cascade.core.spike_total import SPIKE_TOTALS
 from nwb_cascade.dff import DffMethod, method
 from nwb_cascade.errors import InputError
-from nwb_cascade.options import GUARDS, THRESHOLDS, Count, FromRaw, InferenceOptions, OutputOptions
-from nwb_cascade.results.found_spikes import COUNTS
+from nwb_cascade.options import GUARDS, THRESHOLDS, FromRaw, InferenceOptions, OutputOptions
+from nwb_cascade.results.found_spikes import TOTAL_IN_WORDS
 
 texts = st.none() | st.text(min_size=1, max_size=5).filter(lambda text: text.strip() and not set(text) & {"/", ":"})
 raw = st.builds(
@@ -32,7 +33,7 @@ options = st.builds(
     model=st.text(min_size=1, max_size=5),
     threshold=st.sampled_from(THRESHOLDS),
     ensemble_std=st.booleans(),
-    spikes=st.none() | st.sampled_from(get_args(Count)),
+    spikes=st.none() | st.sampled_from(SPIKE_TOTALS),
     run_name=texts,
 )
 
@@ -54,7 +55,7 @@ def test_only_what_differs_from_the_defaults_is_told() -> None:
         ({"threshold": "high"}, "threshold out of nonnegative, raw, single-spike, received 'high'"),
         ({"scale": "permille"}, "scale out of fraction, percent, received 'permille'"),
         ({"kernel": "box"}, "kernel out of gaussian, causal, received 'box'"),
-        ({"spikes": "many"}, "spikes out of conserve, supported, received 'many'"),
+        ({"spikes": "many"}, "spikes out of conserved, supported, received 'many'"),
         ({"imaging_rate": 0.0}, "positive imaging rate in Hz, received 0.0"),
         ({"run_name": "a/b"}, "run name that is not empty and has no '/' or ':', received 'a/b'"),
         ({"run_name": " "}, "run name that is not empty"),
@@ -80,9 +81,9 @@ def test_outputs_do_not_contradict_each_other() -> None:
 def test_choices_are_those_of_the_core() -> None:
     assert set(THRESHOLDS) == set(thresholds.THRESHOLDS)
     assert GUARDS == method.GUARD_CHOICES
-    assert set(get_args(Count)) == set(COUNTS)
+    assert set(TOTAL_IN_WORDS) == set(SPIKE_TOTALS)
     told = {one.name: one.metadata for one in fields(InferenceOptions)}
-    assert set(told["spikes"]["flags"]) == set(COUNTS)
+    assert set(told["spikes"]["flags"]) == set(SPIKE_TOTALS)
 
 
 def test_a_recording_states_its_own_neuropil_factor() -> None:

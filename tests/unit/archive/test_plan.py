@@ -89,7 +89,7 @@ def test_every_option_of_an_inference_reaches_the_job(tmp_path, monkeypatch):
     (job,) = Manifest(manifest).jobs()
     assert job.parameters == {
         "from_raw": {"neuropil": "none"},
-        "spikes": "conserve",
+        "spikes": "conserved",
         "threshold": "raw",
         "run_name": "Mine",
     }

@@ -65,16 +65,16 @@ def test_noise_free_trains_are_fitted_as_well_as_the_published_procedure_does(na
 @given(
     name=st.sampled_from(sorted(KERNELS)),
     bump=st.lists(st.floats(0.02, 0.5), min_size=1, max_size=6),
-    count=st.sampled_from(["conserve", "supported"]),
+    spike_total=st.sampled_from(["conserved", "supported"]),
 )
-def test_small_events_get_the_best_of_all_arrangements(name, bump, count):
+def test_small_events_get_the_best_of_all_arrangements(name, bump, spike_total):
     kernel, imaging_rate = KERNELS[name]
     frames = np.arange(60, 60 + len(bump))
     rates = np.zeros(160, np.float32)
     rates[frames] = np.maximum(bump, 0.1 * kernel.max())
     assume(abs(rates.sum() % 1 - 0.5) > 1e-3)
-    numbers = [int(np.rint(rates.sum()))] if count == "conserve" else range(5)
-    found = discrete_spikes(rates[None], kernel, imaging_rate, count=count).spike_times[0]
+    numbers = [int(np.rint(rates.sum()))] if spike_total == "conserved" else range(5)
+    found = discrete_spikes(rates[None], kernel, imaging_rate, spike_total=spike_total).spike_times[0]
     lag = int(np.rint(kernel @ np.arange(kernel.size))) - kernel.size // 2
     errors = [
         squared_error(np.bincount(np.array(at, int) - lag, minlength=160), rates, kernel)
@@ -128,7 +128,7 @@ def test_no_supported_spike_can_be_added_left_out_or_moved_by_a_frame_to_fit_bet
     kernel, imaging_rate = KERNELS[name]
     lag = int(np.rint(kernel @ np.arange(kernel.size))) - kernel.size // 2
     rates = np.pad(rates[:1], ((0, 0), (20, 20)))
-    found = discrete_spikes(rates, kernel, imaging_rate, count="supported").spike_times[0]
+    found = discrete_spikes(rates, kernel, imaging_rate, spike_total="supported").spike_times[0]
     counts = counts_of(found, rates.shape[1], imaging_rate)
     allowed = np.roll(rates[0] > 0.05 * kernel[kernel > 1e-5 * kernel.max()].max(), -lag)
     error = squared_error(counts, rates[0], kernel)
@@ -145,7 +145,7 @@ def test_no_supported_spike_can_be_added_left_out_or_moved_by_a_frame_to_fit_bet
 
 def test_a_quiet_trace_gives_no_supported_spikes_but_conserves_its_sum():
     rates = np.full((1, 1000), 0.005)
-    assert discrete_spikes(rates, GAUSSIAN_25MS, 30.0, count="supported").spike_times[0].size == 0
+    assert discrete_spikes(rates, GAUSSIAN_25MS, 30.0, spike_total="supported").spike_times[0].size == 0
     conserved = discrete_spikes(rates, GAUSSIAN_25MS, 30.0).spike_times[0]
     assert conserved.size == 5
     assert np.all(np.diff(conserved) > 4.0)
@@ -238,7 +238,7 @@ def test_published_rates_of_a_real_recording():
     totals = np.nansum(rates, axis=1, dtype=np.float64)
     conserved = discrete_spikes(rates, GAUSSIAN_25MS, 30.0)
     assert [times.size for times in conserved.spike_times] == np.rint(totals).astype(int).tolist()
-    supported = discrete_spikes(rates, GAUSSIAN_25MS, 30.0, count="supported")
+    supported = discrete_spikes(rates, GAUSSIAN_25MS, 30.0, spike_total="supported")
     assert 20 <= supported.spike_times[0].size <= 25
     assert supported.fit_error[0] < 0.65, "the published procedure reaches 0.83 with 23 spikes"
 
@@ -251,7 +251,7 @@ def test_published_rates_of_a_real_recording():
         (np.full((3, 4), [[0], [1], [2000]]), {}, "2000 for ROI 2 at frame 0"),
         (np.array([[0.0, np.inf]]), {}, "inf for ROI 0 at frame 1"),
         (np.zeros((1, 9)), {"imaging_rate": 0.0}, "positive imaging rate"),
-        (np.zeros((1, 9)), {"count": "all"}, "'conserve' or 'supported', received 'all'"),
+        (np.zeros((1, 9)), {"spike_total": "all"}, "'conserved' or 'supported', received 'all'"),
         (np.zeros((1, 9)), {"n_threads": 0}, "n_threads of at least 1"),
         (np.zeros((1, 9)), {"kernel": [0.5, 0.5]}, "odd length"),
         (np.zeros((1, 9)), {"kernel": [0.5, 1.0, 0.5]}, "sum to 1, received the sum 2"),

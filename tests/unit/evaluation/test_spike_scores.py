@@ -31,7 +31,7 @@ def case():
 
 def test_the_spikes_of_perfect_estimates_are_the_known_ones(case):
     scores = spike_scores([case], perfect)
-    assert [one.count for one in scores] == ["conserve", "supported"]
+    assert [one.spike_total for one in scores] == ["conserved", "supported"]
     for one in scores:
         assert one.n_true == one.n_found == sum(trial.n_spikes for trial in case.recording.trials)
         assert one.match.f1 == pytest.approx(1)
@@ -65,6 +65,6 @@ def test_cells_without_an_estimate_are_left_out(case):
 
 def test_medians_are_over_the_cells_of_a_dataset_and_over_all(case):
     medians = median_spike_scores(spike_scores([case, case], perfect))
-    assert set(medians) == {(name, count) for name in ("DS10", "all") for count in ("conserve", "supported")}
-    assert medians["all", "conserve"]["n"] == 2
+    assert set(medians) == {(name, total) for name in ("DS10", "all") for total in ("conserved", "supported")}
+    assert medians["all", "conserved"]["n"] == 2
     assert medians["DS10", "supported"]["f1"] == pytest.approx(1)
