@@ -92,12 +92,7 @@ def plan(
         load_model(str(options.model))
     listed = list(list_sources(given, instance=instance))
     records: list[Job | Skipped] = []
-    known: dict[str, str] = {}
-    for done, record in enumerate(_looked_at(listed, wish, readers), 1):
-        if isinstance(record, Job) and record.id in known:
-            record = Skipped(record.address, f"It has the same content as {known[record.id]}, which has the job.")
-        elif isinstance(record, Job):
-            known[record.id] = record.address
+    for done, record in enumerate(_once(_looked_at(listed, wish, readers)), 1):
         records.append(record)
         if progress is not None:
             progress(done, len(listed))
@@ -111,6 +106,18 @@ def plan(
     )
     write_manifest(path, header, records)
     return PlanSummary(path, len(jobs), tuple(record for record in records if isinstance(record, Skipped)))
+
+
+def _once(records: Iterable[Job | Skipped]) -> Iterator[Job | Skipped]:
+    """Skip recordings of the same content but the first."""
+    known: dict[str, str] = {}
+    for record in records:
+        if isinstance(record, Job) and record.id in known:
+            yield Skipped(record.address, f"It has the same content as {known[record.id]}, which has the job.")
+            continue
+        if isinstance(record, Job):
+            known[record.id] = record.address
+        yield record
 
 
 def look_at(source: Source, wish: Wish) -> Job | Skipped:

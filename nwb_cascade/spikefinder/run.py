@@ -87,8 +87,8 @@ def run(
             "model_sha256": model.sha256 if model else "",
         },
     )
-    work = Work(settings, n_neurons=len(neurons), progress=progress)
-    findings = Runner(neurons, model, settings, stages, cache or out / "windows", sha256, work, say).findings()
+    work = Work(settings, n_neurons=len(neurons), progress=progress, say=say)
+    findings = Runner(neurons, model, settings, stages, cache or out / "windows", sha256, work).findings()
     _write_tables(out, findings)
     say("drawing figures")
     return RunResult(out, findings.scores, findings.summaries, show(out, findings))

@@ -38,13 +38,14 @@ Say = Callable[[str], None]
 
 
 class Work:
-    """Counts units of work (epochs, neurons) over all stages, those that were done before included."""
+    """Counts units of work (epochs, neurons) over all stages, done ones included; ``say`` is told what begins."""
 
-    def __init__(self, settings: RunSettings, *, n_neurons: int, progress: Progress | None) -> None:
+    def __init__(self, settings: RunSettings, *, n_neurons: int, progress: Progress | None, say: Say) -> None:
         per_size = settings.epochs + settings.autoencoder_epochs + 1
         tutorial = settings.tutorial_epochs if settings.n_tutorial else 0
         self.total = settings.seeds * (len(settings.windows) * per_size + tutorial) + 1
         self.total += n_neurons if settings.model else 0
+        self.say = say
         self._done = 0
         self._progress = progress
 
@@ -74,7 +75,6 @@ class Runner:
         cache: Path,
         data_sha256: str,
         work: Work,
-        say: Say,
     ) -> None:
         self.neurons = tuple(neurons)
         self.settings = settings
@@ -83,7 +83,6 @@ class Runner:
         self._cache = cache
         self._data_sha256 = data_sha256
         self._work = work
-        self._say = say
         self._repetitions: dict[int, Repetition] = {}
 
     def findings(self) -> Findings:
@@ -162,7 +161,7 @@ class Runner:
 
     def _stage(self, name: str, units: int, function: Callable[..., Arrays], sets: Sets, seed: int) -> Arrays:
         def make() -> Arrays:
-            self._say(name)
+            self._work.say(name)
             return function(sets, self.settings, seed, self._work.within)
 
         arrays = self._stages.get(name, make)
@@ -192,7 +191,7 @@ class Runner:
             raise ValueError("Expected a model to infer with, this run has none.")
 
         def make() -> Arrays:
-            self._say("inference")
+            self._work.say("inference")
             found = infer_neurons(self.neurons, model, progress=self._work.within)
             joined = np.concatenate([part for parts in found.per_bin for part in parts]).astype(np.float32)
             return {"expected": joined, "held_out": np.asarray(found.held_out)}

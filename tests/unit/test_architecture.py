@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import list_modules
+
 PACKAGE = Path(__file__).parents[2] / "nwb_cascade"
 HEAVY = ("tensorflow", "keras", "pynwb", "h5py", "dask", "dandi", "matplotlib")
 LAYERS = {
@@ -66,6 +68,13 @@ WORLDLY = {"open", "print", "input", "exec", "eval", "__import__", "global", ".t
     f"np.{name}" for name in FILES_OF_NUMPY
 }
 
+CODE = ("nwb_cascade", "ground_truth_nwb", "ndx-spike-inference", "scripts")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+MOST_LINES, MOST_PARAMETERS = 60, 8
+# Functions of the public interface whose keywords are documented one by one.
+LONG = {"annotate", "annotate_spikes", "infer"}
+WIDE = {"annotate", "infer", "simulate_cell"}
+
 
 def unit_of(path):
     """First part of a module's name below the package."""
@@ -96,18 +105,43 @@ def test_every_module_has_a_layer():
 
 
 def test_the_page_draws_the_packages_that_there_are():
-    """Both ways; and of the core it names every module."""
-    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    """Both ways."""
+    page = list_modules.PAGE.read_text(encoding="utf-8").partition(list_modules.HEADING)[0]
     drawing = page.split("```")[1]
-    entries = re.findall(r"^  (\w+)(?:/|\.py) +(.*(?:\n {4,}.*)*)", drawing, re.MULTILINE)
-    assert {name for name, _ in entries} == {unit_of(path) for path in PACKAGE.rglob("*.py")}
-    said = dict(entries)["core"]
-    assert {path.stem for path in (PACKAGE / "core").glob("[!_]*.py")} <= set(re.findall(r"\w+", said))
+    entries = re.findall(r"^  (\w+)(?:/|\.py) ", drawing, re.MULTILINE)
+    assert set(entries) == {unit_of(path) for path in PACKAGE.rglob("*.py")}
     tops = re.findall(r"^([\w-]+)/", drawing, re.MULTILINE)
     assert [name for name in tops if not (PACKAGE.parent / name).is_dir()] == []
     named = re.findall(r"`(\w+)\.(\w+)`", page)
     assert named
     assert [name for name in named if not (PACKAGE / name[0] / f"{name[1]}.py").exists()] == []
+
+
+def test_every_module_stands_on_the_page_with_its_purpose_and_nothing_else_does():
+    _, _, section = list_modules.PAGE.read_text(encoding="utf-8").partition(list_modules.HEADING)
+    written, there = (set(text.splitlines()) for text in (section, list_modules.listed()))
+    message = f"run 'python -m scripts.list_modules'; missing {there - written}, too many {written - there}"
+    assert section == list_modules.listed().removeprefix(list_modules.HEADING), message
+
+
+def test_few_modules_stand_beside_the_packages():
+    assert len(list(PACKAGE.glob("[!_]*.py"))) <= 6
+
+
+def test_functions_are_short_and_take_few_parameters():
+    """Lines from ``def`` to the end, docstring included; parameters with ``self`` and ``**``."""
+    paths = (path for folder in CODE for path in (PACKAGE.parent / folder).rglob("*.py") if "tests" not in path.parts)
+    defs = [node for path in paths for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+    assert {node.name for node in defs if node.end_lineno - node.lineno >= MOST_LINES} <= LONG
+    assert {node.name for node in defs if n_parameters(node.args) > MOST_PARAMETERS} <= WIDE
+    assert len(LONG) <= 5
+    assert len(WIDE) <= 4
+
+
+def n_parameters(arguments):
+    """How many names a function takes."""
+    named = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    return len(named) + sum(one is not None for one in (arguments.vararg, arguments.kwarg))
 
 
 def test_inner_layers_never_import_outer_ones():
