@@ -40,7 +40,7 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
         failures = write_pages(derived, pages, progress=progress)
     for failure in failures:
         click.echo(f"No page for {failure}", err=True)
-    click.echo(f"{found.n_files - len(failures)} pages in {pages}")
+    click.echo(f"{counted(found.n_files - len(failures), 'page')} in {pages}")
     if failures:
         raise SystemExit(1)
 

@@ -134,7 +134,9 @@ def validate(folder: Path, as_json: bool) -> None:
         for finding in findings:
             click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}")
         blocking = sum(finding.blocks_upload for finding in findings)
-        click.echo(f"{blocking} findings would stop an upload of {folder}, {len(findings) - blocking} are advice.")
+        click.echo(
+            f"{counted(blocking, 'finding')} would stop an upload of {folder}, {len(findings) - blocking} are advice."
+        )
     if any(finding.blocks_upload for finding in findings):
         raise SystemExit(1)
 

@@ -127,7 +127,7 @@ class Page:
 
 def room_for_traces(n_rows: int) -> int:
     """Bytes that the traces of some rows may take before they are written as text."""
-    left = MOST_BYTES - len(_as_text(_library())) - BYTES_BESIDE - BYTES_BESIDE_PER_ROW * n_rows
+    left = MOST_BYTES - len(_as_text(plotly_library())) - BYTES_BESIDE - BYTES_BESIDE_PER_ROW * n_rows
     return max(0, left // 4 * 3 - 2 * n_rows)
 
 
@@ -145,7 +145,7 @@ def render_browser(page: Page, rows: Rows) -> str:
         browser_title=page.browser_title,
         browser_text=page.browser_text,
         row_name=rows.name,
-        library=_as_text(_library()),
+        library=_as_text(plotly_library()),
         facts=_as_text(zlib.compress(text.encode(), 9)),
         packed=page.packer.text(),
     )
@@ -153,7 +153,7 @@ def render_browser(page: Page, rows: Rows) -> str:
 
 def require_library() -> None:
     """Raise ImportError, naming the extra, unless plotly is installed."""
-    _library()
+    plotly_library()
 
 
 def known_numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
@@ -178,8 +178,14 @@ def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
 
 
 @cache
-def _library() -> bytes:
-    """The compressed plotly.js of the installed plotly."""
+def plotly_library() -> bytes:
+    """Return the compressed plotly.js of the installed plotly.
+
+    Raises
+    ------
+    ImportError
+        Naming the extra, if there is none.
+    """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:

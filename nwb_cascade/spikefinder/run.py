@@ -76,7 +76,7 @@ def run(
     settings, say = settings or RunSettings(), say or (lambda _: None)
     say("reading ground truth")
     neurons = load_neurons(ground_truth or simulated_folder(), datasets)
-    model, sha256 = _model(settings), content_hash(neurons)
+    model, sha256 = chosen_model(settings), content_hash(neurons)
     stages = StageFolder(
         out,
         {
@@ -112,8 +112,8 @@ def simulated_folder() -> Path:
     return simulated_set_folder()
 
 
-def _model(settings: RunSettings) -> Model | None:
-    """The model that scores the windows; None where none is asked for."""
+def chosen_model(settings: RunSettings) -> Model | None:
+    """Return the model that scores the windows; None where none is asked for."""
     if not settings.model:
         return None
     from nwb_cascade.models.library import installed_models, load_model

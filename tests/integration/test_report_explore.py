@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ground_truth_nwb.simulated_set import simulated_set_folder
+from ground_truth_nwb.write import write_cell
 from nwb_cascade.cli.explore import command
 from nwb_cascade.errors import InputError, NoModelError
 from nwb_cascade.report.cell_frames import CellInference, cell_frames, cell_scores
@@ -84,6 +85,13 @@ def test_without_a_model_the_recorded_data_are_shown(tmp_path: Path) -> None:
     assert facts_of(page)["has"] == {"dff": True, "rate": False, "deviation": False, "spikes": True}
     assert "correlation" not in columns_of(page)
     assert max(columns_of(page)["imaging_rate"]) <= 10.5
+
+
+def test_cells_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        write_cell(make_cell(cell_id=f"cell-{number}", animal_id=f"a{number}"), tmp_path)
+    columns = columns_of(write_explorer(tmp_path, tmp_path / "e.html"))
+    assert [name.rpartition("cell-")[2] for name in columns["id"]] == ["1", "2", "10"]
 
 
 def test_the_command_explores_without_inference(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("spikefinder") / "out"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(experiments, "TOY_SAMPLES", 100)
-        patched.setattr(running, "_model", _one_network)
+        patched.setattr(running, "chosen_model", _one_network)
         result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *SMALL])
     assert result.exit_code == 0, result.output
     return out, result
@@ -88,7 +88,7 @@ def test_the_page_holds_tables_and_figures_and_needs_nothing_else(finished):
 def test_run_again_a_finished_run_makes_the_same_tables_without_training(finished, monkeypatch):
     out, _ = finished
     before = (out / "scores.csv").read_bytes()
-    monkeypatch.setattr(running, "_model", _one_network)
+    monkeypatch.setattr(running, "chosen_model", _one_network)
     monkeypatch.setattr(running, "show", lambda out, _: out / page.PAGE)
     for name in ("run_classifier", "run_autoencoder", "run_tutorial", "run_toy", "infer_neurons"):
         monkeypatch.setattr(stages, name, lambda *_, **__: pytest.fail("made again"))
@@ -99,7 +99,7 @@ def test_run_again_a_finished_run_makes_the_same_tables_without_training(finishe
 
 def test_the_folder_of_another_run_is_refused(finished, monkeypatch):
     out, _ = finished
-    monkeypatch.setattr(running, "_model", _one_network)
+    monkeypatch.setattr(running, "chosen_model", _one_network)
     arguments = [*SMALL[:-1], "2"]
     result = CliRunner().invoke(main, ["spikefinder", "run", "--out", str(out), *arguments])
     assert result.exit_code == 1

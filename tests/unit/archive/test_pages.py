@@ -92,7 +92,7 @@ def test_a_page_that_fails_keeps_no_other_from_being_written(done, tmp_path, mon
     result = collect(done, tmp_path / "derived", tmp_path / "pages")
     assert result.exit_code == 1
     assert result.stderr.endswith("sub-1_ses-a_desc-spikes_ophys.nwb: MemoryError\n")
-    assert f"1 pages in {tmp_path / 'pages'}" in result.stdout
+    assert f"1 page in {tmp_path / 'pages'}" in result.stdout
     assert len(list((tmp_path / "pages").iterdir())) == 1
 
 
@@ -106,7 +106,7 @@ def test_pages_do_not_go_into_the_dandiset(done, tmp_path):
 
 
 def test_without_plotly_nothing_is_begun(done, tmp_path, monkeypatch):
-    page_module._library.cache_clear()
+    page_module.plotly_library.cache_clear()
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     result = collect(done, tmp_path / "derived", tmp_path / "pages")
     assert result.exit_code == 1

@@ -12,6 +12,7 @@ from jinja2 import UndefinedError
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.pages import image_source, render, target_page, write_page
+from tests.support.browser import chromium
 
 NASTY = "<script>alert(1)</script> & \"quoted\" 'too'"
 OVERVIEW: dict[str, Any] = {
@@ -65,3 +66,20 @@ def test_only_html_files_are_targets(tmp_path: Path) -> None:
         target_page(tmp_path)
     with pytest.raises(InputError, match=r"should end in \.html"):
         target_page(tmp_path / "page.nwb")
+
+
+def test_no_word_of_a_table_is_broken_beside_empty_space(tmp_path: Path) -> None:
+    address = f"dandi://dandi/000026@draft/{'sub-anm1234567/' * 8}ophys.nwb"
+    failures = [(12, address, "InputError", f"Expected a rate in {address}, found none.")]
+    page = write_page(render("overview.html", **{**OVERVIEW, "failures": failures}), tmp_path / "overview.html")
+    lines = """return [...document.querySelectorAll('table.listing .number, table.listing .words')].map((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return [cell.textContent, new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size];
+    })"""
+    with chromium(tmp_path / "profile") as browser:
+        browser.get(page.resolve().as_uri())
+        found = browser.execute_script(lines)
+        width = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    assert found == [["Files", 1], ["Error", 1], ["12", 1], ["InputError", 1]]
+    assert width <= 0, "long addresses are broken instead"
