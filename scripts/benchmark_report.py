@@ -100,10 +100,9 @@ def write_simulated(path: Path, n_rois: int, n_frames: int) -> None:
     rates = Simulated(n_rois, n_frames, rates=True)
     valid = np.tile(np.array([[0, n_frames]], np.int64), (n_rois, 1))
     levels = np.full(n_rois, 2.0, np.float32)
-    texts = ("",) * n_rois
     record = run_record(
         path, n_rois, 1, expected_spikes=rates, ensemble_std=None, valid_frames=valid, noise_levels=levels,
-        model_noise_levels=levels, roi_warnings=texts,
+        model_noise_levels=levels, roi_warnings=(),
     )  # fmt: skip
     write_run(path, record)
 

@@ -57,6 +57,17 @@ def test_the_population_is_drawn_in_spikes_per_second(annotated: Path) -> None:
     np.testing.assert_allclose(shown.filled(np.nan), clipped, atol=30 / 254)
 
 
+@pytest.mark.parametrize("n_rois", [1, 3, 40])
+def test_rois_have_whole_numbers_from_0_on_the_axis(tmp_path: Path, n_rois: int) -> None:
+    path = dff_recording(tmp_path / "r.nwb", simulated_dff(n_rois, 300))
+    write_run(path, run_record(path, n_rois, roi_warnings=()))
+    axes = population_figure(path).axes[0]
+    assert axes.get_ylim() == (n_rois - 0.5, -0.5)
+    shown = [tick for tick in axes.get_yticks() if 0 <= tick < n_rois]
+    assert shown
+    assert all(tick == round(tick) for tick in axes.get_yticks())
+
+
 def test_every_roi_is_counted_once_among_the_noise_levels() -> None:
     figure = noise_figure(np.array([1.0, 2.0, 3.0, 12.0, np.nan]), [2.0, 8.0], quieter_is_covered=True)
     trained, untrained = (sum(bar.get_height() for bar in bars) for bars in figure.axes[0].containers)
