@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nwb_cascade.architectures.registry import build_networks
+from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
-from nwb_cascade.core.indicators import canonical_indicator, match_indicator
+from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
@@ -205,16 +205,15 @@ def infer(
 
 def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     """Select and load a model for a recording of this rate (Hz); errors as for ``infer``."""
-    named = canonical_indicator(options.indicator)
-    loaded, reason = _load(options.model, imaging_rate, named)
+    loaded, reason = _load(options.model, imaging_rate, canonical_indicator(options.indicator))
     config = loaded.config
-    if config.architecture == "conditional":
-        match = match_indicator(options.indicator, config.indicators, options.species)
-        named, reason = match.code, f"{reason} {match.message}"
+    architecture = architecture_of(config)
+    told = architecture.told(options.indicator, config, options.species)
+    reason = f"{reason} {told.sentence}".rstrip()
     own = (config.kernel, config.smoothing_s)
     smoothing_s = config.smoothing_s if options.smoothing_s is None else float(options.smoothing_s)
     wanted = (options.kernel or config.kernel, smoothing_s)
-    if config.architecture != "conditional" and wanted != own:
+    if not architecture.takes_any_kernel and wanted != own:
         raise InputError(
             f"Expected the smoothing that {config.name} was trained for ({own[0]}, {own[1]:g} s), received "
             f"{wanted[0]}, {wanted[1]:g} s; leave it out, or use a conditional model, which takes any."
@@ -222,9 +221,9 @@ def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     if options.legacy_alignment and PUBLISHED_BEFORE not in config.extra:
         raise InputError(f"Expected no legacy alignment for {config.name}: only published Cascade models have one.")
     smoothing_kernel(*wanted, imaging_rate)
-    networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=named)
+    networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=told.indicator)
     alignment = "published" if options.legacy_alignment else "trained"
-    return InferenceRun(loaded, reason, networks, imaging_rate, named, options.threshold, alignment, *wanted)
+    return InferenceRun(loaded, reason, networks, imaging_rate, told.indicator, options.threshold, alignment, *wanted)
 
 
 def infer_blocks(
@@ -235,7 +234,7 @@ def infer_blocks(
     Yields results whose expected spikes are aligned and thresholded as the run asks.
     """
     smoother = None
-    if run.model.config.architecture == "conditional":
+    if architecture_of(run.model.config).takes_any_kernel:
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
     for rois, dff in traces.blocks(block_bytes):
         block = infer_block(dff, run.imaging_rate, run.networks, first_roi=rois.start, smooth=smoother)
@@ -276,16 +275,15 @@ def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:
 
 def _screened(dff: NDArray[np.float32], block: BlockResult, run: InferenceRun) -> Iterator[RoiWarning]:
     """What is unusual about the traces that the model has seen."""
-    levels = run.model.config.noise_levels
-    # A network per level serves what is less noisy than its lowest level; a conditional one was trained from there on.
-    lowest = min(levels) if run.model.config.architecture == "conditional" else 0.0
+    config = run.model.config
+    noise_range = (architecture_of(config).lowest_noise_level(config), max(config.noise_levels))
     indicator = canonical_indicator(run.indicator)
     for row in np.flatnonzero(np.isfinite(block.model_noise_levels)):
         findings = screen_trace(
             dff[row],
             run.imaging_rate,
             noise_level=float(block.noise_levels[row]),
-            noise_range=(lowest, max(levels)),
+            noise_range=noise_range,
             indicator=indicator,
         )
         for code, message in findings:

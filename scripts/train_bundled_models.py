@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nwb_cascade.models.bundle import save_bundle
-from nwb_cascade.training.plans import run_plan, train_member
+from nwb_cascade.training.conditional_training import train_member
+from nwb_cascade.training.plans import run_plan
 from nwb_cascade.training.recordings import load_recordings
 from nwb_cascade.training.steps import TrainingSettings
 from nwb_cascade.training.training_plan import EMPHASIS, TrainingPlan

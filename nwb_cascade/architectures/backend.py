@@ -1,28 +1,100 @@
-"""Compile a function for whichever backend Keras runs on."""
+"""Keras, and the operations that networks are written in: imported here and nowhere else, when they are first needed.
+
+``from nwb_cascade.architectures.backend import network_ops`` inside a function gives the operations of the backend that
+Keras is set to (``KERAS_BACKEND``); on TensorFlow they need no Keras, which would take a third as long again to import.
+``from nwb_cascade.architectures.backend import keras`` gives Keras itself, for training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import RLock
 from typing import Any
 
+from nwb_cascade.architectures.start_up import without_notes
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of arrays; torch runs it as it is, without gradients.
+# TensorFlow imports this module of Keras at its end, to know the optimizers of saved models, and does without it where
+# Keras is absent.
+EAGERLY_IMPORTED = "keras.src.optimizers"
+_STARTING = RLock()
 
-    Measured on TensorFlow: its graph is as fast here as XLA, which would compile for half a minute per shape.
-    """
+
+@dataclass(frozen=True)
+class Argument:
+    """Shape (None: any length) and type of one array that a compiled function takes."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+
+def __getattr__(name: str) -> Any:
+    """``keras`` and ``network_ops``, imported when they are first asked for."""
+    if name == "keras":
+        return _keras()
+    if name == "network_ops":
+        return _operations()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _operations() -> Any:
+    """The operations of the backend: ``on_tensorflow`` or ``on_keras``, which define the same names."""
+    if _backend() == "tensorflow":
+        _start_tensorflow()
+        from nwb_cascade.architectures import on_tensorflow
+
+        return on_tensorflow
+    from nwb_cascade.architectures import on_keras
+
+    return on_keras
+
+
+def _keras() -> Any:
+    if _backend() == "tensorflow":
+        _start_tensorflow()
     import keras
 
-    name = keras.backend.backend()
-    if name == "tensorflow":
-        import tensorflow as tf
+    return keras
 
-        graph: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
-        return graph
-    if name == "jax":
-        import jax  # type: ignore[import-not-found,unused-ignore]
 
-        return jax.jit(function)  # type: ignore[no-any-return,unused-ignore]
-    import torch
+def _backend() -> str:
+    """Name of the backend that Keras uses, or will use once it is imported."""
+    if "keras" in sys.modules:
+        return str(_loaded_keras().backend.backend())
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((home / "keras.json").read_text()).get("backend", "tensorflow"))
+    except (OSError, ValueError):
+        return "tensorflow"
 
-    return torch.no_grad()(function)  # type: ignore[no-any-return,unused-ignore]
+
+def _loaded_keras() -> Any:
+    import keras
+
+    return keras
+
+
+def _start_tensorflow() -> None:
+    """Import TensorFlow and let it meet its device, without its notes; one that is there already is left alone."""
+    with _STARTING:
+        if "tensorflow" in sys.modules:
+            return
+        spared = EAGERLY_IMPORTED not in sys.modules
+        if spared:
+            sys.modules[EAGERLY_IMPORTED] = None  # type: ignore[assignment]  # as if it were not installed
+        try:
+            with without_notes():
+                import tensorflow as tf
+
+                # On a GPU the first convolution loads cuDNN.
+                tf.nn.conv1d(tf.zeros((1, 2, 1)), tf.zeros((1, 1, 1)), 1, "VALID")
+        finally:
+            if spared:
+                del sys.modules[EAGERLY_IMPORTED]

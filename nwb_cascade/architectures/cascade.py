@@ -13,21 +13,103 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.backend import Argument
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
+from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.errors import ModelFileError
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
+N_CONVOLUTIONS = 3
+POOL = 2
+LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
 FOLDS = (8, 2)  # frames computed at once by the first and second convolution; measured, docs/benchmarks.md
 JOINED_FRAMES = 9_000  # longest row that short rows are joined to
-Shapes = tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]
-LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
+
+
+def n_time_steps(window_size: int, filter_sizes: Sequence[int]) -> int:
+    """Count the time steps that are left of a window before the dense layer.
+
+    Three "valid" convolutions; pooling by two, incomplete pairs dropped, after the second and the third
+    (Rupprecht et al. 2021, Methods).
+
+    Parameters
+    ----------
+    window_size : int
+        Frames of the window.
+    filter_sizes : sequence of int
+        Frames spanned by the filters of the three convolutions.
+
+    Returns
+    -------
+    int
+        Time steps; zero or less where the window is too short for the filters.
+
+    Examples
+    --------
+    >>> n_time_steps(64, [31, 19, 5])
+    2
+    """
+    first, second, third = filter_sizes
+    steps = (window_size - first + 1 - second + 1) // POOL
+    return (steps - third + 1) // POOL
+
+
+def network_shapes(window_size: int, network: Mapping[str, object]) -> Shapes:
+    """Give the shapes of one network's arrays.
+
+    Parameters
+    ----------
+    window_size : int
+        Frames of the window.
+    network : mapping
+        ``filter_sizes`` and ``filter_numbers`` (three each) and ``dense_width``.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        ``conv1`` ... ``conv3`` kernels (width, in, out), ``dense`` (in, out), ``output``
+        (time steps * dense width, 1) with time as the slower index, and the biases (out,).
+
+    Raises
+    ------
+    ModelFileError
+        If a size is missing or not a positive integer, or the filters do not fit into the window.
+    """
+    sizes = _positive_integers(network, "filter_sizes", N_CONVOLUTIONS)
+    numbers = _positive_integers(network, "filter_numbers", N_CONVOLUTIONS)
+    (dense_width,) = _positive_integers({"dense_width": [network.get("dense_width")]}, "dense_width", 1)
+    steps = n_time_steps(window_size, sizes)
+    if steps < 1:
+        raise ModelFileError(
+            f"Expected a window that is longer than its filters, received window_size {window_size} "
+            f"and filter_sizes {sizes}."
+        )
+    shapes: Shapes = {}
+    for index, (size, inputs, outputs) in enumerate(zip(sizes, [1, *numbers], numbers, strict=False), start=1):
+        shapes[f"conv{index}/kernel"] = (size, inputs, outputs)
+        shapes[f"conv{index}/bias"] = (outputs,)
+    shapes["dense/kernel"] = (numbers[-1], dense_width)
+    shapes["dense/bias"] = (dense_width,)
+    shapes["output/kernel"] = (steps * dense_width, 1)
+    shapes["output/bias"] = (1,)
+    return shapes
+
+
+def cascade_shapes(config: ModelConfig) -> Shapes:
+    """Shapes of a model's arrays, by ``"{level:g}/{member}/{layer}/{kernel|bias}"``."""
+    one = network_shapes(config.window_size, config.network)
+    return {
+        f"{level:g}/{member}/{layer}": shape
+        for level in config.noise_levels
+        for member in range(config.ensemble_size)
+        for layer, shape in one.items()
+    }
 
 
 def fold_kernel(kernel: NDArray[np.float32], fold: int) -> NDArray[np.float32]:
@@ -43,33 +125,27 @@ def fold_kernel(kernel: NDArray[np.float32], fold: int) -> NDArray[np.float32]:
     return folded.reshape(steps, fold * n_in, fold * n_out)
 
 
-def steps_after_pooling(window_size: int, filter_sizes: tuple[int, ...]) -> int:
-    """Number of time steps that a window has left before the output layer."""
-    first, second, third = filter_sizes
-    return ((window_size - first - second + 2) // 2 - third + 1) // 2
-
-
 class CascadeEnsemble:
     """The networks of one noise level as one function of fixed shape; see ``nwb_cascade.core.engine.Ensemble``."""
 
     fills_edges = False
 
-    def __init__(self, config: ModelConfig, members: Sequence[Mapping[str, NDArray[np.float32]]]) -> None:
-        sizes = tuple(config.network["filter_sizes"])
+    def __init__(self, config: ModelConfig, members: Sequence[Weights]) -> None:
+        from nwb_cascade.architectures.backend import network_ops as ops
+
         self.before = config.before_frames
         self.after = config.after_frames
         self._window_size = config.window_size
-        n_steps = steps_after_pooling(config.window_size, sizes)
-        self._weights = [_folded(member, n_steps) for member in members]
-        self._evaluate = compiled(
-            tuple(tuple((name, tuple(array.shape)) for name, array in member.items()) for member in self._weights)
-        )
+        n_steps = n_time_steps(config.window_size, config.network["filter_sizes"])
+        folded = [_folded(member, n_steps) for member in members]
+        self._weights = [{name: ops.convert_to_tensor(array) for name, array in one.items()} for one in folded]
+        self._evaluate = _compiled(tuple(tuple((name, array.shape) for name, array in one.items()) for one in folded))
 
     def __call__(
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, frames); returns (members, rows, frames - window_size + 1) float32."""
-        import tensorflow as tf
+        from nwb_cascade.architectures.backend import network_ops as ops
 
         n_rows, n_frames = traces.shape
         n_out = n_frames - self._window_size + 1
@@ -80,37 +156,82 @@ class CascadeEnsemble:
         padding = self._window_size + 2 * FOLDS[0]
         padding += -(length + padding) % FOLDS[0]
         rows = np.pad(traces.reshape(-1, length), ((0, 0), (0, padding)))
-        values = np.asarray(self._evaluate(tf.constant(rows), self._weights)[:, :, :length])
-        return values.reshape(-1, n_rows, n_frames)[:, :, :n_out]
-
-    @property
-    def n_compilations(self) -> int:
-        """How often the function that this ensemble shares with its likes has been compiled."""
-        return int(self._evaluate.experimental_get_tracing_count())
+        values = ops.convert_to_numpy(self._evaluate(ops.convert_to_tensor(rows), self._weights)[:, :, :length])
+        return np.asarray(values, np.float32).reshape(-1, n_rows, n_frames)[:, :, :n_out]
 
 
-def cascade_networks(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]]) -> NetworkSet:
+def cascade_networks(
+    config: ModelConfig, weights: Weights, *, imaging_rate: float = 0.0, indicator: str | None = None
+) -> NetworkSet:
     """Arrange a bundle's weights as one ensemble per noise level, each made when it is first needed."""
 
     @cache
     def ensemble(level: float) -> CascadeEnsemble:
-        members = [
-            {
-                f"{layer}/{part}": weights[f"{level:g}/{member}/{layer}/{part}"]
-                for layer in LAYERS
-                for part in ("kernel", "bias")
-            }
-            for member in range(config.ensemble_size)
-        ]
-        return CascadeEnsemble(config, members)
+        prefixes = [f"{level:g}/{member}" for member in range(config.ensemble_size)]
+        keys = [f"{layer}/{part}" for layer in LAYERS for part in ("kernel", "bias")]
+        return CascadeEnsemble(config, [{key: weights[f"{prefix}/{key}"] for key in keys} for prefix in prefixes])
 
     return NetworkSet(config.noise_levels, config.ensemble_size, ensemble)
 
 
-def _folded(member: Mapping[str, NDArray[np.float32]], n_steps: int) -> dict[str, tf.Tensor]:
-    """Rearrange one network's weights for ``_network``."""
-    import tensorflow as tf
+def network(rows: Any, weights: Mapping[str, Any]) -> Any:
+    """One network with folded weights over rows (n, frames): (n, about frames - window_size + 1)."""
+    from nwb_cascade.architectures.backend import network_ops as ops
 
+    def convolved(hidden: Any, name: str, dilation: int = 1) -> Any:
+        return ops.biased(ops.conv(hidden, weights[f"{name}/kernel"], dilation_rate=dilation), weights[f"{name}/bias"])
+
+    def layer(hidden: Any, name: str, dilation: int = 1) -> Any:
+        return ops.relu(convolved(hidden, name, dilation))
+
+    n_rows = ops.shape(rows)[0]
+    hidden = layer(ops.reshape(rows, (n_rows, -1, FOLDS[0])), "conv1")
+    hidden = layer(ops.reshape(hidden, (n_rows, -1, weights["conv2/kernel"].shape[1])), "conv2")
+    hidden = ops.reshape(hidden, (n_rows, -1, weights["conv3/kernel"].shape[1]))
+    # "same" keeps the number of frames even, for the pairs below, without a copy; the frame it adds is never used.
+    hidden = ops.max_pool(hidden, POOL, 1, "same")
+    hidden = layer(hidden, "conv3", dilation=2)
+    # Frames t and t + 2 become neighbours when pairs of frames form one step: a running maximum dilated by two.
+    n_channels = weights["conv3/kernel"].shape[2]
+    hidden = ops.max_pool(ops.reshape(hidden, (n_rows, -1, 2 * n_channels)), POOL, 1, "valid")
+    hidden = layer(ops.reshape(hidden, (n_rows, -1, n_channels)), "dense")
+    return convolved(hidden, "output", dilation=4)[..., 0]
+
+
+def _told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
+    """These networks are told nothing; the indicator's name decides which model is chosen, and is recorded."""
+    return Told(canonical_indicator(indicator))
+
+
+CASCADE = Architecture(
+    name="cascade",
+    shapes=cascade_shapes,
+    build=cascade_networks,
+    told=_told,
+    is_told_rate=False,
+    takes_any_kernel=False,
+    network_per_level=True,
+)
+
+
+@cache
+def _compiled(shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]) -> Any:
+    """One compiled function for all ensembles whose weights have these shapes.
+
+    Weights are arguments and the rows' shape is open, so one compilation serves every noise level and recording.
+    """
+
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    def evaluate(rows: Any, members: list[dict[str, Any]]) -> Any:
+        return ops.stack([network(rows, member) for member in members])
+
+    members = [{name: Argument(shape) for name, shape in member} for member in shapes]
+    return ops.compiled(evaluate, (Argument((None, None)), members))
+
+
+def _folded(member: Weights, n_steps: int) -> dict[str, NDArray[np.float32]]:
+    """Rearrange one network's weights for ``network``."""
     arrays = {f"{layer}/bias": member[f"{layer}/bias"] for layer in LAYERS}
     for layer, fold in zip(("conv1", "conv2"), FOLDS, strict=True):
         arrays[f"{layer}/kernel"] = fold_kernel(member[f"{layer}/kernel"], fold)
@@ -118,57 +239,15 @@ def _folded(member: Mapping[str, NDArray[np.float32]], n_steps: int) -> dict[str
     arrays["conv3/kernel"] = member["conv3/kernel"]
     arrays["dense/kernel"] = member["dense/kernel"][None]
     arrays["output/kernel"] = member["output/kernel"].reshape(n_steps, -1, 1)
-    return {name: tf.constant(array) for name, array in arrays.items()}
+    return arrays
 
 
-@cache
-def compiled(shapes: Shapes) -> Any:
-    """One compiled function for all ensembles whose weights have these shapes.
-
-    Weights are arguments and the rows' shape is open, so one compilation serves every noise level and recording.
-    """
-    import tensorflow as tf
-
-    rows = tf.TensorSpec((None, None), tf.float32)
-    members = [{name: tf.TensorSpec(shape, tf.float32) for name, shape in member} for member in shapes]
-    return tf.function(_evaluate, input_signature=(rows, members), autograph=False)
-
-
-def _evaluate(rows: tf.Tensor, members: list[dict[str, tf.Tensor]]) -> tf.Tensor:
-    """All networks of an ensemble over rows (n, frames): (members, n, about frames - window_size + 1)."""
-    import tensorflow as tf
-
-    return tf.stack([_network(rows, member) for member in members])
-
-
-def _network(rows: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
-    """One network over rows (n, frames): (n, about frames - window_size + 1)."""
-    import tensorflow as tf
-
-    n_rows = tf.shape(rows)[0]
-    hidden = tf.reshape(rows, (n_rows, -1, FOLDS[0]))
-    hidden = _convolve(hidden, weights, "conv1")
-    n_channels = weights["conv2/kernel"].shape[1]
-    hidden = tf.reshape(hidden, (n_rows, -1, n_channels))
-    hidden = _convolve(hidden, weights, "conv2")
-    hidden = tf.reshape(hidden, (n_rows, -1, weights["conv3/kernel"].shape[1]))
-    # "SAME" keeps the number of frames even, for the pairs below, without a copy; the frame it adds is never used.
-    hidden = tf.nn.max_pool1d(hidden, 2, 1, "SAME")
-    hidden = _convolve(hidden, weights, "conv3", dilation=2)
-    # Frames t and t + 2 become neighbours when pairs of frames form one step: a running maximum dilated by two.
-    n_channels = weights["conv3/kernel"].shape[2]
-    hidden = tf.reshape(hidden, (n_rows, -1, 2 * n_channels))
-    hidden = tf.nn.max_pool1d(hidden, 2, 1, "VALID")
-    hidden = tf.reshape(hidden, (n_rows, -1, n_channels))
-    hidden = _convolve(hidden, weights, "dense")
-    output = tf.nn.conv1d(hidden, weights["output/kernel"], 1, "VALID", dilations=4)
-    return output[..., 0] + weights["output/bias"]
-
-
-def _convolve(hidden: tf.Tensor, weights: dict[str, tf.Tensor], layer: str, **options: Any) -> tf.Tensor:
-    """Convolution without padding, bias and rectifier; TensorFlow fuses the three."""
-    import tensorflow as tf
-
-    dilation = options.get("dilation", 1)
-    hidden = tf.nn.conv1d(hidden, weights[f"{layer}/kernel"], 1, "VALID", dilations=dilation)
-    return tf.nn.relu(tf.nn.bias_add(hidden, weights[f"{layer}/bias"]))
+def _positive_integers(network: Mapping[str, object], key: str, count: int) -> list[int]:
+    values = network.get(key)
+    if (
+        not isinstance(values, (list, tuple))
+        or len(values) != count
+        or not all(isinstance(value, int) and value > 0 for value in values)
+    ):
+        raise ModelFileError(f"Expected {key} of the network as {count} positive integer(s), received {values!r}.")
+    return list(values)

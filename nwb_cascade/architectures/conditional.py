@@ -4,143 +4,90 @@ The network predicts the expected number of spikes of every frame before any smo
 smoothed spikes is the smoothed expectation, one network serves every kernel (``nwb_cascade.core.kernels``).
 
 Frames without a measurement (outside the trace, or NaN) enter as 0 and every layer's output is set to 0 there, so
-that nothing is lost at the ends of a trace. Written with ``keras.ops`` and Keras layers: any Keras backend runs it.
+that nothing is lost at the ends of a trace. The network is a function of weights and inputs, written in operations that
+every backend of Keras has; inference and training share it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.backend import Argument
+from nwb_cascade.architectures.conditional_sizes import CODES, POOL, ConditionalSizes
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import NetworkSet
+from nwb_cascade.core.indicators import NEAR, match_indicator
 from nwb_cascade.core.noise import noise_std
-from nwb_cascade.errors import ModelFileError
 
-UNKNOWN = "unknown"
-CODES = "indicator_code/embeddings"
-POOL = 2
 # Scales that bring the conditions to the order of 1; part of the format, since trained weights assume them.
 NOISE_CENTRE, RATE_CENTRE = 4.0, 25.0
 COMPRESSION_NOISE, COMPRESSION_DFF = 4.0, 4.0
+FILMS = "films"
+Tensors = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class ConditionalSizes:
-    """Sizes of the conditional network; ``asdict`` of it is ``ModelConfig.network``.
+def network(sizes: ConditionalSizes, weights: Tensors, inputs: Tensors) -> Any:
+    """Expected spikes per frame (batch, n), not smoothed.
 
     Parameters
     ----------
-    widths : tuple of int
-        Channels at full time resolution, at half of it, at a quarter and so on.
-    depths : tuple of int
-        Residual layers on the way down, at each resolution.
-    filter_size : int
-        Frames (of that resolution) spanned by the residual layers, odd.
-    first_filter_size : int
-        The same for the first layer.
-    embedding : int
-        Width of the indicator code.
-    condition : int
-        Width of the layer that turns the conditions into gains and offsets.
-    indicators : tuple of str
-        Indicators with a code of their own; ``unknown`` has code 0.
+    sizes : ConditionalSizes
+        Of the network.
+    weights : mapping of str to tensor
+        As ``sizes.shapes()`` lists them, gains and offsets as by ``joined``. Layers compute in their type.
+    inputs : mapping of str to tensor
+        ``trace`` (batch, n) dF/F with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition`` (batch, 2) as
+        made by ``conditions``, ``indicator`` (batch,) int codes. n is a multiple of ``sizes.stride``.
     """
+    from nwb_cascade.architectures.backend import network_ops as ops
 
-    widths: tuple[int, ...] = (16, 32, 48, 64, 64)
-    depths: tuple[int, ...] = (1, 2, 2, 2, 2)
-    filter_size: int = 5
-    first_filter_size: int = 7
-    embedding: int = 12
-    condition: int = 48
-    indicators: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if len(self.widths) != len(self.depths) or not self.widths:
-            raise ModelFileError(f"Expected one depth per width, received {self.widths} and {self.depths}.")
-        if self.filter_size % 2 == 0 or self.first_filter_size % 2 == 0:
-            raise ModelFileError("Expected odd filter sizes, which are centred on a frame.")
-
-    @classmethod
-    def from_network(cls, network: Mapping[str, Any]) -> ConditionalSizes:
-        """Read ``ModelConfig.network``; a ModelFileError if a size is missing or unknown."""
-        try:
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
-            return cls(**values)
-        except TypeError as error:
-            raise ModelFileError(f"Expected the sizes of a conditional network, {error}.") from error
-
-    def to_network(self) -> dict[str, Any]:
-        """The sizes as ``ModelConfig.network``, JSON-able."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @property
-    def stride(self) -> int:
-        """Frames of one step at the coarsest resolution: blocks begin at multiples of it."""
-        return int(POOL ** (len(self.widths) - 1))
-
-    @property
-    def halo(self) -> int:
-        """Frames of context on either side that an output frame depends on, rounded up to a multiple of the stride."""
-        reach, half = self.first_filter_size // 2, self.filter_size // 2
-        for level, depth in enumerate(self.depths):
-            step = POOL**level
-            layers = depth + (1 if level < len(self.depths) - 1 else 0)
-            # A change of resolution mixes the frames of one step, hence the second term.
-            reach += layers * half * step + (step - POOL ** max(level - 1, 0))
-        return -(-2 * reach // (2 * self.stride)) * self.stride + self.stride
-
-    def indicator_code(self, indicator: str | None) -> int:
-        """Position of an indicator's code; 0 (unknown) for None and for one without a code."""
-        return self.indicators.index(indicator) + 1 if indicator in self.indicators else 0
-
-
-def build_network(sizes: ConditionalSizes, model: Callable[..., Any] | None = None) -> Any:
-    """Make one untrained network, an instance of ``model`` (a subclass of ``keras.Model``, which is the default).
-
-    Returns
-    -------
-    keras.Model
-        Maps ``trace`` (batch, n) dF/F with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition``
-        (batch, 2) log noise level and log rate as made by ``conditions``, ``indicator`` (batch,) int codes to the
-        expected spikes per frame (batch, n), not smoothed. n is a multiple of ``sizes.stride``.
-    """
-    import keras
-    from keras import layers, ops
-
-    trace = keras.Input((None,), name="trace")
-    present = keras.Input((None,), name="present")
-    condition = keras.Input((2,), name="condition")
-    indicator = keras.Input((), dtype="int32", name="indicator")
-
-    code = layers.Embedding(len(sizes.indicators) + 1, sizes.embedding, name="indicator_code")(indicator)
-    context = ops.concatenate([condition, code], axis=-1)
-    context = layers.Dense(sizes.condition, activation="relu", name="condition1")(context)
-    context = layers.Dense(sizes.condition, activation="relu", name="condition2")(context)
-
+    dtype = weights[CODES].dtype
+    trace, present, condition = inputs["trace"], inputs["present"], inputs["condition"]
+    code = ops.take(weights[CODES], inputs["indicator"], axis=0)
+    context = ops.concatenate([ops.cast(condition, dtype), code], axis=-1)
+    context = ops.relu(_dense(context, weights, "condition1"))
+    context = ops.relu(_dense(context, weights, "condition2"))
+    films = _films(sizes, context, weights)
     masks = [ops.expand_dims(present, -1)]
     for _ in sizes.widths[1:]:
-        masks.append(layers.MaxPooling1D(POOL)(masks[-1]))
-    x = _input_channels(trace, present, condition)
-    x = layers.Conv1D(sizes.widths[0], sizes.first_filter_size, padding="same", name="first")(x)
-    x = _film(x, context, "first_film") * masks[0]
+        masks.append(ops.max_pool(ops.cast(masks[-1], dtype), POOL, POOL))
+    x = _convolve(_input_channels(trace, present, condition), weights, "first", "same")
+    x = _kept(_scaled(x, films, "first"), masks[0])
     skips = []
-    for level, (width, depth) in enumerate(zip(sizes.widths, sizes.depths, strict=True)):
+    for level, depth in enumerate(sizes.depths):
         if level:
-            x = layers.Conv1D(width, POOL, strides=POOL, name=f"down{level}")(x) * masks[level]
+            x = _kept(_convolve(x, weights, f"down{level}", "valid", stride=POOL), masks[level])
         for index in range(depth):
-            x = _residual(x, context, masks[level], sizes.filter_size, f"down{level}_{index}")
+            x = _residual(x, films, masks[level], weights, f"down{level}_{index}")
         skips.append(x)
     for level in reversed(range(len(sizes.widths) - 1)):
-        raised = layers.Dense(sizes.widths[level], use_bias=False, name=f"up{level}")(x)
-        x = (layers.UpSampling1D(POOL)(raised) + skips[level]) * masks[level]
-        x = _residual(x, context, masks[level], sizes.filter_size, f"up{level}_0")
-    start = keras.initializers.Constant(-3.0)
-    out = layers.Dense(1, activation="softplus", bias_initializer=start, name="output")(x) * masks[0]
-    inputs = {"trace": trace, "present": present, "condition": condition, "indicator": indicator}
-    return (model or keras.Model)(inputs, ops.squeeze(out, -1))
+        raised = _raised(_dense(x, weights, f"up{level}"))
+        x = _kept(ops.cast(raised, skips[level].dtype) + skips[level], masks[level])
+        x = _residual(x, films, masks[level], weights, f"up{level}_0")
+    return ops.squeeze(_kept(ops.softplus(_dense(x, weights, "output")), masks[0]), -1)
+
+
+def joined(sizes: ConditionalSizes, weights: Tensors) -> dict[str, Any]:
+    """Weights with all layers of gains and offsets side by side in one: they read the same, few products are faster.
+
+    Works for one network and for several, stacked along the first axis.
+    """
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    kept = {key: value for key, value in weights.items() if key.partition("/")[0] not in sizes.films}
+    films = {
+        f"{FILMS}/{part}": ops.concatenate([weights[f"{name}/{part}"] for name in sizes.films], axis=-1)
+        for part in ("kernel", "bias")
+    }
+    return kept | films
 
 
 def conditions(noise_level: NDArray[Any], imaging_rate: NDArray[Any] | float) -> NDArray[np.float32]:
@@ -150,12 +97,135 @@ def conditions(noise_level: NDArray[Any], imaging_rate: NDArray[Any] | float) ->
     return np.stack([np.log(noise_level / NOISE_CENTRE), np.log(rate / RATE_CENTRE)], axis=-1).astype(np.float32)
 
 
+def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Codes for what is only near each indicator of a table (n_codes, width): halfway to ``unknown``, its first row.
+
+    A relative's own code gives correlations nearly as good, but the amplitude of the relative.
+    """
+    return np.asarray((table + table[:1]) / 2, np.float32)
+
+
+class ConditionalEnsemble:
+    """All networks of a model at one imaging rate and for one indicator; see ``nwb_cascade.core.engine.Ensemble``.
+
+    ``before`` and ``after`` are the frames of context on either side. Rows must begin at a multiple of ``stride``
+    frames from the trace's start less ``before``, and be a multiple of it long, for blocks to reassemble exactly.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of architecture ``conditional``; ``network`` holds ``ConditionalSizes``.
+    weights : mapping of str to numpy.ndarray
+        ``"{member}/{layer}/{variable}"`` to float32.
+    imaging_rate : float
+        Of the recording, Hz. Rates outside ``config.model_rates_hz`` are taken as its nearest end.
+    indicator : str or None
+        A code as ``nwb_cascade.core.indicators.match_indicator`` gives it, or a text that it is given. None: unknown.
+    """
+
+    fills_edges = True
+
+    def __init__(self, config: ModelConfig, weights: Weights, imaging_rate: float, indicator: str | None) -> None:
+        from nwb_cascade.architectures.backend import network_ops as ops
+
+        sizes = ConditionalSizes.from_network(config.network)
+        codes = (*sizes.indicators, *(NEAR + name for name in sizes.indicators))
+        sizes = replace(sizes, indicators=codes)
+        self.before = self.after = sizes.halo
+        self.stride = sizes.stride
+        self._noise_range = min(config.noise_levels), max(config.noise_levels)
+        self._imaging_rate = float(np.clip(imaging_rate, *config.model_rates_hz))
+        self._indicator = sizes.indicator_code(
+            indicator if indicator in codes else match_indicator(indicator, codes).code
+        )
+        stacked = {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
+        self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(sizes, stacked).items()}
+        self._evaluate = _compiled(sizes, tuple((key, tuple(array.shape)) for key, array in self._weights.items()))
+
+    def __call__(
+        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Evaluate rows (rows, before + n + after); returns (members, rows, n) expected spikes, not smoothed."""
+        from nwb_cascade.architectures.backend import network_ops as ops
+
+        n_rows, n_frames = traces.shape
+        padding = ((0, 0), (0, -n_frames % self.stride))
+        # Outside the trained range the network would extrapolate; the nearest trained level is the safe reading.
+        level = np.clip(np.nan_to_num(noise_level, nan=self._noise_range[0]), *self._noise_range)
+        inputs = {
+            "trace": np.pad(np.where(present, traces, 0).astype(np.float32), padding),
+            "present": np.pad(present.astype(np.float32), padding),
+            "condition": conditions(level, self._imaging_rate),
+            "indicator": np.full(n_rows, self._indicator, np.int32),
+        }
+        tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
+        values = np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
+        return values[:, :, self.before : n_frames - self.after]
+
+
+def conditional_networks(
+    config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None
+) -> NetworkSet:
+    """Arrange a bundle's weights as the engine takes them: one ensemble for any noise level, made when it is needed."""
+
+    @cache
+    def ensemble() -> ConditionalEnsemble:
+        return ConditionalEnsemble(config, weights, imaging_rate, indicator)
+
+    return NetworkSet(levels=(), ensemble_size=config.ensemble_size, ensemble=lambda level: ensemble())
+
+
+def conditional_shapes(config: ModelConfig) -> Shapes:
+    """Shapes of a model's arrays, by ``"{member}/{layer}/{variable}"``."""
+    one = ConditionalSizes.from_network(config.network).shapes()
+    return {f"{member}/{key}": shape for member in range(config.ensemble_size) for key, shape in one.items()}
+
+
+def _told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
+    match = match_indicator(indicator, config.indicators, species)
+    return Told(match.code, match.message)
+
+
+CONDITIONAL = Architecture(
+    name="conditional",
+    shapes=conditional_shapes,
+    build=conditional_networks,
+    told=_told,
+    is_told_rate=True,
+    takes_any_kernel=True,
+    network_per_level=False,
+)
+
+
+@cache
+def _compiled(sizes: ConditionalSizes, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
+    """One compiled function for all models whose stacked weights have these shapes: weights are arguments."""
+
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    def evaluate(members: Tensors, inputs: Tensors) -> Any:
+        return ops.each_member(lambda weights: network(sizes, weights, inputs), members)
+
+    members = {key: Argument(shape) for key, shape in shapes}
+    rows = {"trace": Argument((None, None)), "present": Argument((None, None))}
+    told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
+    return ops.compiled(evaluate, (members, rows | told))
+
+
+def _stacked(weights: Weights, key: str, n_members: int) -> NDArray[np.float32]:
+    """An array of all members; behind the codes of the indicators those for what is only near them."""
+    members: Sequence[NDArray[np.float32]] = [weights[f"{member}/{key}"] for member in range(n_members)]
+    if key == CODES:
+        members = [np.concatenate([table, near_codes(table)[1:]]) for table in members]
+    return np.stack(members)
+
+
 def _input_channels(trace: Any, present: Any, condition: Any) -> Any:
     """dF/F, dF/F in units of its noise, and which frames are present.
 
     Both are linear around 0 and compressed beyond, since either may reach hundreds in a trace with a wrong F0.
     """
-    from keras import ops
+    from nwb_cascade.architectures.backend import network_ops as ops
 
     log_spread = condition[:, :1] + 0.5 * condition[:, 1:]
     spread = ops.exp(log_spread) * float(noise_std(NOISE_CENTRE, RATE_CENTRE))
@@ -164,37 +234,54 @@ def _input_channels(trace: Any, present: Any, condition: Any) -> Any:
     return ops.stack([dff * present, in_noise * present, present], axis=-1)
 
 
-def _film(x: Any, context: Any, name: str) -> Any:
+def _convolve(x: Any, weights: Tensors, name: str, padding: str, *, stride: int = 1) -> Any:
+    """Convolution, with a bias if there is one."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    kernel = weights[f"{name}/kernel"]
+    x = ops.conv(ops.cast(x, kernel.dtype), kernel, strides=stride, padding=padding)
+    return ops.biased(x, weights[f"{name}/bias"]) if f"{name}/bias" in weights else x
+
+
+def _dense(x: Any, weights: Tensors, name: str) -> Any:
+    """Product with a matrix along the last axis, with a bias if there is one."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    kernel = weights[f"{name}/kernel"]
+    x = ops.matmul(ops.cast(x, kernel.dtype), kernel)
+    return ops.biased(x, weights[f"{name}/bias"]) if f"{name}/bias" in weights else x
+
+
+def _films(sizes: ConditionalSizes, context: Any, weights: Tensors) -> Tensors:
+    """What the conditions make of every layer's channels, (batch, 1, channels) each."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    ends = list(accumulate(sizes.films.values()))
+    parts = ops.split(ops.expand_dims(_dense(context, weights, FILMS), 1), ends[:-1], axis=-1)
+    return dict(zip(sizes.films, parts, strict=True))
+
+
+def _scaled(x: Any, films: Tensors, name: str) -> Any:
     """Scale and shift every channel as the conditions say."""
-    from keras import layers, ops
-
-    width = x.shape[-1]
-    gain = layers.Dense(width, kernel_initializer="zeros", bias_initializer="ones", name=f"{name}_gain")(context)
-    offset = layers.Dense(width, kernel_initializer="zeros", name=f"{name}_offset")(context)
-    return x * ops.expand_dims(gain, 1) + ops.expand_dims(offset, 1)
+    return x * films[f"{name}_film_gain"] + films[f"{name}_film_offset"]
 
 
-def _residual(x: Any, context: Any, mask: Any, filter_size: int, name: str) -> Any:
+def _residual(x: Any, films: Tensors, mask: Any, weights: Tensors, name: str) -> Any:
     """Add one convolution, conditioned, rectified and kept to the present frames."""
-    import keras
-    from keras import layers, ops
+    from nwb_cascade.architectures.backend import network_ops as ops
 
-    # Small first steps: each layer begins near the identity, so depth needs no normalisation layer.
-    scale = keras.initializers.VarianceScaling(0.3)
-    h = layers.Conv1D(
-        x.shape[-1],
-        filter_size,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=scale,
-        name=f"{name}_conv",
-    )(x)
-    return x + ops.relu(_film(h, context, f"{name}_film")) * mask
+    return x + _kept(ops.relu(_scaled(_convolve(x, weights, f"{name}_conv", "same"), films, name)), mask)
 
 
-def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Codes for what is only near each indicator of a table (n_codes, width): halfway to ``unknown``, its first row.
+def _kept(x: Any, mask: Any) -> Any:
+    """Channels in the frames that are present, 0 in others; in float32 at full resolution, whatever layers use."""
+    from nwb_cascade.architectures.backend import network_ops as ops
 
-    A relative's own code gives correlations nearly as good, but the amplitude of the relative.
-    """
-    return np.asarray((table + table[:1]) / 2, np.float32)
+    return ops.cast(x, mask.dtype) * mask
+
+
+def _raised(x: Any) -> Any:
+    """Every frame of (batch, n, channels) twice: (batch, 2 n, channels)."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    return ops.reshape(ops.concatenate([x, x], axis=-1), (ops.shape(x)[0], -1, x.shape[-1]))

@@ -1,25 +1,34 @@
-"""From a model's weights to networks that the engine can call."""
+"""The architectures by name: a new one is a module of its own and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-from numpy.typing import NDArray
-
-from nwb_cascade.architectures.cascade import cascade_networks
-from nwb_cascade.architectures.conditional_ensemble import conditional_networks
+from nwb_cascade.architectures.architecture import Architecture, Weights
+from nwb_cascade.architectures.cascade import CASCADE
+from nwb_cascade.architectures.conditional import CONDITIONAL
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
+from nwb_cascade.errors import ModelFileError
+
+ARCHITECTURES: dict[str, Architecture] = {one.name: one for one in (CASCADE, CONDITIONAL)}
 
 
-def build_networks(
-    config: ModelConfig,
-    weights: Mapping[str, NDArray[np.float32]],
-    *,
-    imaging_rate: float,
-    indicator: str | None,
-) -> NetworkSet:
+def architecture_of(config: ModelConfig) -> Architecture:
+    """Look up the architecture of a model.
+
+    Raises
+    ------
+    ModelFileError
+        If there is none of that name.
+    """
+    if config.architecture not in ARCHITECTURES:
+        raise ModelFileError(
+            f"Expected an architecture out of {', '.join(ARCHITECTURES)} of the model {config.name!r}, received "
+            f"{config.architecture!r}; it may need a newer version of nwb-cascade."
+        )
+    return ARCHITECTURES[config.architecture]
+
+
+def build_networks(config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None) -> NetworkSet:
     """Make the networks of a model callable for one recording; nothing is built before the first is asked for.
 
     Parameters
@@ -29,10 +38,8 @@ def build_networks(
     weights : mapping of str to numpy.ndarray
         Its weights, as the bundle keeps them.
     imaging_rate : float
-        Rate of the recording, Hz; only a ``conditional`` model is told.
+        Rate of the recording, Hz.
     indicator : str or None
-        Canonical name of the recording's indicator, None if unknown; likewise.
+        What the networks are told, as ``Architecture.told`` gives it.
     """
-    if config.architecture == "conditional":
-        return conditional_networks(config, weights, imaging_rate=imaging_rate, indicator=indicator)
-    return cascade_networks(config, weights)
+    return architecture_of(config).build(config, weights, imaging_rate=imaging_rate, indicator=indicator)

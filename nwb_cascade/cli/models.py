@@ -167,15 +167,18 @@ def _report_installed(model: Model) -> None:
 
 
 def _row(entry: InstalledModel) -> tuple[str, ...]:
+    from nwb_cascade.architectures.registry import architecture_of
+
     config = entry.config
     if config is None:
         return (entry.name, "", "", "", "", f"damaged: {entry.problem}", entry.origin)
+    per_level = " per level" if architecture_of(config).network_per_level else ""
     return (
         entry.name,
         _rates(config),
         _smoothing(config.smoothing_s, config.kernel == "causal"),
         _levels(config.noise_levels),
-        f"{config.ensemble_size} per level" if config.architecture == "cascade" else str(config.ensemble_size),
+        f"{config.ensemble_size}{per_level}",
         ", ".join(config.indicators),
         entry.origin,
     )

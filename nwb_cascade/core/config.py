@@ -9,7 +9,6 @@ from typing import Any
 
 from nwb_cascade.errors import ModelFileError
 
-ARCHITECTURES = ("cascade", "conditional")
 KERNELS = ("gaussian", "causal")
 CONFIG_FORMAT = 1
 
@@ -22,9 +21,9 @@ class ModelConfig:
     ----------
     name, version : str
         Identify the model together with the hash of its weights.
-    architecture : {"cascade", "conditional"}
-        ``cascade``: one small network per noise level. ``conditional``: one network that is told noise level,
-        imaging rate and indicator.
+    architecture : str
+        Name of its kind of network, as ``nwb_cascade.architectures`` knows it. ``cascade``: one small network per
+        noise level. ``conditional``: one network that is told noise level, imaging rate and indicator.
     model_rates_hz : (float, float)
         Lowest and highest imaging rate that the model was trained for, Hz. Equal for a ``cascade`` model.
     kernel : {"gaussian", "causal"}
@@ -79,7 +78,7 @@ class ModelConfig:
             text
             for bad, text in (
                 (not self.name, "a name"),
-                (self.architecture not in ARCHITECTURES, f"architecture one of {ARCHITECTURES}"),
+                (not self.architecture, "an architecture"),
                 (self.kernel not in KERNELS, f"kernel one of {KERNELS}"),
                 (not 0 < low <= high, "0 < lowest <= highest model rate"),
                 (self.smoothing_s < 0, "smoothing_s >= 0"),

@@ -29,8 +29,8 @@ def rate_mismatch(config: ModelConfig, imaging_rate: float) -> float:
 def select_model(configs: Sequence[ModelConfig], imaging_rate: float, indicator: str | None = None) -> Selection:
     """Pick the model that fits a recording best.
 
-    Only models within 5 % of the imaging rate are considered. Among them a conditional model comes first (it is
-    evaluated at the recording's own rate), then one trained on the recording's indicator and nothing else, then
+    Only models within 5 % of the imaging rate are considered. Among them one for a range of rates comes first (it
+    is evaluated at the recording's own), then one trained on the recording's indicator and nothing else, then
     one trained on it among others, then the nearest rate; the name decides what is left.
 
     Parameters
@@ -59,7 +59,7 @@ def select_model(configs: Sequence[ModelConfig], imaging_rate: float, indicator:
     def preference(config: ModelConfig) -> tuple[bool, int, float, str]:
         indicator_rank = _indicator_rank(config, indicator)
         return (
-            config.architecture != "conditional",
+            config.model_rate is not None,
             indicator_rank,
             rate_mismatch(config, imaging_rate),
             config.name,
@@ -80,7 +80,7 @@ def _indicator_rank(config: ModelConfig, indicator: str | None) -> int:
 
 def _reason(config: ModelConfig, imaging_rate: float, indicator: str | None, n_fitting: int) -> str:
     low, high = config.model_rates_hz
-    if config.architecture == "conditional":
+    if config.model_rate is None:
         return f"{config.name} serves every imaging rate from {low:g} to {high:g} Hz, hence {imaging_rate:g} Hz."
     mismatch = 100 * rate_mismatch(config, imaging_rate)
     if indicator is None:

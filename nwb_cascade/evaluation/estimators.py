@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet, infer_block
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
@@ -31,7 +32,7 @@ def model_estimator(
     Parameters
     ----------
     config : ModelConfig
-        Of the model. A conditional model's output is smoothed as the case asks; any other carries its own smoothing.
+        Of the model. Output that is not smoothed yet is smoothed as the case asks; other carries its own smoothing.
     networks : callable
         Gives the networks for an imaging rate and an indicator.
     indicator_of : callable, optional
@@ -111,7 +112,7 @@ def deconvolution_estimator(order: int = 2) -> Estimator:
 
 
 def _smoothing(config: ModelConfig, condition: Condition) -> NDArray[np.float64] | None:
-    if config.architecture != "conditional":
+    if not architecture_of(config).takes_any_kernel:
         return None
     return smoothing_kernel(condition.kernel, condition.smoothing_s, condition.imaging_rate)
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.files.replace import install, stamp, workplace
-from nwb_cascade.models.templates import check_weights
+from nwb_cascade.models.weights import check_weights
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -37,7 +38,7 @@ class Model:
         Everything but the weights.
     weights : mapping of str to numpy.ndarray
         Read-only float32 arrays. Architecture ``cascade``: ``"{level:g}/{member}/{layer}/{kernel|bias}"`` as
-        :func:`nwb_cascade.models.templates.network_shapes` describes them.
+        :func:`nwb_cascade.architectures.cascade.network_shapes` describes them.
     sha256 : str
         Hash of the bundle's weights file, hexadecimal.
     path : pathlib.Path or None
@@ -132,7 +133,9 @@ def load_config(directory: str | os.PathLike[str]) -> ModelConfig:
     folder = Path(directory)
     data = _read(folder / CONFIG_FILE)
     try:
-        return ModelConfig.from_json(data.decode())
+        config = ModelConfig.from_json(data.decode())
+        architecture_of(config)
+        return config
     except ValueError as error:
         raise ModelFileError(f"{folder / CONFIG_FILE}: {error}") from error
 

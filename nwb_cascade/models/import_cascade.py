@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nwb_cascade.architectures.cascade import network_shapes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError
@@ -17,7 +18,6 @@ from nwb_cascade.models.bundle import Model, make_model, save_bundle
 from nwb_cascade.models.library import bundle_folder, load_if_sound
 from nwb_cascade.models.published_config import PublishedConfig, read_published_config, to_model_config
 from nwb_cascade.models.published_weights import READERS, Arrays
-from nwb_cascade.models.templates import network_shapes
 from nwb_cascade.models.unpack import extract_flat
 
 CONFIG_YAML = "config.yaml"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nwb_cascade.architectures.registry import ARCHITECTURES
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.wording import counted, rounded
@@ -36,10 +37,11 @@ def page_of(
 ) -> Page:
     """Return everything of the page but its traces."""
     model, (n_rois, _), packer = run.series.model, run.shape, Packer()
+    kind = ARCHITECTURES.get(model.architecture)  # None: made by a later version
     coverage = noise_coverage(
         run.noise_levels,
         [float(level) for level in model.noise_levels[:]],
-        quieter_is_covered=model.architecture == "cascade",
+        quieter_is_covered=kind is not None and kind.network_per_level,
     )
     return Page(
         template="recording.html",

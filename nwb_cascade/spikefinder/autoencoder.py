@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.backend import keras
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.classifier import epoch_callbacks
 from nwb_cascade.spikefinder.layers import (
@@ -65,7 +64,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Mean squared error against the input plus what layers added."""
-        return ops.mean(ops.square(ops.convert_to_tensor(x) - y_pred)) + sum(self.losses)
+        return keras.ops.mean(keras.ops.square(keras.ops.convert_to_tensor(x) - y_pred)) + sum(self.losses)
 
     def encode(
         self, values: NDArray[np.float32], *, generator: np.random.Generator | None = None

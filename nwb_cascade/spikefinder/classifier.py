@@ -20,8 +20,7 @@ def build_classifier(size: int, *, units: int = 64, scale: FeatureScale | None =
     Its output is a logit, above 0 where a spike is likelier than none; the loss takes it as such. (The original
     tutorial trained a linear output with a cross-entropy meant for probabilities.)
     """
-    import keras
-
+    from nwb_cascade.architectures.backend import keras
     from nwb_cascade.spikefinder.layers import window_features
 
     window = keras.Input((size,), name="window")
@@ -43,7 +42,7 @@ def fit_classifier(
 
     Adam with a learning rate that falls to 0 along a cosine; the loss is the cross-entropy of the logit.
     """
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     n_steps = epochs * -(-len(labels) // batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
@@ -68,6 +67,6 @@ def epoch_callbacks(epochs: int, progress: Progress | None) -> list[Any]:
     """Callbacks that report finished epochs as ``progress(done, total)``."""
     if progress is None:
         return []
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     return [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, epochs))]

@@ -43,8 +43,7 @@ class Sets:
 
 def run_classifier(sets: Sets, settings: RunSettings, seed: int, progress: Progress | None = None) -> Arrays:
     """Train the classifier; logits of all windows, and the losses."""
-    import keras
-
+    from nwb_cascade.architectures.backend import keras
     from nwb_cascade.spikefinder.classifier import build_classifier, classifier_logits, fit_classifier
     from nwb_cascade.spikefinder.layers import feature_scale
 
@@ -90,8 +89,7 @@ def run_tutorial(sets: Sets, settings: RunSettings, seed: int, progress: Progres
 
 def run_toy(seed: int, epochs: int) -> Arrays:
     """Train an autoencoder of one-hot vectors with a latent of two dimensions; samples of the latent by class."""
-    import keras
-
+    from nwb_cascade.architectures.backend import keras
     from nwb_cascade.spikefinder.autoencoder import build_toy_autoencoder, fit_autoencoder
 
     keras.utils.set_random_seed(seed)
@@ -124,7 +122,7 @@ def _trained_autoencoder(
     windows: Windows, settings: RunSettings, seed: int, progress: Progress | None
 ) -> tuple[Any, list[float]]:
     """An autoencoder of windows, and its losses."""
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     from nwb_cascade.spikefinder.autoencoder import build_autoencoder, fit_autoencoder
     from nwb_cascade.spikefinder.layers import feature_scale

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
+
+from nwb_cascade.architectures.backend import keras
 
 MOST_STEPS = 20
 BINS_PER_STEP = range(2, 11)
@@ -22,7 +22,7 @@ class Delta(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         """Subtract from each step the one before."""
         differences = inputs[:, 1:] - inputs[:, :-1]
-        return ops.pad(differences, [[0, 0], [1, 0], [0, 0]])
+        return keras.ops.pad(differences, [[0, 0], [1, 0], [0, 0]])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape of the input."""
@@ -35,7 +35,7 @@ class Quadratic(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """Square the inputs."""
-        return ops.square(inputs)
+        return keras.ops.square(inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape of the input."""
@@ -59,11 +59,11 @@ class GaussianLatent(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, mean: Any, log_variance: Any, training: bool = False) -> Any:
         """Return the sample, or the mean."""
-        self.add_loss(self.kl_weight * ops.mean(gaussian_divergence(mean, log_variance)))
+        self.add_loss(self.kl_weight * keras.ops.mean(gaussian_divergence(mean, log_variance)))
         if not training:
             return mean
-        noise = keras.random.normal(ops.shape(mean), seed=self.generator)
-        return mean + ops.exp(0.5 * log_variance) * noise
+        noise = keras.random.normal(keras.ops.shape(mean), seed=self.generator)
+        return mean + keras.ops.exp(0.5 * log_variance) * noise
 
     def compute_output_shape(self, mean: tuple[int | None, ...], log_variance: Any = None) -> tuple[int | None, ...]:
         """The shape of the mean."""
@@ -76,7 +76,7 @@ class GaussianLatent(keras.layers.Layer):  # type: ignore[misc]
 
 def gaussian_divergence(mean: Any, log_variance: Any) -> Any:
     """KL divergence of Gaussians (batch, n) from the unit Gaussian, summed over dimensions: (batch,)."""
-    return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - log_variance - 1.0, axis=-1)
+    return 0.5 * keras.ops.sum(keras.ops.square(mean) + keras.ops.exp(log_variance) - log_variance - 1.0, axis=-1)
 
 
 def bins_per_step(size: int) -> int:

@@ -7,14 +7,121 @@ is dilated by two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.training.batches import SegmentBank, TrainingBatch
-from nwb_cascade.training.steps import Arrays, Trainee
+from nwb_cascade.architectures.cascade import CASCADE, n_time_steps
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.kernels import smoothing_kernel
+from nwb_cascade.errors import InputError
+from nwb_cascade.training.batches import RateRange, SegmentBank, TrainingBatch
+from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.steps import (
+    Arrays,
+    TrainedNetwork,
+    Trainee,
+    TrainingSettings,
+    finished_network,
+    train_network,
+)
+from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
+from nwb_cascade.training.warm_start import WarmStart
+
+CASCADE_NETWORK = {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10}
+CASCADE_WINDOW, CASCADE_BEFORE = 64, 32
+
+
+def train_cascade(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    folder: Path,
+    *,
+    start: WarmStart | None = None,
+    progress: MemberProgress | None = None,
+) -> Bundle:
+    """Train a family of published networks: one ensemble per noise level; see ``plans.run_plan``."""
+    if start is not None:
+        raise InputError("Expected a start for a conditional model only; leave it out for architecture 'cascade'.")
+    rate = float(plan.imaging_rate or 0)
+    bank = plan.bank(
+        recordings, lambda name: 0, plan.settings.seed, rates=RateRange((rate, rate), (rate, rate), upsampling=np.inf)
+    )
+    family = _Family(plan, bank, smoothing_kernel(plan.kernel, plan.smoothing_s, rate), folder, progress)
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for member in range(plan.ensemble_size):
+        before: TrainedNetwork | None = None
+        for level in plan.noise_levels:
+            before = family.train(level, member, before)
+            for key, value in bundle_arrays(before.weights).items():
+                arrays[f"{level:g}/{member}/{key}"] = value
+    return cascade_config(plan, recordings), arrays
+
+
+def cascade_config(plan: TrainingPlan, recordings: Sequence[KnownRecording]) -> ModelConfig:
+    """Configuration of the family that a plan trains."""
+    rate = float(plan.imaging_rate or 0)
+    return ModelConfig(
+        name=plan.name,
+        version="1",
+        architecture=CASCADE.name,
+        model_rates_hz=(rate, rate),
+        kernel=plan.kernel,
+        smoothing_s=plan.smoothing_s,
+        noise_levels=tuple(float(level) for level in plan.noise_levels),
+        ensemble_size=plan.ensemble_size,
+        window_size=CASCADE_WINDOW,
+        before_frames=CASCADE_BEFORE,
+        network={**CASCADE_NETWORK, **plan.network},
+        training_datasets=tuple(sorted({r.dataset for r in recordings})),
+        indicators=tuple(sorted({r.indicator for r in recordings})),
+        extra=plan.record(recordings),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Family:
+    """What all networks of a family share."""
+
+    plan: TrainingPlan
+    bank: SegmentBank
+    kernel: NDArray[np.float64]
+    folder: Path
+    progress: MemberProgress | None
+
+    def train(self, level: float, member: int, before: TrainedNetwork | None) -> TrainedNetwork:
+        """Train one network for one noise level; ``before`` is that of the level before."""
+        label = f"noise{level:g}-member{member}"
+        network = {**CASCADE_NETWORK, **self.plan.network}
+        make = partial(cascade_trainee, network, CASCADE_WINDOW, CASCADE_BEFORE, self.kernel)
+        settings = _level_settings(self.plan, level, member, is_first=before is None)
+        return finished_network(make, settings, self.folder / label) or train_network(
+            make,
+            quiet_enough(self.bank, level),
+            settings,
+            self.folder / label,
+            start=None if before is None or self.plan.later_steps is None else before.weights,
+            progress=labelled(self.progress, label),
+        )
+
+
+def _level_settings(plan: TrainingPlan, level: float, member: int, *, is_first: bool) -> TrainingSettings:
+    """Settings of one network: noise of its level alone, and fewer steps where it starts from the level before."""
+    augmentation = replace(plan.settings.augmentation, noise_levels=(level, level), high_noise_share=0.0)
+    settings = replace(plan.member_settings(member), augmentation=augmentation)
+    if is_first or plan.later_steps is None:
+        return settings
+    return replace(
+        settings,
+        n_steps=plan.later_steps,
+        decay_steps=max(plan.later_steps // 2, 1),
+        warmup_steps=min(settings.warmup_steps, plan.later_steps // 10),
+    )
 
 
 def cascade_trainee(
@@ -31,11 +138,11 @@ def cascade_trainee(
     kernel : numpy.ndarray
         As made by ``nwb_cascade.core.kernels.smoothing_kernel``.
     """
-    import keras
-    from keras import layers, ops
+    from nwb_cascade.architectures.backend import keras
 
+    layers, ops = keras.layers, keras.ops
     sizes, numbers, width = network["filter_sizes"], network["filter_numbers"], network["dense_width"]
-    n_steps = ((window_size - sizes[0] - sizes[1] + 2) // 2 - sizes[2] + 1) // 2
+    n_steps = n_time_steps(window_size, sizes)
     # A convolution in Keras is a correlation, hence the reversal.
     target_kernel = np.asarray(kernel[::-1, None, None], np.float32)
     after = window_size - 1 - before_frames
@@ -99,8 +206,9 @@ def bundle_arrays(weights: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArr
 
 def _all_in_window(present: Any, window_size: int) -> Any:
     """Which windows have no absent frame: (batch, n - window_size + 1)."""
-    from keras import ops
+    from nwb_cascade.architectures.backend import keras
 
+    ops = keras.ops
     ones = ops.ones((window_size, 1, 1))
     counted = ops.conv(ops.expand_dims(present, -1), ones, padding="valid")[..., 0]
     return counted > window_size - 0.5

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.conditional import CODES, ConditionalSizes, near_codes
+from nwb_cascade.architectures.conditional import CONDITIONAL, near_codes
+from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.indicators import nearest_code
-from nwb_cascade.training.recordings import KnownRecording, dataset_hashes
+from nwb_cascade.training.batches import LOWEST_NOISE
+from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.training_plan import Bundle, TrainingPlan
 
 Weights = Mapping[str, NDArray[np.float32]]
-RECORDED_PACKAGES = ("nwb-cascade", "keras", "tensorflow", "torch", "jax", "numpy", "scipy")
+RATES_HZ = (1.0, 120.0)  # what a network is called good for; a little less than what it is trained at
 
 
 @dataclass(frozen=True)
@@ -74,34 +75,23 @@ def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str])
 
 
 def conditional_bundle(
-    name: str,
+    plan: TrainingPlan,
     sizes: ConditionalSizes,
     members: Sequence[TrainedMember],
     recordings: Sequence[KnownRecording],
-    *,
-    rates_hz: tuple[float, float],
-    noise_levels: tuple[float, float],
-    smoothing_s: float,
-    record: Mapping[str, Any],
-) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
+) -> Bundle:
     """Configuration and arrays of a bundle, ready for ``nwb_cascade.models.bundle.save_bundle``.
 
     Parameters
     ----------
-    name : str
-        Of the model.
+    plan : TrainingPlan
+        What was trained.
     sizes : ConditionalSizes
         Of every member.
     members : sequence of TrainedMember
         The trained networks.
     recordings : sequence of KnownRecording
         All that any member was trained on; their hashes are recorded.
-    rates_hz, noise_levels : (float, float)
-        Ranges that were trained, Hz and % Hz^-1/2.
-    smoothing_s : float
-        Default smoothing of the result, s.
-    record : mapping
-        What else is recorded of the training, JSON-able: ``settings``, perhaps a ``remark``.
     """
     arrays = {
         f"{index}/{key}": np.asarray(value, np.float32)
@@ -110,13 +100,13 @@ def conditional_bundle(
     }
     used = {dataset for member in members for dataset in member.datasets}
     config = ModelConfig(
-        name=name,
+        name=plan.name,
         version="1",
-        architecture="conditional",
-        model_rates_hz=rates_hz,
+        architecture=CONDITIONAL.name,
+        model_rates_hz=RATES_HZ,
         kernel="gaussian",
-        smoothing_s=smoothing_s,
-        noise_levels=noise_levels,
+        smoothing_s=plan.smoothing_s,
+        noise_levels=(LOWEST_NOISE, plan.settings.augmentation.highest_noise),
         ensemble_size=len(members),
         window_size=2 * sizes.halo + 1,
         before_frames=sizes.halo,
@@ -124,10 +114,9 @@ def conditional_bundle(
         training_datasets=tuple(sorted(used)),
         indicators=sizes.indicators,
         extra={
-            "dataset_sha256": dataset_hashes(r for r in recordings if r.dataset in used),
+            **plan.record([r for r in recordings if r.dataset in used], scale_shares=list(plan.scale_shares)),
             "members": [_record(member) for member in members],
-            "packages": package_versions(),
-            **record,
+            **({"remark": plan.remark} if plan.remark else {}),
         },
     )
     return config, arrays
@@ -166,14 +155,6 @@ def take_members(
         if key.partition("/")[0] == str(old)
     }
     return replace(config, ensemble_size=len(members)), arrays
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of what decides a training's outcome, those that are installed."""
-    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
-    return {"python": platform.python_version()} | {
-        package: installed[package] for package in RECORDED_PACKAGES if package in installed
-    }
 
 
 def _record(member: TrainedMember) -> dict[str, Any]:

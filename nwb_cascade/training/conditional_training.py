@@ -1,22 +1,89 @@
-"""The conditional network as something to train: its inputs, targets and loss."""
+"""The conditional network as something to train: its inputs, targets and loss, and its ensemble from data to bundle."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from nwb_cascade.architectures.conditional import ConditionalSizes, build_network, conditions
+from nwb_cascade.architectures.conditional import conditions, joined, network
+from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
 from nwb_cascade.training.batches import TrainingBatch
+from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
+from nwb_cascade.training.folds import split
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
-from nwb_cascade.training.steps import Arrays, Trainee
+from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.steps import Arrays, Trainee, finished_network, train_network
+from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
+from nwb_cascade.training.warm_start import WarmStart
+
+
+def train_conditional(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    folder: Path,
+    *,
+    start: WarmStart | None = None,
+    progress: MemberProgress | None = None,
+) -> Bundle:
+    """Train one ensemble for every rate and noise level; see ``plans.run_plan``."""
+    members = [
+        train_member(plan, recordings, member, folder, start=start, progress=progress)
+        for member in range(plan.ensemble_size)
+    ]
+    config, weights = conditional_bundle(plan, _sizes(plan, recordings, start), members, recordings)
+    return (config if start is None else start.described(config)), weights
+
+
+def train_member(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    member: int,
+    folder: Path,
+    *,
+    start: WarmStart | None = None,
+    progress: MemberProgress | None = None,
+) -> TrainedMember:
+    """Train one network of an ensemble; see ``plans.run_plan``."""
+    sizes = _sizes(plan, recordings, start)
+    fold = member if plan.folds else None
+    training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
+    settings = plan.member_settings(member)
+    label = f"member{member}"
+    make = partial(conditional_trainee, sizes, plan.scale_shares)
+    code, seed = sizes.indicator_code, settings.seed
+    trained = finished_network(make, settings, folder / label) or train_network(
+        make,
+        plan.bank(training, code, (seed, 1)),
+        settings,
+        folder / label,
+        start=None if start is None else start.member(member, fold),
+        held_out=plan.bank(held_out, code, (seed, 2), versions=2) if held_out else None,
+        progress=labelled(progress, label),
+    )
+    described = describe_member(
+        training, trained.weights, fold=fold, seed=seed, n_steps=settings.n_steps, history=trained.history
+    )
+    return described if start is None else start.joined(described, member)
 
 
 def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...] = SCALE_SHARES) -> Trainee:
     """Build a conditional network with its loss: squared error of smoothed counts at three time scales."""
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     bank = smoothing_bank(scale_shares)
 
     class ConditionalModel(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(autocast=False)  # the network itself knows what may be rounded
+            self.arrays = {path: _variable(path, shape) for path, shape in sizes.shapes().items()}
+            self.built = True
+
+        def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
+            weights = {path: keras.ops.cast(array, self.compute_dtype) for path, array in self.arrays.items()}
+            return network(sizes, joined(sizes, weights), inputs)
+
         def compute_loss(
             self,
             x: Any = None,
@@ -27,7 +94,7 @@ def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...]
         ) -> Any:
             return smoothed_error(y_pred, y, x["present"], sample_weight, bank)
 
-    return Trainee(build_network(sizes, ConditionalModel), conditional_arrays, sizes.to_network())
+    return Trainee(ConditionalModel(), conditional_arrays, sizes.to_network())
 
 
 def conditional_arrays(batch: TrainingBatch) -> Arrays:
@@ -39,3 +106,38 @@ def conditional_arrays(batch: TrainingBatch) -> Arrays:
         "indicator": batch.indicator,
     }
     return inputs, batch.counts, batch.weight
+
+
+def conditional_sizes(recordings: Sequence[KnownRecording], sizes: Mapping[str, Any]) -> ConditionalSizes:
+    """Sizes of a plan's network with a code for every indicator of the recordings."""
+    codes = sorted({name for r in recordings for name in r.indicator_codes})
+    return ConditionalSizes.from_network({**sizes, "indicators": tuple(codes)})
+
+
+def _sizes(plan: TrainingPlan, recordings: Sequence[KnownRecording], start: WarmStart | None) -> ConditionalSizes:
+    """Sizes of the networks: those of the start, else those of the plan."""
+    return conditional_sizes(recordings, plan.network) if start is None else start.sizes(recordings)
+
+
+def _variable(path: str, shape: tuple[int, ...]) -> Any:
+    """One array of the network, as it is before training."""
+    from nwb_cascade.architectures.backend import keras
+
+    layer, _, part = path.partition("/")
+    with keras.name_scope(layer):
+        return keras.Variable(_initializer(layer, part), shape=shape, dtype="float32", name=part)
+
+
+def _initializer(layer: str, part: str) -> Any:
+    """How an array begins: gains at 1, offsets at 0, residual layers near the identity, few spikes expected."""
+    from nwb_cascade.architectures.backend import keras
+
+    initializers = keras.initializers
+    if f"{layer}/{part}" == CODES:
+        return initializers.RandomUniform()
+    if part == "bias":
+        return initializers.Constant({"output": -3.0}.get(layer, 1.0 if layer.endswith("_film_gain") else 0.0))
+    if "_film_" in layer:
+        return initializers.Zeros()
+    # Small first steps: each layer begins near the identity, so depth needs no normalisation layer.
+    return initializers.VarianceScaling(0.3) if layer.endswith("_conv") else initializers.GlorotUniform()

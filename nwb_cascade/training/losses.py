@@ -39,8 +39,9 @@ def smoothed_error(predicted: Any, counts: Any, present: Any, weight: Any, bank:
     bank : tensor
         ``smoothing_bank``.
     """
-    from keras import ops
+    from nwb_cascade.architectures.backend import keras
 
+    ops = keras.ops
     # A network that computes in bfloat16 is still judged in float32; torch would not take NumPy's arrays.
     predicted = ops.cast(predicted, "float32")
     counts, present, weight, bank = map(ops.convert_to_tensor, (counts, present, weight, bank))

@@ -111,7 +111,7 @@ def train_network(
     ValueError
         If the folder holds the checkpoint of another training.
     """
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     trainee, record, first, history = _start(make, settings, folder, start)
     model = trainee.model
@@ -146,7 +146,7 @@ def finished_network(make: Callable[[], Trainee], settings: TrainingSettings, fo
 
 def network_weights(network: Any) -> dict[str, NDArray[np.float32]]:
     """Weights of a network by ``"{layer}/{kernel|bias|embeddings}"``."""
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     return {v.path: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for v in network.weights}
 
@@ -163,7 +163,7 @@ def _start(
     start: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> tuple[Trainee, dict[str, Any], int, list[dict[str, float]]]:
     """Build and compile the network and take up its checkpoint: (trainee, record, next step, losses so far)."""
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.precision):
@@ -182,7 +182,7 @@ def _start(
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
     """Build layers under a dtype policy."""
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -193,7 +193,7 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def _optimizer(settings: TrainingSettings) -> Any:
-    import keras
+    from nwb_cascade.architectures.backend import keras
 
     return keras.optimizers.AdamW(
         _schedule(settings),
@@ -206,8 +206,9 @@ def _optimizer(settings: TrainingSettings) -> Any:
 
 def _schedule(settings: TrainingSettings) -> Any:
     """Learning rate by step: a rise, a plateau that does not depend on the number of steps, a fall to 0."""
-    import keras
-    from keras import ops
+    from nwb_cascade.architectures.backend import keras
+
+    ops = keras.ops
 
     class Plateau(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
         def __call__(self, step: Any) -> Any:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.metadata import distributions
 from typing import Any
 
-from nwb_cascade.core.config import ARCHITECTURES, KERNELS
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.architectures.registry import ARCHITECTURES
+from nwb_cascade.core.config import KERNELS, ModelConfig
 from nwb_cascade.errors import InputError
-from nwb_cascade.training.batches import Augmentation
+from nwb_cascade.training.batches import Augmentation, RateRange, SegmentBank, make_bank
 from nwb_cascade.training.folds import N_FOLDS
 from nwb_cascade.training.losses import SCALE_SHARES
-from nwb_cascade.training.steps import TrainingSettings
+from nwb_cascade.training.recordings import KnownRecording, dataset_hashes
+from nwb_cascade.training.steps import StepProgress, TrainingSettings
+
+MemberProgress = Callable[[str, int, int, Mapping[str, float]], None]
+Bundle = tuple[ModelConfig, dict[str, NDArray[np.float32]]]
+RECORDED_PACKAGES = ("nwb-cascade", "keras", "tensorflow", "torch", "jax", "numpy", "scipy")
 
 # Slices with hours of recording each: at their share by time they would outweigh what people record in vivo.
 EMPHASIS = {"DS24": 0.5, "DS25": 0.5, "DS26": 0.5}
@@ -94,11 +105,11 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES or self.kernel not in KERNELS:
             raise InputError(
-                f"Expected architecture out of {ARCHITECTURES} and kernel out of {KERNELS}, "
+                f"Expected architecture out of {tuple(ARCHITECTURES)} and kernel out of {KERNELS}, "
                 f"received {self.architecture!r} and {self.kernel!r}."
             )
-        if self.architecture == "cascade" and not (self.imaging_rate or 0) > 0:
-            raise InputError("Expected an imaging rate for a cascade model: pass --imaging-rate, in Hz.")
+        if not ARCHITECTURES[self.architecture].is_told_rate and not (self.imaging_rate or 0) > 0:
+            raise InputError(f"Expected an imaging rate for a {self.architecture} model: pass --imaging-rate, in Hz.")
         if self.seeds and len(self.seeds) != self.ensemble_size:
             raise InputError(f"Expected one seed per network ({self.ensemble_size}), received {len(self.seeds)}.")
         if self.folds and self.ensemble_size != N_FOLDS:
@@ -108,6 +119,40 @@ class TrainingPlan:
         """Settings of one network, with its seed."""
         seed = self.seeds[member] if self.seeds else self.settings.seed + member
         return replace(self.settings, seed=seed)
+
+    def bank(
+        self,
+        recordings: Sequence[KnownRecording],
+        indicator_code: Callable[[str], int],
+        seed: int | tuple[int, ...],
+        *,
+        rates: RateRange | None = None,
+        versions: int | None = None,
+    ) -> SegmentBank:
+        """Recordings on one clock, resampled as the plan says; ``versions`` in place of the plan's."""
+        return make_bank(
+            on_one_clock(recordings, self.clock_lag_s),
+            indicator_code,
+            np.random.default_rng(seed),
+            rates=rates,
+            versions=versions or self.versions,
+            emphasis=self.emphasis,
+            frame_jitter=self.frame_jitter,
+        )
+
+    def record(self, recordings: Sequence[KnownRecording], **settings: Any) -> dict[str, Any]:
+        """What a bundle records of a training on these recordings, JSON-able: data, settings and packages."""
+        later = {} if self.later_steps is None else {"later_steps": self.later_steps}
+        stated = {
+            **asdict(self.settings),
+            "versions": self.versions,
+            "frame_jitter": self.frame_jitter,
+            "emphasis": dict(self.emphasis),
+            "clock_lag_s": dict(self.clock_lag_s),
+            **settings,
+            **later,
+        }
+        return {"dataset_sha256": dataset_hashes(recordings), "settings": stated, "packages": package_versions()}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingPlan:
@@ -126,6 +171,37 @@ class TrainingPlan:
         if "augmentation" in settings:
             settings["augmentation"] = Augmentation(**_tuples(settings["augmentation"]))
         return cls(**{**_tuples(values), "settings": TrainingSettings(**settings)})
+
+
+def on_one_clock(recordings: Sequence[KnownRecording], clock_lag_s: Mapping[str, float]) -> list[KnownRecording]:
+    """Recordings with their spikes moved to where the fluorescence has them."""
+    return [
+        replace(
+            recording,
+            trials=tuple(
+                replace(trial, spike_times=trial.spike_times + clock_lag_s[recording.dataset])
+                for trial in recording.trials
+            ),
+        )
+        if recording.dataset in clock_lag_s
+        else recording
+        for recording in recordings
+    ]
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides a training's outcome, those that are installed."""
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return {"python": platform.python_version()} | {
+        package: installed[package] for package in RECORDED_PACKAGES if package in installed
+    }
+
+
+def labelled(progress: MemberProgress | None, label: str) -> StepProgress | None:
+    """Progress of one network, under its name."""
+    if progress is None:
+        return None
+    return lambda step, n_steps, losses: progress(label, step, n_steps, losses)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.conditional import ConditionalSizes
+from nwb_cascade.architectures.conditional import CONDITIONAL
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.conditional_bundle import TrainedMember
@@ -30,7 +32,7 @@ class WarmStart:
     weights: Mapping[str, NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        if self.config.architecture != "conditional":
+        if architecture_of(self.config) is not CONDITIONAL:
             raise InputError(
                 f"Expected a conditional model to start from, received {self.config.name}, which is of architecture "
                 f"{self.config.architecture}."

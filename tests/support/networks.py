@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 
@@ -44,6 +45,11 @@ def cascade_config(**changes: object) -> ModelConfig:
         "network": {"filter_sizes": [7, 5, 3], "filter_numbers": [4, 6, 5], "dense_width": 3},
     }
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def zero_weights(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
+    """Every array that the configuration asks for, empty."""
+    return {key: np.zeros(shape, np.float32) for key, shape in architecture_of(config).shapes(config).items()}
 
 
 def cascade_weights(config: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nwb_cascade.architectures.conditional import CODES, ConditionalSizes, build_network
-from nwb_cascade.architectures.conditional_ensemble import build_conditional, conditional_networks
+from nwb_cascade.architectures.conditional import ConditionalEnsemble, conditional_networks
+from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.errors import ModelFileError
@@ -17,9 +17,9 @@ SIZES = ConditionalSizes(widths=(4, 6, 8), depths=(1, 2, 1), condition=8, embedd
 def random_weights(sizes: ConditionalSizes, n_members: int, seed: int = 0) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     return {
-        f"{member}/{variable.path}": (0.2 * generator.standard_normal(variable.shape)).astype(np.float32)
+        f"{member}/{path}": (0.2 * generator.standard_normal(shape)).astype(np.float32)
         for member in range(n_members)
-        for variable in build_network(sizes).weights
+        for path, shape in sizes.shapes().items()
     }
 
 
@@ -48,7 +48,7 @@ def config() -> ModelConfig:
 
 def evaluate(config, weights, trace, present=None, *, rate=30.0, indicator="GCaMP6f", noise=4.0):
     """Unsmoothed (members, frames) for one whole trace."""
-    ensemble = build_conditional(config, weights, imaging_rate=rate, indicator=indicator)
+    ensemble = ConditionalEnsemble(config, weights, rate, indicator)
     present = np.ones(trace.shape, bool) if present is None else present
     halo = ensemble.before
     rows, there = (np.pad(a, (halo, halo))[None] for a in (trace, present))
@@ -130,18 +130,6 @@ def test_noise_levels_outside_training_are_read_as_its_ends(config, weights):
     assert evaluate(config, weights, trace, noise=80.0) == pytest.approx(evaluate(config, weights, trace, noise=30.0))
 
 
-def test_a_missing_array_is_named(config, weights):
-    incomplete = {key: value for key, value in weights.items() if key != "1/output/kernel"}
-    with pytest.raises(ModelFileError, match="1/output/kernel"):
-        build_conditional(config, incomplete, imaging_rate=30.0, indicator=None)
-
-
-def test_an_array_of_another_shape_is_named_with_both_shapes(config, weights):
-    broken = {**weights, "0/output/kernel": np.zeros((3, 1), np.float32)}
-    with pytest.raises(ModelFileError, match=r"0/output/kernel of shape \(4, 1\).*received \(3, 1\)"):
-        build_conditional(config, broken, imaging_rate=30.0, indicator=None)
-
-
 def test_sizes_survive_the_round_trip_through_a_configuration():
     assert ConditionalSizes.from_network(SIZES.to_network()) == SIZES
 
@@ -149,3 +137,17 @@ def test_sizes_survive_the_round_trip_through_a_configuration():
 def test_unknown_sizes_are_refused():
     with pytest.raises(ModelFileError, match="depth_of_sea"):
         ConditionalSizes.from_network({"depth_of_sea": 3})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"widths": [4], "depths": [1, 1]}, "one depth per width"),
+        ({"filter_size": 4}, "odd filter sizes"),
+        ({"widths": ["4", "6"], "depths": [1, 1]}, "positive integers"),
+        ({"condition": 0}, "positive integers"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(sizes, message):
+    with pytest.raises(ModelFileError, match=message):
+        ConditionalSizes.from_network(sizes)

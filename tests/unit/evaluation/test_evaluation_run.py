@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nwb_cascade.architectures.conditional import ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Case, Condition, assess, evaluate, make_case, medians
 from nwb_cascade.evaluation.evaluation_run import held_out_estimator, judges
 from nwb_cascade.training.conditional_bundle import (
-    CODES,
     adopt_codes,
     conditional_bundle,
     describe_member,
     members_without,
     take_members,
 )
+from nwb_cascade.training.conditional_training import conditional_trainee, train_member
 from nwb_cascade.training.folds import ANIMAL_FOLDS, DATASET_FOLDS, fold_of, split
-from nwb_cascade.training.plans import run_plan, train_member
+from nwb_cascade.training.plans import run_plan
 from nwb_cascade.training.steps import TrainingSettings
 from nwb_cascade.training.training_plan import TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
@@ -132,50 +132,42 @@ def recordings():
 
 
 def test_no_network_of_a_held_out_recording_was_trained_on_it(recordings, monkeypatch, tmp_path):
-    from nwb_cascade.training import plans
+    from nwb_cascade.training import conditional_training
 
-    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen, network: SIZES)
-    plan = TrainingPlan("tiny", folds=True, versions=1, settings=TrainingSettings(n_steps=1, batch_size=2, n_frames=32))
+    settings = TrainingSettings(n_steps=1, batch_size=2, n_frames=32)
+    plan = TrainingPlan("tiny", folds=True, versions=1, network=SIZES.to_network(), settings=settings)
     for member in range(2):
         # The recordings of the member's own fold raise when they are read, so the training cannot have read them.
         watched = [poisoned(r) if fold_of(r) == member else r for r in recordings]
         with monkeypatch.context() as patch:
-            patch.setattr(plans, "split", lambda chosen, fold: (split(chosen, fold)[0], []))
-            trained = plans.train_member(plan, watched, member, tmp_path)
+            patch.setattr(conditional_training, "split", lambda chosen, fold: (split(chosen, fold)[0], []))
+            trained = train_member(plan, watched, member, tmp_path)
         assert recordings[member].dataset not in trained.datasets
         assert recordings[member].animal not in trained.animals
 
 
-def test_a_poisoned_recording_stops_a_training_that_reads_it(recordings, monkeypatch, tmp_path):
-    from nwb_cascade.training import plans
-
-    monkeypatch.setattr(plans, "conditional_sizes", lambda chosen, network: SIZES)
-    plan = TrainingPlan("tiny", ensemble_size=1, versions=1, settings=TrainingSettings(n_steps=1, batch_size=2))
+def test_a_poisoned_recording_stops_a_training_that_reads_it(recordings, tmp_path):
+    settings = TrainingSettings(n_steps=1, batch_size=2)
+    plan = TrainingPlan("tiny", ensemble_size=1, versions=1, network=SIZES.to_network(), settings=settings)
     with pytest.raises(PoisonedRecordingError):
         run_plan(plan, [poisoned(recordings[0]), *recordings[1:]], tmp_path)
 
 
 @pytest.fixture(scope="module")
 def bundle(recordings):
-    from nwb_cascade.architectures.conditional import build_network
     from nwb_cascade.training.steps import network_weights
 
     members = [
         describe_member(
-            split(recordings, fold)[0], network_weights(build_network(SIZES)), fold=fold, seed=fold, n_steps=1
+            split(recordings, fold)[0],
+            network_weights(conditional_trainee(SIZES).model),
+            fold=fold,
+            seed=fold,
+            n_steps=1,
         )
         for fold in range(5)
     ]
-    return conditional_bundle(
-        "tiny",
-        SIZES,
-        members,
-        recordings,
-        rates_hz=(1.0, 120.0),
-        noise_levels=(0.5, 30.0),
-        smoothing_s=0.05,
-        record={},
-    )
+    return conditional_bundle(TrainingPlan("tiny"), SIZES, members, recordings)
 
 
 @pytest.fixture

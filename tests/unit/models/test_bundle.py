@@ -9,13 +9,17 @@ import pytest
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models import bundle
 from nwb_cascade.models.bundle import load_bundle, load_config, make_model, recorded_sha256, save_bundle
-from tests.unit.models.test_templates import config, weights_of
+from tests.support.networks import cascade_config, zero_weights
+
+
+def config(**changes):
+    return cascade_config(**{"name": "m", "noise_levels": (2.0, 2.5), **changes})
 
 
 @pytest.fixture
 def weights():
     rng = np.random.default_rng(1)
-    return {key: rng.normal(size=array.shape).astype(np.float32) for key, array in weights_of(config()).items()}
+    return {key: rng.normal(size=array.shape).astype(np.float32) for key, array in zero_weights(config()).items()}
 
 
 @pytest.fixture

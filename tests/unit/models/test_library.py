@@ -17,7 +17,7 @@ from nwb_cascade.models.library import (
     user_models_folder,
 )
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
-from tests.unit.models.test_templates import config, weights_of
+from tests.support.networks import cascade_config, zero_weights
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def folders(tmp_path, monkeypatch):
 
 
 def install(folder: Path, name: str, **changes):
-    model_config = config(name=name, **changes)
-    return save_bundle(folder / name, model_config, weights_of(model_config))
+    model_config = cascade_config(name=name, **changes)
+    return save_bundle(folder / name, model_config, zero_weights(model_config))
 
 
 def test_the_variable_names_the_users_folder(folders):

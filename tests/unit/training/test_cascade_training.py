@@ -10,12 +10,17 @@ import pytest
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.kernels import gaussian_kernel
-from nwb_cascade.training import plans
 from nwb_cascade.training.batches import make_bank
-from nwb_cascade.training.cascade_training import bundle_arrays, cascade_trainee, quiet_enough
-from nwb_cascade.training.plans import CASCADE_NETWORK, run_plan
+from nwb_cascade.training.cascade_training import (
+    CASCADE_NETWORK,
+    bundle_arrays,
+    cascade_config,
+    cascade_trainee,
+    quiet_enough,
+)
+from nwb_cascade.training.plans import run_plan
 from nwb_cascade.training.steps import TrainingSettings, network_weights
-from nwb_cascade.training.training_plan import TrainingPlan
+from nwb_cascade.training.training_plan import TrainingPlan, on_one_clock
 from tests.support.simulated_recordings import simulated_recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -35,7 +40,7 @@ def test_the_trained_form_gives_what_the_evaluated_form_gives(window_size):
     trace = np.random.default_rng(0).standard_normal((1, 300)).astype(np.float32)
     trained = np.asarray(model({"trace": trace, "present": np.ones_like(trace)}))
     plan = TrainingPlan("one", "cascade", imaging_rate=30.0, noise_levels=(2,), ensemble_size=1)
-    config = replace(plans._cascade_config(plan, 30.0, []), window_size=window_size, before_frames=before)
+    config = replace(cascade_config(plan, []), window_size=window_size, before_frames=before)
     weights = {f"2/0/{key}": value for key, value in bundle_arrays(network_weights(model)).items()}
     networks = build_networks(config, weights, imaging_rate=30.0, indicator=None)
     evaluated = infer_block(trace, 30.0, networks).expected_spikes[0]
@@ -72,7 +77,7 @@ def test_later_noise_levels_start_from_the_level_before(recordings, tmp_path):
 
 
 def test_the_spikes_of_a_dataset_with_a_late_clock_are_moved_for_training(recordings):
-    moved = plans._on_one_clock(recordings, {"DS11": 0.08})
+    moved = on_one_clock(recordings, {"DS11": 0.08})
     assert moved[0] is recordings[0]
     assert moved[1].trials[0].spike_times == pytest.approx(recordings[1].trials[0].spike_times + 0.08)
 
