@@ -123,7 +123,6 @@ def _trained_autoencoder(
 ) -> tuple[Any, list[float]]:
     """An autoencoder of windows, and its losses."""
     from nwb_cascade.architectures.backend import keras
-
     from nwb_cascade.spikefinder.autoencoder import build_autoencoder, fit_autoencoder
     from nwb_cascade.spikefinder.layers import feature_scale
 

@@ -12,8 +12,17 @@ from nwb_cascade.models.bundle import load_bundle, load_config, make_model, reco
 from tests.support.networks import cascade_config, zero_weights
 
 
+PUBLISHED = {
+    "name": "m",
+    "noise_levels": (2.0, 2.5),
+    "window_size": 64,
+    "before_frames": 32,
+    "network": {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10},
+}
+
+
 def config(**changes):
-    return cascade_config(**{"name": "m", "noise_levels": (2.0, 2.5), **changes})
+    return cascade_config(**{**PUBLISHED, **changes})
 
 
 @pytest.fixture
