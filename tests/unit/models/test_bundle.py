@@ -11,7 +11,6 @@ from nwb_cascade.models import bundle
 from nwb_cascade.models.bundle import load_bundle, load_config, make_model, recorded_sha256, save_bundle
 from tests.support.networks import cascade_config, zero_weights
 
-
 PUBLISHED = {
     "name": "m",
     "noise_levels": (2.0, 2.5),
