@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.failures import in_one_line, of_file
 from nwb_cascade.cli.options import inference_options, output_options, take_inference, take_output
 
 if TYPE_CHECKING:
@@ -106,14 +107,11 @@ def _attempt(
 
 
 def _failure(name: str, error: Exception, *, debug: bool) -> dict[str, Any]:
-    """Tell of a failure in one line; an error that no user can mend names its type."""
-    from nwb_cascade.cli import USER_ERRORS
-
+    """Tell of a failure in one line."""
     if debug:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: "
-    message = kind + " ".join(str(error).split())
-    click.echo(f"{name}: {message}", err=True)
+    message = in_one_line(error)
+    click.echo(of_file(name, message), err=True)
     return {"path": name, "error": message, "traceback": "".join(traceback.format_exception(error))}
 
 

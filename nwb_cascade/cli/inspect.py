@@ -59,7 +59,7 @@ def _inspect_all(
 
     Returns the names of all in their order.
     """
-    from nwb_cascade.cli import USER_ERRORS
+    from nwb_cascade.cli.failures import in_one_line, of_file
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.sources import listed
     from nwb_cascade.readers.nwb import inspect
@@ -76,11 +76,11 @@ def _inspect_all(
                 if isinstance(source, Exception):
                     raise source
                 found[name] = inspect(source, series=series, statistics=statistics)
-            except USER_ERRORS as error:
+            except Exception as error:  # one file must not stop the others
                 if debug:
                     traceback.print_exc()
-                failed[name] = str(error)
-                click.echo(f"Error: {name}: {error}", err=True)
+                failed[name] = in_one_line(error)
+                click.echo(f"Error: {of_file(name, failed[name])}", err=True)
     return list(names)
 
 

@@ -37,7 +37,8 @@ def noise_level(dff: NDArray[np.floating[Any]], imaging_rate: float) -> NDArray[
     >>> noise_level(np.array([[0.0, 0.1, 0.0, 0.1]]), imaging_rate=25.0)
     array([2.], dtype=float32)
     """
-    differences = np.abs(np.diff(dff, axis=1))
+    with np.errstate(invalid="ignore"):  # between two infinite values there is no difference
+        differences = np.abs(np.diff(dff, axis=1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)

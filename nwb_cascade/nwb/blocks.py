@@ -104,7 +104,8 @@ class StoredTraces:
         """Apply conversion, offset and factor, in double precision where there is anything to apply."""
         if (self.conversion, self.offset, self.factor) == (1.0, 0.0, 1.0):
             return stored.astype(np.float32)
-        return ((stored.astype(np.float64) * self.conversion + self.offset) * self.factor).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # by an absurd conversion; infinite values are reported
+            return ((stored.astype(np.float64) * self.conversion + self.offset) * self.factor).astype(np.float32)
 
     def tiles(self, rois: slice, max_items: int) -> Iterator[tuple[slice, slice]]:
         """Cut some ROIs into (rois, frames) rectangles of whole chunks; every chunk lies in one of them.

@@ -26,7 +26,9 @@ from nwb_cascade.nwb.classify import (
     looks_like_ratio,
     reconcile,
 )
-from nwb_cascade.nwb.files import NWBSource, broken_links, open_nwb
+from nwb_cascade.nwb.damage import told_as_damage
+from nwb_cascade.nwb.files import NWBSource, open_nwb
+from nwb_cascade.nwb.hdf5 import broken_links, require_stored
 from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, judged_rate, rate_from_timestamps, stated_rate
@@ -85,12 +87,20 @@ def find_candidates(
     """Describe every ROI response series of an open file, see `describe`."""
     access = access or Access()
     series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
-    if not series and (broken := broken_links(nwbfile.get_read_io())):
-        lost = "; ".join(f"{path} leads to {target}, which is not there" for path, target in broken.items())
-        raise InputError(f"Expected a series of ROI traces in {access.name}, found none, but links to nothing: {lost}.")
+    if not series:
+        _require_whole_links(nwbfile, access.name)
     return tuple(
         describe(series[path], nwbfile, access, statistics=statistics, values=values) for path in sorted(series)
     )
+
+
+def _require_whole_links(nwbfile: NWBFile, name: str) -> None:
+    """Raise InputError if links of a file lead to nothing: its series may lie behind one."""
+    with told_as_damage(name):
+        broken = broken_links(nwbfile.get_read_io())
+    if broken:
+        lost = "; ".join(f"{path} leads to {target}, which is not there" for path, target in broken.items())
+        raise InputError(f"Expected a series of ROI traces in {name}, found none, but links to nothing: {lost}.")
 
 
 def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access | None = None) -> tuple[Candidate, ...]:
@@ -125,7 +135,8 @@ def describe(
 ) -> Candidate:
     """Describe one series of an open file, see `inspect`; without ``values`` by its header alone."""
     access = access or Access()
-    facts = _Facts.of(series, complete=statistics)
+    with told_as_damage(f"{access.name}:{object_path(series)}"):
+        facts = _Facts.of(series, complete=statistics)
     stored = sample = None
     if facts.readable and values:
         stored = stored_traces(series, access, transposed=bool(facts.layout.transposed))
@@ -194,6 +205,7 @@ class _Facts:
     @classmethod
     def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
         stamps = series.timestamps
+        require_stored(series.data)
         region, table = series.rois.data, series.rois.table
         found = _lost_data(series) or layout(
             tuple(int(n) for n in np.shape(series.data)),

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import h5py
-from hdmf.build import ConstructError
-from pynwb import NWBHDF5IO, NWBFile
+from pynwb import NWBFile
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.damage import told_as_damage
+from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
 
 
 class StoreURL(Protocol):
@@ -33,7 +34,6 @@ class StoreURL(Protocol):
 
 NWBSource = str | os.PathLike[str] | IO[bytes] | RawIOBase | StoreURL
 
-MOST_WORDS = 400  # characters of a reason; errors of hdmf may hold whole objects
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a series is found again in discover.py
     r"(?s).*Data is oriented incorrectly and should be transposed",
@@ -94,25 +94,10 @@ def source_name(source: NWBSource) -> str:
 
 def _read(io: Any, name: str) -> NWBFile:
     """Build the NWBFile, turning failures of the libraries below into one sentence."""
-    try:
-        with _handled_warnings():
-            return io.read()
-    except Exception as error:  # of h5py, hdmf and pynwb, which know no common one: one file must not stop the others
-        raise InputError(
-            f"{name} opens but pynwb cannot read it ({reason_of(error)}): it is damaged, incomplete or not valid NWB. "
-            "Copy it anew, or check it with pynwb.validate."
-        ) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """Say in words of bounded length why a library below failed, and where if it knows."""
-    if isinstance(error, ConstructError):  # its text is everything that the object consists of
-        builder, *words = error.args[0] if isinstance(error.args[0], tuple) else error.args
-        text = f"{getattr(builder, 'path', '')}: {' '.join(map(str, words))}"
-    else:
-        text = str(error) or type(error).__name__
-    text = " ".join(text.split())
-    return text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]} …"
+    with told_as_damage(name, "opens but pynwb cannot read it"), _handled_warnings():
+        nwbfile = io.read()
+        nwbfile.objects  # noqa: B018  # gathered here, since ids that are no text are found by it
+        return nwbfile
 
 
 @contextmanager
@@ -126,7 +111,7 @@ def _handled_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _open_hdf5(source: Any) -> Iterator[NWBHDF5IO]:
+def _open_hdf5(source: Any) -> Iterator[IndexedHDF5IO]:
     """Open an HDF5 file and give it to pynwb."""
     name = source_name(source)
     if isinstance(source, (str, os.PathLike)):
@@ -139,8 +124,8 @@ def _open_hdf5(source: Any) -> Iterator[NWBHDF5IO]:
     except OSError as error:
         raise _explained(error, source, name) from error
     with file:
-        _require_nwb(file, name)
-        with _handled_warnings():
+        with told_as_damage(name), _handled_warnings():
+            _require_nwb(file, name)
             io = IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
         try:
             yield io
@@ -215,50 +200,3 @@ def _open_zarr(source: Any) -> Iterator[Any]:
         yield io
     finally:
         io.close()
-
-
-class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
-    """NWBHDF5IO that finds the names of referenced objects in an index.
-
-    HDF5 does not know the path of an object that was opened by reference; asking for its name searches the whole
-    file. hdmf asks several times per reference, so that opening takes time with the square of the number of objects
-    (https://github.com/NeurodataWithoutBorders/pynwb/issues/1889). One visit of all objects answers all questions.
-    """
-
-    def __init__(self, file: h5py.File, **options: Any) -> None:
-        super().__init__(file=file, **options)
-        self._own_file = file
-
-    def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
-        return super()._HDF5IO__read_ref(self.by_path(h5obj))
-
-    def by_path(self, h5obj: Any) -> Any:
-        """Return an object that was opened by reference as opened by path."""
-        if not hasattr(self, "_paths"):
-            self._paths: dict[int, bytes] = {}
-            # Not h5o.visit, which reads the index of all chunks.
-            self._own_file.id.links.visit(self._index, info=True)
-        path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
-        return h5obj if path is None or h5obj.file.filename != self._own_file.filename else h5obj.file[path]
-
-    def _index(self, path: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_HARD:
-            self._paths[info.u] = path  # bytes: in a damaged file it need not be UTF-8, and HDF5 takes it as it is
-
-
-def broken_links(io: Any) -> dict[str, str]:
-    """Return where the links of an open HDF5 file lead to nothing: path of the link, and what it names, in words."""
-    file = getattr(io, "_own_file", None)
-    found: dict[str, str] = {}
-    if not isinstance(file, h5py.File):
-        return found
-
-    def look_at(path: bytes, info: Any) -> None:
-        if info.type not in (h5py.h5l.TYPE_SOFT, h5py.h5l.TYPE_EXTERNAL) or file.get(path) is not None:
-            return
-        link = file.get(path, getlink=True)
-        place = f" in {link.filename}" if isinstance(link, h5py.ExternalLink) else ""
-        found[f"/{path.decode(errors='replace')}"] = f"{link.path}{place}"
-
-    file.id.links.visit(look_at, info=True)
-    return found

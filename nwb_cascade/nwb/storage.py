@@ -19,7 +19,8 @@ from pynwb import NWBFile
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.files import HANDLED_WARNINGS, IndexedHDF5IO, is_zarr
+from nwb_cascade.nwb.files import HANDLED_WARNINGS, is_zarr
+from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
 
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
 CHUNK_FRAMES = CHUNK_BYTES // 4

@@ -10,7 +10,8 @@ import pytest
 from pynwb import get_type_map
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.files import IndexedHDF5IO, open_nwb, source_name
+from nwb_cascade.nwb.files import open_nwb, source_name
+from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
 from tests.support.nwb_oddities import one_series
 from tests.support.nwb_published import EVENT_NAMESPACE, allen_behavior
 from tests.support.recordings import simulated_dff

@@ -1,0 +1,99 @@
+"""HDF5 files as pynwb reads them: an index of references, and what is wrong with links and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+from pynwb import NWBHDF5IO
+
+LEAST_DECLARED = 2**28  # bytes; a smaller array is read sooner than judged
+MOST_COMPRESSION = 10_000  # times; real traces are compressed to a fifth at best, arrays of one value by gzip to 1/1000
+
+
+def require_stored(dataset: Any) -> None:
+    """Raise ValueError if an HDF5 dataset declares far more values than its file can hold.
+
+    Reading it would fill the memory or the disk with values that nobody wrote. Only the header is looked at; of a file
+    on disk also how much is stored, which would cost many requests on a remote one.
+    """
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual:
+        return
+    declared = dataset.size * dataset.dtype.itemsize
+    if declared < LEAST_DECLARED:
+        return
+    is_local = dataset.file.driver != "fileobj"
+    stored = dataset.id.get_storage_size() if is_local else dataset.file.id.get_filesize()
+    if declared > MOST_COMPRESSION * stored:
+        raise ValueError(
+            f"{dataset.name} declares shape {dataset.shape}, {declared / 2**30:.3g} GiB, of which {stored} bytes are "
+            "stored"
+        )
+
+
+class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
+    """NWBHDF5IO that finds the names of referenced objects in an index.
+
+    HDF5 does not know the path of an object that was opened by reference; asking for its name searches the whole
+    file. hdmf asks several times per reference, so that opening takes time with the square of the number of objects
+    (https://github.com/NeurodataWithoutBorders/pynwb/issues/1889). One visit of all objects answers all questions.
+    """
+
+    def __init__(self, file: h5py.File, **options: Any) -> None:
+        super().__init__(file=file, **options)
+        self._own_file = file
+        self._entered: set[tuple[int, int]] = set()  # groups that are being read: file number and address
+
+    def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
+        return super()._HDF5IO__read_ref(self.by_path(h5obj))
+
+    def _HDF5IO__read_group(self, h5obj: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
+        """Read a group, but not from within itself: hdmf follows links in circles until the stack is full."""
+        info = h5py.h5o.get_info(h5obj.id)
+        key = (info.fileno, info.addr)
+        if key in self._entered:
+            raise ValueError(f"{h5obj.name} lies within itself, links form a circle")
+        self._entered.add(key)
+        try:
+            return super()._HDF5IO__read_group(h5obj, *args, **options)
+        finally:
+            self._entered.discard(key)
+
+    def _HDF5IO__read_dataset(self, h5obj: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
+        """Read a dataset; hdmf reads all values of some with one dimension (rows of tables, ROI regions)."""
+        if h5obj.ndim == 1:
+            require_stored(h5obj)
+        return super()._HDF5IO__read_dataset(h5obj, *args, **options)
+
+    def by_path(self, h5obj: Any) -> Any:
+        """Return an object that was opened by reference as opened by path."""
+        if not hasattr(self, "_paths"):
+            self._paths: dict[int, bytes] = {}
+            # Not h5o.visit, which reads the index of all chunks.
+            self._own_file.id.links.visit(self._index, info=True)
+        path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
+        return h5obj if path is None or h5obj.file.filename != self._own_file.filename else h5obj.file[path]
+
+    def _index(self, path: bytes, info: Any) -> None:
+        if info.type == h5py.h5l.TYPE_HARD:
+            self._paths.setdefault(
+                info.u, path
+            )  # bytes: in a damaged file it need not be UTF-8, and HDF5 takes it as it is
+
+
+def broken_links(io: Any) -> dict[str, str]:
+    """Return where the links of an open HDF5 file lead to nothing: path of the link, and what it names, in words."""
+    file = getattr(io, "_own_file", None)
+    found: dict[str, str] = {}
+    if not isinstance(file, h5py.File):
+        return found
+
+    def look_at(path: bytes, info: Any) -> None:
+        if info.type not in (h5py.h5l.TYPE_SOFT, h5py.h5l.TYPE_EXTERNAL) or file.get(path) is not None:
+            return
+        link = file.get(path, getlink=True)
+        place = f" in {link.filename}" if isinstance(link, h5py.ExternalLink) else ""
+        found[f"/{path.decode(errors='replace')}"] = f"{link.path}{place}"
+
+    file.id.links.visit(look_at, info=True)
+    return found

@@ -1,0 +1,150 @@
+"""A damaged file costs its own result only: one sentence about it, exit status 1, the others done.
+
+Ten of what ``scripts/fuzz_files.py`` does by chance.
+"""
+
+import json
+import struct
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from nwb_cascade.cli import main
+from tests.support.recordings import dff_recording, simulated_dff
+
+SERIES = "/processing/ophys/DfOverF/RoiResponseSeries"
+TABLE = "/processing/ophys/ImageSegmentation/rois_RoiResponseSeries"
+
+
+def name_that_is_no_text(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.move(SERIES.encode(), SERIES.encode()[:-1] + b"\xff")
+
+
+def hard_link_to_a_group_above(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file[f"{SERIES}/again"] = file["/processing"]
+
+
+def soft_link_to_the_root(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["/processing/ophys/again"] = h5py.SoftLink("/")
+
+
+def external_link_to_itself(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["/processing/ophys/again"] = h5py.ExternalLink(path.name, "/processing/ophys/again")
+
+
+def traces_of_terabytes(path: Path) -> None:
+    declare(path, f"{SERIES}/data", (10**12, 4), (2**20, 4))
+
+
+def region_of_terabytes(path: Path) -> None:
+    declare(path, f"{SERIES}/rois", (10**12,), (2**20,))
+
+
+def declare(path: Path, place: str, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+    """Let a dataset claim a shape, with nothing stored."""
+    with h5py.File(path, "r+") as file:
+        old = file[place]
+        attributes, dtype = dict(old.attrs), old.dtype
+        del file[place]
+        file.create_dataset(place, shape, dtype, chunks=chunks).attrs.update(attributes)
+
+
+def table_that_is_gone(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file[TABLE]
+
+
+def conversion_in_words(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file[f"{SERIES}/data"].attrs["conversion"] = "much"
+
+
+def second_half_of_zeros(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+def address_beyond_the_end(path: Path) -> None:
+    """The root group's table of links, at an address that the file does not have."""
+    content = bytearray(path.read_bytes())
+    with h5py.File(path, "r") as file:
+        place = content.find(struct.pack("<Q", h5py.h5o.get_info(file["/processing"].id).addr))
+    content[place + 6] = 0x77
+    path.write_bytes(content)
+
+
+DAMAGES = (
+    name_that_is_no_text,
+    hard_link_to_a_group_above,
+    soft_link_to_the_root,
+    external_link_to_itself,
+    traces_of_terabytes,
+    region_of_terabytes,
+    table_that_is_gone,
+    conversion_in_words,
+    second_half_of_zeros,
+    address_beyond_the_end,
+)
+HARMLESS = (external_link_to_itself,)  # it leads to nothing, and nothing of the series lies behind it
+
+
+@pytest.fixture(params=DAMAGES, ids=lambda damage: damage.__name__)
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, bool]:
+    """A damaged file, a sound one, and whether the damage must be told."""
+    damaged, sound = (dff_recording(tmp_path / name, simulated_dff(4, 200)) for name in ("damaged.nwb", "sound.nwb"))
+    request.param(damaged)
+    return damaged, sound, request.param not in HARMLESS
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def told_once(stderr: str, damaged: Path) -> bool:
+    return len(stderr.splitlines()) == 1 and str(damaged) in stderr and len(stderr) < 900
+
+
+def test_inspect_tells_of_it_in_one_line_and_does_the_others(files: tuple[Path, Path, bool]) -> None:
+    damaged, sound, is_told = files
+    status, output, stderr = run("inspect", "--json", damaged, sound)
+    assert status == (1 if is_told else 0)
+    assert told_once(stderr, damaged) if is_told else not stderr
+    assert len(json.loads(output)[1]["series"]) == 1
+
+
+def test_infer_tells_of_it_in_one_line_and_does_the_others(files: tuple[Path, Path, bool]) -> None:
+    damaged, sound, is_told = files
+    status, output, stderr = run("infer", "--json", "--dry-run", damaged, sound)
+    assert status == (1 if is_told else 0)
+    assert told_once(stderr, damaged) if is_told else not stderr
+    first, second = json.loads(output)
+    assert ("error" in first) == is_told
+    assert second["n_rois"] == 4
+
+
+def test_a_plan_tells_of_it_and_has_the_others(files: tuple[Path, Path, bool], tmp_path: Path) -> None:
+    damaged, sound, is_told = files
+    manifest = tmp_path / "manifest.jsonl"
+    status, _, _ = run("archive", "plan", "-o", manifest, damaged, sound)
+    assert status == 0
+    _, first, second = (json.loads(line) for line in manifest.read_text().splitlines())
+    assert second["recording"]["n_rois"] == 4
+    assert ("reason" in first) == is_told
+    assert "Its header cannot be read" not in first.get("reason", "")
+
+
+def test_values_that_a_conversion_makes_infinite_are_told_without_a_warning(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "a.nwb", simulated_dff(4, 200))
+    with h5py.File(path, "r+") as file:
+        file[f"{SERIES}/data"].attrs["conversion"] = np.float64(1e300)
+    status, output, stderr = run("inspect", path)
+    assert (status, stderr) == (0, "")
+    assert "4 of 4 ROIs have infinite values." in output
