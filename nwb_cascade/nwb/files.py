@@ -17,6 +17,7 @@ from pynwb import NWBFile
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
+from nwb_cascade.nwb.lookalikes import about_hdf5
 
 
 class StoreURL(Protocol):
@@ -174,7 +175,8 @@ def _require_nwb(file: h5py.File, name: str) -> None:
     if "nwb_version" in file and "nwb_version" not in file.attrs:
         raise InputError(f"{name} is an NWB 1 file; only NWB 2 can be read. Convert it, for example with neuroconv.")
     if "nwb_version" not in file.attrs:
-        raise InputError(f"Expected an NWB file, received {name}: HDF5, but without the attribute nwb_version.")
+        about = about_hdf5(file, name)
+        raise InputError(f"Expected an NWB file, received {name}: HDF5, but without the attribute nwb_version.{about}")
     version = str(file.attrs["nwb_version"])
     if not version.lstrip("NWB-").startswith("2"):
         raise InputError(f"{name} is of NWB version {version}; only NWB 2 can be read.")

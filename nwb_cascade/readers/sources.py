@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nwb_cascade.dandi.address_forms import is_remote as is_address
+from nwb_cascade.readers.folders import require_recording
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.assets import Asset
@@ -71,10 +72,13 @@ def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[
     Raises
     ------
     InputError, LookupError, PermissionError, RemoteError
-        As `nwb_cascade.dandi.stream.open_remote`; nothing for a path, which is opened later.
+        As `nwb_cascade.dandi.stream.open_remote`; for a path, which is opened later, only if it is a folder of
+        other things.
     """
     if not is_remote(source):
-        yield Path(source), {}  # type: ignore[arg-type]  # no asset
+        path = Path(name_of(source))
+        require_recording(path)
+        yield path, {}
         return
     from nwb_cascade.dandi.stream import StreamSettings, open_remote
     from nwb_cascade.dandi.zarr_store import open_zarr

@@ -164,9 +164,10 @@ def read_folder(path: str | Path) -> Suite2pPlane:
     """
     planes = find_planes(path)
     if len(planes) > 1:
-        names = ", ".join(plane.name for plane in planes)
+        folders = " ".join(f"'{plane}'" for plane in planes)
         raise InputError(
-            f"Expected one plane, found {names} in {path}. Give the folder of one, for example {planes[0]}."
+            f"Expected one plane, found {len(planes)} in {path}. Name the folder of one, or of several: "
+            f"nwb-cascade infer {folders}"
         )
     folder = planes[0]
     fluorescence = _load_traces(folder / "F.npy")

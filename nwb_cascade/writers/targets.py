@@ -41,6 +41,8 @@ def default_output(source: Path, label: str = "spikes") -> Path:
     >>> default_output(Path("mouse 7.nwb")).name
     'mouse 7_spikes.nwb'
     """
+    if not source.name:  # "."
+        source = source.absolute()
     stem, suffix = split_name(source.name)
     dandi = DANDI_NAME.fullmatch(stem)
     if dandi is None or suffix not in (".nwb", ".nwb.zarr"):
@@ -81,7 +83,7 @@ def target_of(source: Path, output: Output, in_place: bool, *, label: str = "spi
     if in_place:
         if output is not None:
             raise InputError(EITHER)
-        return Path(os.path.realpath(source))
+        return Path(os.path.realpath(source)) if source.is_symlink() else source
     target = default_output(source, label) if output is None else _named(source, output)
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(
