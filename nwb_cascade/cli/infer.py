@@ -43,7 +43,9 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
     sources = [source for _, source in named if not isinstance(source, Exception)]
     outputs = _outputs(sources, options, unasked, values)
     if report:
-        _require_report(sources, outputs)
+        from nwb_cascade.report.page import require_library
+
+        require_library()
     debug = bool(ctx.find_root().params.get("debug"))
     records = []
     for file, source in named:
@@ -72,19 +74,6 @@ def _outputs(
         return outputs_of(sources, options, take_output(values))
     except InputError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _require_report(sources: list[Path | Asset], outputs: list[OutputOptions]) -> None:
-    """Raise before long work if no page can be made about one of the results."""
-    from nwb_cascade.readers.registry import reader_of
-    from nwb_cascade.readers.sources import name_of
-    from nwb_cascade.report.page import require_library
-    from nwb_cascade.writers.registry import writer_of
-
-    require_library()
-    for source, where in zip(sources, outputs, strict=True):
-        if not writer_of(source, reader_of(source), where).is_nwb:
-            raise click.UsageError(f"--report does not apply to {name_of(source)}: its result is a matrix.")
 
 
 def _attempt(

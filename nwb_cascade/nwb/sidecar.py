@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,7 @@ from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.places import module_of, place_in, source_series
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
+from nwb_cascade.nwb.storage import compressed
 from nwb_cascade.nwb.write import Axes, RunRecord, add_run, rate_of
 
 
@@ -64,7 +66,8 @@ def write_sidecar(
     table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())
     stamps = series.timestamps
     times = rate_of(series, record.imaging_rate) if stamps is None else {"timestamps": np.asarray(stamps[:])}
-    add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), times), path, progress)
+    stored = partial(compressed, path=path, progress=progress)
+    add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), times), stored)
     h5py.File(path, "w").close()
     reserve(path, reserve_bytes)
     with h5py.File(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:

@@ -136,7 +136,7 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
     """
     with open_nwb(path) as (nwbfile, _):
         series = _choose(nwbfile, run_name, path)
-        run = _read(path, nwbfile, series, scratch_dir)
+        run = read_run(path, nwbfile, series, scratch_dir)
         try:
             yield run
         finally:
@@ -178,7 +178,7 @@ def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
     return found[0]
 
 
-def _read(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -> StoredRun:
+def read_run(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None) -> StoredRun:
     """Gather what is known of a run; reads no matrix."""
     place = object_path(series)
     where = f"{path}:{place}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,17 +145,22 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
 def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Progress | None) -> None:
     """Add a run to the file that holds its source."""
     source = source_series(nwbfile, record.source_object_id)
-    add_run(nwbfile, record, _axes(source, record.imaging_rate), path, progress)
+    stored = partial(compressed, path=path, progress=progress)
+    add_run(nwbfile, record, _axes(source, record.imaging_rate), stored)
 
 
-def add_run(nwbfile: NWBFile, record: RunRecord, axes: Axes, path: Path, progress: Progress | None = None) -> None:
-    """Add model, series and program to an open file, or to one that is going to be written to a path."""
+def add_run(
+    nwbfile: NWBFile, record: RunRecord, axes: Axes, stored: Callable[[TraceArray], Any]
+) -> ndx.InferredSpikeRateSeries:
+    """Add model, series and program to an open file, or to one in memory; ``stored`` hands a matrix to pynwb."""
     module = _module(nwbfile, axes.module)
     model = _stored_model(module, record) or _add_model(module, record)
-    module.add(_rates(record, axes, model, path, progress))
+    series = _rates(record, axes, model, stored)
+    module.add(series)
     if nwbfile.was_generated_by is None:
         nwbfile.was_generated_by = [[SOFTWARE, software_version()]]
         nwbfile.set_modified()
+    return series
 
 
 def _axes(source: RoiResponseSeries, imaging_rate: float) -> Axes:
@@ -229,8 +236,7 @@ def _rates(
     record: RunRecord,
     axes: Axes,
     model: ndx.SpikeInferenceModel,
-    path: Path,
-    progress: Progress | None,
+    stored: Callable[[TraceArray], Any],
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
     deviation = record.ensemble_std
@@ -238,8 +244,8 @@ def _rates(
     rates: ndx.InferredSpikeRateSeries = ndx.InferredSpikeRateSeries(
         name=record.name,
         description=record.description,
-        data=compressed(record.expected_spikes, path, progress),
-        ensemble_std=None if deviation is None else compressed(deviation, path, progress),
+        data=stored(record.expected_spikes),
+        ensemble_std=None if deviation is None else stored(deviation),
         rois=axes.rois,
         model=model,
         source_series=axes.source,

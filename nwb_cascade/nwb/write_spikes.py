@@ -76,16 +76,16 @@ def write_spikes(path: Path, record: SpikesRecord, *, overwrite: bool = False) -
         place = spikes_place(nwbfile, record.rates_path, record.name)
         require_free_for_spikes(place, overwrite=overwrite)
         if place.taken_by is None:
-            _add(nwbfile, record, path)
+            add_spikes(nwbfile, record, path)
             io.write(nwbfile)
             return place.object_path
     with appending(path, remove=[place.object_path], generator=program) as (nwbfile, io):
-        _add(nwbfile, record, path)
+        add_spikes(nwbfile, record, path)
         io.write(nwbfile)
     return place.object_path
 
 
-def _add(nwbfile: NWBFile, record: SpikesRecord, path: Path) -> None:
+def add_spikes(nwbfile: NWBFile, record: SpikesRecord, path: Path) -> None:
     """Add the table to an open file."""
     rates = run_at(nwbfile, record.rates_path)
     flat, stops = flat_times(record.spike_times)

@@ -86,6 +86,11 @@ class TransposedDataset:
         self._dataset = dataset
         self.shape = tuple(reversed(dataset.shape))
 
+    @property
+    def T(self) -> Any:  # noqa: N802  # as numpy calls it
+        """The dataset as it is stored."""
+        return self._dataset
+
     def __getitem__(self, rois: slice) -> NDArray[Any]:
         block: NDArray[Any] = self._dataset[:, rois].T
         return block

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.wording import rounded
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.stored_run import StoredRun, open_run
+from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.pages.figure_style import BLUE, DARK, LIGHT_BLUE, VERMILLION, WIDTH_INCHES, figure_style, new_figure
+from nwb_cascade.readers.stored_runs import open_run
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.raster import NO_VALUE, RasterMaker

@@ -11,8 +11,9 @@ import numpy as np
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.stored_run import StoredRun, open_run
+from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.pages import target_page, write_page
+from nwb_cascade.readers.stored_runs import open_run
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
 from nwb_cascade.report.examples import Examples, spike_examples, typical_noise_levels
 from nwb_cascade.report.page import render_browser, require_library, room_for_traces

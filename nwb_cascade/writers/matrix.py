@@ -20,10 +20,21 @@ from nwb_cascade.nwb.places import SPIKES_KEY
 from nwb_cascade.nwb.write_spikes import flat_times
 from nwb_cascade.options import InferenceOptions, OutputOptions
 from nwb_cascade.provenance import canonical_json, file_name, software_versions
-from nwb_cascade.readers.matrix import is_mat73, is_matrix, read_text
+from nwb_cascade.readers.matrix import is_mat73, is_matrix
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, name_of
+from nwb_cascade.readers.stored_runs import (
+    DEVIATION,
+    FIT_ERROR,
+    PER_ROI,
+    RATES,
+    RECORD,
+    SPIKES,
+    SPIKES_INDEX,
+    files_beside,
+    record_of,
+)
 from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions
 from nwb_cascade.results.inferred import Inferred
 from nwb_cascade.results.result import AnnotationResult
@@ -31,9 +42,6 @@ from nwb_cascade.writers.sidecar_names import label
 from nwb_cascade.writers.targets import is_folder, names_matrix
 from nwb_cascade.writers.writer import Place
 
-RATES = "expected_spikes"
-SPIKES = "spike_times"
-RECORD = "nwb_cascade_record"
 SMALL_BYTES = 2**20  # everything but the matrices
 
 
@@ -50,7 +58,6 @@ class MatrixWriter:
     makes = "the result"
     keeps_recording_open = True
     adds_spikes = False
-    is_nwb = False
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source, self._where = source, where
@@ -86,7 +93,7 @@ class MatrixWriter:
         target, run_name = self._target, options.run_name
         if run_name is not None and (self._where.output is None or is_folder(self._where.output)):
             target = target.with_name(f"{target.stem}_{label(run_name)}{target.suffix}")
-        self._stamps = {path: stamp(path) for path in (target, *_beside(target).values())}
+        self._stamps = {path: stamp(path) for path in (target, *files_beside(target).values())}
         return Place(target, run_name or RATES, RATES)
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
@@ -94,7 +101,7 @@ class MatrixWriter:
         target, overwrite = Path(result.output), self._where.overwrite
         if not target.exists():
             return None
-        record = _record_in(target)
+        record = record_of(target)
         self._replaces_ours, held = "run_key" in record, record.get("spikes")
         if record.get("run_key") != result.run_key:
             if not overwrite:
@@ -115,7 +122,7 @@ class MatrixWriter:
     def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
         """Return the file of the spikes and their name in it."""
         target = Path(result.output)
-        return str(target if target.suffix.lower() == ".mat" else _beside(target)["spikes"]), SPIKES
+        return str(target if target.suffix.lower() == ".mat" else files_beside(target)["spikes"]), SPIKES
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
         """Return the size of the matrices and a little."""
@@ -135,7 +142,7 @@ class MatrixWriter:
             (write_mat73 if as_mat73 else write_mat5)(main, _mat_variables(one))
             self._prepared = [(main, target)]
             return ()
-        places, record, deviation = _beside(target), beside(work, ".json"), one.stored.ensemble_std
+        places, record, deviation = files_beside(target), beside(work, ".json"), one.stored.ensemble_std
         write_npy(main, one.stored.expected_spikes)
         lists = {name: _json_list(values) for name, values in _small(one).items()}
         record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
@@ -154,46 +161,20 @@ class MatrixWriter:
         for prepared, place in self._prepared:
             install(prepared, place, expected=self._stamps[place])
         if self._replaces_ours and place.suffix.lower() == ".npy":
-            for stale in set(_beside(place).values()) - {place for _, place in self._prepared}:
+            for stale in set(files_beside(place).values()) - {place for _, place in self._prepared}:
                 stale.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> dict[str, Path]:
-    """Return what stands beside the rates in a ``.npy`` file."""
-    return {
-        "record": target.with_suffix(".json"),
-        "std": target.with_name(f"{target.stem}_std.npy"),
-        "spikes": target.with_name(f"{target.stem}_discrete.npz"),
-    }
-
-
-def _record_in(target: Path) -> dict[str, Any]:
-    """Return what made an existing output; nothing for a file that is none of ours."""
-    if target.suffix.lower() == ".npy":
-        record = _beside(target)["record"]
-        text = record.read_text(encoding="utf-8") if record.exists() else None
-    else:
-        text = read_text(target, RECORD)
-    try:
-        values = json.loads(text or "null")
-    except json.JSONDecodeError:
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _small(one: Inferred) -> dict[str, NDArray[Any]]:
     """Everything per ROI."""
-    return {
-        "noise_levels": one.stored.noise_levels,
-        "model_noise_levels": one.stored.model_noise_levels,
-        "valid_frames": one.stored.valid_frames,
-        "roi_ids": one.recording.traces.roi_ids,
-    }
+    stored = one.stored
+    values = (stored.noise_levels, stored.model_noise_levels, stored.valid_frames, one.recording.traces.roi_ids)
+    return dict(zip(PER_ROI, values, strict=True))
 
 
 def _mat_variables(one: Inferred) -> dict[str, Any]:
     """Return the variables of a ``.mat`` file."""
-    deviation = {} if one.stored.ensemble_std is None else {"ensemble_std": one.stored.ensemble_std}
+    deviation = {} if one.stored.ensemble_std is None else {DEVIATION: one.stored.ensemble_std}
     return {
         RATES: one.stored.expected_spikes,
         **deviation,
@@ -207,14 +188,14 @@ def _mat_variables(one: Inferred) -> dict[str, Any]:
 def _ragged(found: FoundSpikes) -> dict[str, NDArray[Any]]:
     """Return the spike times of all ROIs in a row, where in it each ROI ends, and the fit errors."""
     times, stops = flat_times(found.times)
-    return {SPIKES: times, f"{SPIKES}_index": stops.astype(np.int64), "spike_fit_error": found.fit_error}
+    return {SPIKES: times, SPIKES_INDEX: stops.astype(np.int64), FIT_ERROR: found.fit_error}
 
 
 def _record(one: Inferred) -> Mapping[str, Any]:
     """What made the result."""
     source = one.recording.traces.source
     named = {} if one.result.run_name == RATES else {"run_name": one.result.run_name}
-    spikes = {} if one.spikes is None else {"spikes": json.loads(one.spikes.options.parameters(one.result.run_key))}
+    start_s = float(one.recording.clock.at(np.zeros(1))[0])
     return {
         "run_key": one.result.run_key,
         "file_name": file_name(one.result.path),
@@ -226,8 +207,14 @@ def _record(one: Inferred) -> Mapping[str, Any]:
         "roi_warnings": [asdict(warning) for warning in one.stored.warnings],
         "software": software_versions(),
         **named,
-        **spikes,
+        **({"start_s": start_s} if start_s else {}),
+        **({} if one.spikes is None else {"spikes": _spikes_record(one.spikes, one.result.run_key)}),
     }
+
+
+def _spikes_record(found: FoundSpikes, run_key: str) -> dict[str, Any]:
+    """How the spikes were found."""
+    return {**json.loads(found.options.parameters(run_key)), "method": found.options.method}
 
 
 def _json_list(values: NDArray[Any]) -> list[Any]:

@@ -45,7 +45,6 @@ class CopyWriter:
     makes = "the annotated copy"
     keeps_recording_open = False  # files that it links to are opened for writing with the copy
     adds_spikes = True
-    is_nwb = True
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source, self._where = Path(name_of(source)), where
@@ -129,7 +128,6 @@ class SidecarWriter:
     makes = "the sidecar"
     keeps_recording_open = True
     adds_spikes = True
-    is_nwb = True
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source = None if is_remote(source) else Path(name_of(source))

@@ -42,15 +42,12 @@ class Writer(Protocol):
         Whether `prepare` reads the open recording; else it must be closed before.
     adds_spikes : bool
         Whether discrete spikes can be added to a run that is stored already; else `holder` looks for them as well.
-    is_nwb : bool
-        Whether results are NWB files.
     """
 
     folder: Path
     makes: str
     keeps_recording_open: bool
     adds_spikes: bool
-    is_nwb: bool
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None: ...
 

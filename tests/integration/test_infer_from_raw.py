@@ -198,7 +198,7 @@ def test_the_command_takes_folders_of_suite2p(tmp_path: Path) -> None:
     assert (tmp_path / "out.mat").exists()
     refused = run(folder, "--neuropil", "0.7")
     assert (refused.exit_code, "Expected neuropil traces (Fneu.npy)" in refused.stderr) == (1, True)
-    for option in (("--in-place",), ("--imaging-rate", 30), ("--report",), ("--scale", "percent")):
+    for option in (("--in-place",), ("--imaging-rate", 30), ("--scale", "percent")):
         result = run(folder, *option)
         assert (result.exit_code, f"{option[0]} does not apply to {folder}" in result.stderr) == (2, True), (
             result.output

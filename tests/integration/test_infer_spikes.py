@@ -19,6 +19,7 @@ from nwb_cascade.files.matrices import write_mat5, write_mat73
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import spikes_tables
 from nwb_cascade.readers.matrix import open_matrix
+from nwb_cascade.readers.stored_runs import open_run
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run
 from tests.support.recordings import dff_recording, simulated_dff
@@ -192,9 +193,38 @@ def test_a_recording_in_nwb_gives_a_matrix_of_the_same_rates(recording: Path, tm
     assert hidden_files(tmp_path) == []
 
 
-def test_no_page_is_made_of_a_matrix(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["m.npy", "v5.mat", "v73.mat"])
+def test_a_page_is_made_of_a_matrix(tmp_path: Path, name: str) -> None:
     pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
-    np.save(tmp_path / "m.npy", np.zeros((2, 100), np.float32))
-    result = run(tmp_path / "m.npy", "--imaging-rate", 30, "--report")
-    assert result.exit_code == 2
-    assert f"--report does not apply to {tmp_path / 'm.npy'}: its result is a matrix" in result.stderr
+    dff = simulated_dff()
+    dff[1] = np.nan
+    if name == "m.npy":
+        np.save(tmp_path / name, dff)
+    else:
+        (write_mat5 if name == "v5.mat" else write_mat73)(tmp_path / name, {"dff": dff})
+    result = run(tmp_path / name, "--imaging-rate", 30, "--report", "--spikes")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / f"{Path(name).stem}_spikes_report.html").read_text(encoding="utf-8")
+    for text in (name, "4 ROIs", "fake_30Hz", "spike_times: nwb_cascade.discrete", "made up for tests"):
+        assert text in page
+    with open_run(Path(json_of(tmp_path / name, "--imaging-rate", 30)["output"])) as stored:
+        assert stored.dff is None
+        np.testing.assert_array_equal(np.isnan(stored.rates[1]), True)
+        assert [warning.roi for warning in stored.roi_warnings] == [1]
+        assert stored.spikes is not None
+        assert np.isfinite(stored.spikes.fit_errors()[0])
+        assert stored.spikes.times(0).size > 0
+
+
+def test_a_page_about_a_matrix_that_holds_no_rates_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    np.save(tmp_path / "m.npy", simulated_dff())
+    result = CliRunner().invoke(main, ["report", str(tmp_path / "m.npy"), "-o", str(tmp_path / "m.html")])
+    assert result.exit_code == 1
+    assert "Expected inferred spike rates and what made them in" in result.stderr
+
+
+def json_of(*arguments: object) -> dict[str, Any]:
+    """What the command says of one file as JSON."""
+    values: dict[str, Any] = json.loads(run(*arguments, "--json").stdout)[0]
+    return values

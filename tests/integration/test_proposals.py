@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -24,7 +25,7 @@ from nwb_cascade.nwb.places import run_paths
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.fake_runs import fake_run
 from tests.support.raw_recordings import raw_recording
-from tests.support.recordings import dff_recording
+from tests.support.recordings import dff_recording, simulated_dff
 
 PACKAGE = Path(nwb_cascade.__file__).parent
 
@@ -75,6 +76,12 @@ def no_rates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return run("spikes", dff_recording(folder / "a b.nwb")).stderr
 
 
+def a_matrix_without_rates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    np.save(folder / "m 1.npy", simulated_dff())
+    return run("report", folder / "m 1.npy", "-o", folder / "m.html").stderr
+
+
 def a_folder_of_cascade(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     from nwb_cascade.models.library import load_model
 
@@ -107,6 +114,7 @@ SITUATIONS: dict[str, tuple[Callable[..., str], ...]] = {
         a_copy_with_a_run_that_would_be_lost,
     ),
     "nwb/stored_run.py": (no_rates,),
+    "readers/stored_runs.py": (a_matrix_without_rates,),
     "models/library.py": (a_folder_of_cascade,),
     "cli/demo.py": (the_demo,),
     "cli/archive.py": (a_run_of_an_archive_that_failed,),
