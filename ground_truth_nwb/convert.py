@@ -15,7 +15,7 @@ from ground_truth_nwb.cells import Remark
 from ground_truth_nwb.nwb_build import CONVERTER_VERSION
 from ground_truth_nwb.nwb_read import read_source_record
 from ground_truth_nwb.progress import Progress
-from ground_truth_nwb.sources import SourceFile, find_sources
+from ground_truth_nwb.source_files import SourceFile, find_sources
 from ground_truth_nwb.write import write_cell, write_dandiset_file
 
 DANDISET_NAME = "Ground truth for spike inference"

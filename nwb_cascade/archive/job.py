@@ -186,7 +186,7 @@ def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
         os.environ.setdefault(name, value)
     from nwb_cascade.annotation.annotate import annotate_source
 
-    options = replace(InferenceOptions.from_dict(job.parameters), model=_model(job.model, job.model_sha256))
+    options = replace(InferenceOptions.from_dict(job.parameters), model=kept_model(job.model, job.model_sha256))
     source = open_source(job.source)
     for path in claim.earlier_outputs()[:1]:
         os.rename(path, claim.folder / path.name)
@@ -201,7 +201,7 @@ def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
 
 
 @lru_cache(maxsize=8)
-def _model(name: str, sha256: str) -> Model:
+def kept_model(name: str, sha256: str) -> Model:
     """Load a model once per process, and make sure that it is the one that was planned with."""
     from nwb_cascade.models.library import load_model
 

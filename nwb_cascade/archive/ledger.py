@@ -113,7 +113,7 @@ class Ledger:
             )
         (self.folder / "jobs").mkdir(parents=True, exist_ok=True)
         if not mark.exists():
-            _create(mark, json.dumps(MARKED))
+            create_once(mark, json.dumps(MARKED))
 
     def require(self) -> None:
         """Raise unless the folder is the output of a run."""
@@ -158,7 +158,7 @@ class Ledger:
             return None
         entry.folder.mkdir(parents=True, exist_ok=True)
         path = entry.folder / _name("claim", entry.attempt + 1)
-        if not _create(path, json.dumps(this_process()), durable=False):
+        if not create_once(path, json.dumps(this_process()), durable=False):
             return None
         claim = Claim(path, entry.attempt + 1, interruptions=entry.interruptions, lease_s=self.lease_s)
         if self.entry(job_id).state == "done":  # by a process that was taken for dead
@@ -245,7 +245,7 @@ class Claim:
 
     def _end(self, kind: str, record: Mapping[str, Any]) -> None:
         path = self._path.parent / _name(kind, self.attempt)
-        _create(path, json.dumps({**record, "time": time.time(), "process": this_process()}, indent=1))
+        create_once(path, json.dumps({**record, "time": time.time(), "process": this_process()}, indent=1))
         self._ended = True
 
     def _attempts(self) -> Iterable[Path]:
@@ -289,7 +289,7 @@ def _read(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _create(path: Path, text: str, *, durable: bool = True) -> bool:
+def create_once(path: Path, text: str, *, durable: bool = True) -> bool:
     """Create a file with its content in one step; False if it is there already.
 
     One that is not durable may be gone or empty after a loss of power, which costs time on a slow disk to prevent.

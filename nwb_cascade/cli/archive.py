@@ -114,7 +114,7 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
     if problem := output_problem(out):
         raise PermissionError(problem)
     settings = _settings(out, options)
-    with _cluster(out, **options) as client, run_progress(client) as progress:
+    with asked_cluster(out, **options) as client, run_progress(client) as progress:
         tally = run_manifest(client, plan, settings, progress=progress)
     failed = tally.failed + tally.before_failed
     click.echo(
@@ -218,7 +218,7 @@ def _streaming(cache_dir: str | None, cache_size: float | None) -> dict[str, Any
     return found if cache_size is None else {**found, "cache_limit_bytes": int(cache_size * 1e9)}
 
 
-def _cluster(
+def asked_cluster(
     out: Path,
     *,
     scheduler: str | None,

@@ -36,7 +36,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
     in the current folder. A suite2p folder gets expected_spikes.npy. The exit status is 0 if all went well, 1 if a file
     failed (the others are done all the same), 2 if the options do not fit together.
     """
-    from nwb_cascade.cli.sources import listed
+    from nwb_cascade.cli.named_files import listed
 
     options, unasked = take_inference(values)
     named = list(listed(files))

@@ -60,8 +60,8 @@ def _inspect_all(
     Returns the names of all in their order.
     """
     from nwb_cascade.cli.failures import in_one_line, of_file
+    from nwb_cascade.cli.named_files import listed
     from nwb_cascade.cli.progress import progress_bar
-    from nwb_cascade.cli.sources import listed
     from nwb_cascade.readers.nwb import inspect
     from nwb_cascade.readers.sources import name_of
 

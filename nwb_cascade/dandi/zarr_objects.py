@@ -70,6 +70,11 @@ class ZarrObjects:
         """Bytes of objects fetched so far."""
         return sum(self._received)
 
+    @property
+    def ahead(self) -> frozenset[str]:
+        """Keys of the objects that were asked for ahead and not read yet."""
+        return frozenset(self._ahead)
+
     def require_unchanged(self) -> None:
         """Raise RemoteChangedError unless the archive states the checksum that the asset was looked up with.
 

@@ -13,7 +13,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.errors import ModelFileError
 from nwb_cascade.files.hashing import file_sha256
 
 MAX_BYTES = 2**30
@@ -69,7 +68,7 @@ def download(url: str, target: Path, *, progress: Progress | None = None, backof
         If the server has no such file.
     ConnectionError
         If the connection still fails after several attempts; a later call resumes.
-    ModelFileError
+    ValueError
         If the file is larger than 1 GiB.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -169,7 +168,7 @@ def _append(response: requests.Response, part: _Part, total: int, progress: Prog
                 break
     if done > MAX_BYTES:
         part.path.unlink()
-        raise ModelFileError(f"Expected a file of at most {MAX_BYTES} bytes at {part.url}, received more.")
+        raise ValueError(f"Expected a file of at most {MAX_BYTES} bytes at {part.url}, received more.")
 
 
 def _position(response: requests.Response) -> tuple[int, int]:

@@ -233,12 +233,12 @@ def _take_over(target: Path, prepared: Path) -> None:
 
 def _swap(prepared: Path, target: Path) -> None:
     """Exchange two folders in one step, or in two renames between which a killed run can be repaired."""
-    if not _exchange(prepared, target):
+    if not exchange(prepared, target):
         os.rename(target, prepared.with_name(prepared.name + PREVIOUS))
         os.rename(prepared, target)
 
 
-def _exchange(first: Path, second: Path) -> bool:
+def exchange(first: Path, second: Path) -> bool:
     """Exchange two names atomically (renameat2 of Linux); False where system or file system cannot."""
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None, use_errno=True), "renameat2"):
         return False

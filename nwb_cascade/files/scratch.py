@@ -41,7 +41,7 @@ class ScratchArray:
     Examples
     --------
     >>> with ScratchArray(2, 3) as scratch:
-    ...     scratch.write_columns(1, [[1, 2], [3, 4]])
+    ...     scratch.write_block(0, 1, np.array([[1, 2], [3, 4]]))
     ...     scratch[:, 1:]
     array([[1., 2.],
            [3., 4.]], dtype=float32)
@@ -81,13 +81,6 @@ class ScratchArray:
         if block.ndim != 2 or block.shape[1] != self.shape[1]:
             raise ValueError(f"Expected rows of shape (n, {self.shape[1]}), received {block.shape}.")
         self.write_block(start, 0, block)
-
-    def write_columns(self, start: int, columns: Any) -> None:
-        """Write the frames ``start, start + 1, ...`` of all traces: (n_rois, n), converted to float32."""
-        block = np.asarray(columns)
-        if block.ndim != 2 or block.shape[0] != self.shape[0]:
-            raise ValueError(f"Expected columns of shape ({self.shape[0]}, n), received {block.shape}.")
-        self.write_block(0, start, block)
 
     def write_block(self, first_roi: int, first_frame: int, block: NDArray[Any]) -> None:
         """Write a rectangle (n, m) of traces ``first_roi, ...`` and frames ``first_frame, ...`` as float32."""

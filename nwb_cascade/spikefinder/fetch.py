@@ -42,7 +42,7 @@ def fetch_spikefinder(output: Path, *, url: str | None = None, progress: Progres
     """
     from ground_truth_nwb.catalogue import load_catalogue
     from ground_truth_nwb.fetch import Endpoints, fetch
-    from ground_truth_nwb.sources import find_sources
+    from ground_truth_nwb.source_files import find_sources
 
     if url is not None and not PurePosixPath(urlparse(url).path).name.endswith(".zip"):
         raise ValueError(f"Expected the address of a .zip archive, received {url}.")

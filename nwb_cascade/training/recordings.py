@@ -100,7 +100,7 @@ def load_recordings(
     ValueError
         If a file is no ground truth; the message names it.
     """
-    from ground_truth_nwb.sources import find_sources
+    from ground_truth_nwb.source_files import find_sources
 
     sources = find_sources(Path(folder))
     recordings: list[KnownRecording] = []

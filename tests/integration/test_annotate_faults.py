@@ -108,7 +108,7 @@ def test_a_zarr_store_killed_between_two_renames_is_repaired(tmp_path: Path, san
     code = f"""
         import nwb_cascade.files.replace as r
         rename = os.rename
-        r._exchange = lambda first, second: False
+        r.exchange = lambda first, second: False
         os.rename = lambda a, b: die() if str(b).endswith("a.nwb.zarr") else rename(a, b)
         annotate({str(recording)!r}, in_place=True)
     """

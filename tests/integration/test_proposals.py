@@ -102,7 +102,7 @@ def the_demo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def a_run_of_an_archive_that_failed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     manifest = write_manifest(folder / "my jobs.jsonl", Header(("x",), "auto", {}, {}, "2026-01-01"), ())
     monkeypatch.setattr("nwb_cascade.archive.run.run_manifest", lambda *_, **__: Tally(1, failed=1))
-    monkeypatch.setattr("nwb_cascade.cli.archive._cluster", lambda *_, **__: nullcontext(SimpleNamespace()))
+    monkeypatch.setattr("nwb_cascade.cli.archive.asked_cluster", lambda *_, **__: nullcontext(SimpleNamespace()))
     monkeypatch.setattr("nwb_cascade.cli.archive_progress.run_progress", lambda _: nullcontext(lambda *_: None))
     return run("archive", "run", manifest, "--out", folder / "out").stderr
 

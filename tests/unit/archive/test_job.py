@@ -16,7 +16,7 @@ from tests.support.recordings import dff_recording
 @pytest.fixture(autouse=True)
 def fake_networks(monkeypatch):
     monkeypatch.setattr("nwb_cascade.annotation.annotate.prepare_run", fake_run)
-    job_module._model.cache_clear()
+    job_module.kept_model.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_a_finished_file_of_an_interrupted_attempt_is_adopted(ledger, recording,
         pass
 
     def killed(claim, *args):
-        claim._ended = True
         raise KilledError
 
     with monkeypatch.context() as patch:
         patch.setattr("nwb_cascade.archive.ledger.Claim.finish", killed)
+        patch.setattr("nwb_cascade.archive.ledger.Claim.release", lambda claim: None)  # a dead process gives none back
         with pytest.raises(KilledError):
             perform(job, Settings(str(ledger.folder)))
     (first,) = ledger.entry(job.id).folder.glob("attempt-0001/*.nwb")

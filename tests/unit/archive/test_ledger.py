@@ -246,8 +246,8 @@ def test_a_file_is_created_once(tmp_path, monkeypatch, has_links):
 
         monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "claim"
-    assert ledger_module._create(path, "first")
-    assert not ledger_module._create(path, "second")
+    assert ledger_module.create_once(path, "first")
+    assert not ledger_module.create_once(path, "second")
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
 

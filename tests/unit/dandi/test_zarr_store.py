@@ -73,7 +73,7 @@ def test_the_next_block_is_fetched_ahead_and_nothing_twice(address, server, name
     assert (ahead.shape, ahead.dtype, ahead.chunks, ahead.ndim, len(ahead)) == ((60, 7), np.float32, (10, 7), 2, 60)
     blocks = [ahead[start : start + 10] for start in range(0, 30, 10)]
     on_the_way = {"group/flat": {"group/flat/3.0"}, "group/nested": {"group/nested/3/0"}, "sparse": set()}
-    assert set(remote.objects._ahead) == on_the_way[name]
+    assert remote.objects.ahead == on_the_way[name]
     blocks += [ahead[start : start + 10] for start in range(30, 60, 10)]
     np.testing.assert_array_equal(np.concatenate(blocks), array[:])
     assert len({served.target for served in server.served("^/zarr/")}) == server.count("^/zarr/")
@@ -86,7 +86,7 @@ def test_a_block_fetched_ahead_that_is_not_wanted_is_forgotten(address, server):
     for start in (0, 10, 40):
         np.testing.assert_array_equal(ahead[start : start + 10], DATA[start : start + 10])
     ahead[50:60]
-    assert remote.objects._ahead == {}
+    assert remote.objects.ahead == frozenset()
 
 
 def test_a_large_zarr_is_listed_array_by_array(address, server, monkeypatch):

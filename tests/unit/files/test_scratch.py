@@ -1,7 +1,10 @@
 import errno
 import gc
+import io
 import os
 import shutil
+import tempfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ def test_pieces_written_in_any_shape_read_back_as_the_whole(n_rois, n_frames, st
                 scratch.write_rows(start, expected[start : start + step])
         else:
             for start in range(0, n_frames, step):
-                scratch.write_columns(start, expected[:, start : start + step].astype(np.float64))
+                scratch.write_block(0, start, expected[:, start : start + step].astype(np.float64))
         np.testing.assert_array_equal(scratch[:], expected)
         np.testing.assert_array_equal(scratch[:, step:], expected[:, step:])
         assert scratch[:].dtype == np.float32
@@ -62,6 +65,19 @@ def test_unwritten_values_are_zero():
         assert not scratch[:].any()
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """The temporary files that were made."""
+    made, make = [], tempfile.TemporaryFile
+
+    def note(**how):
+        made.append(make(**how))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", note)
+    return made
+
+
 @pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name on Windows")
 def test_no_file_stays_behind(tmp_path):
     scratch = ScratchArray(10, 10, tmp_path)
@@ -71,12 +87,11 @@ def test_no_file_stays_behind(tmp_path):
     assert scratch.closed
 
 
-def test_a_forgotten_array_deletes_its_file_without_a_warning():
+def test_a_forgotten_array_deletes_its_file_without_a_warning(opened):
     scratch = ScratchArray(2, 2)
-    file = scratch._file
     del scratch
     gc.collect()
-    assert file.closed
+    assert opened[0].closed
 
 
 def test_a_block_in_the_middle_leaves_the_rest():
@@ -94,25 +109,30 @@ def test_it_closes_after_an_error(tmp_path):
 
 
 def test_a_disk_without_room_is_named_before_any_work(monkeypatch, tmp_path):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100, used=90, free=10))
     with pytest.raises(OSError, match=r"Expected 0\.4 MB of room in .* full \(0\.0 MB free\): make room") as caught:
         ScratchArray(100, 1000, tmp_path)
     assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_disk_that_fills_up_while_writing_is_named(tmp_path):
-    scratch = ScratchArray(2, 3, tmp_path)
-    scratch._file.close()
-    scratch._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with scratch, pytest.raises(OSError, match=r"the disk is full .*\(scratch_dir=, TMPDIR\)") as caught:
+def test_a_disk_that_fills_up_while_writing_is_named(tmp_path, monkeypatch):
+    class FullDisk(io.FileIO):
+        def truncate(self, size):
+            return size  # which a device cannot
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk("/dev/full", "r+"))
+    with (
+        ScratchArray(2, 3, tmp_path) as scratch,
+        pytest.raises(OSError, match=r"the disk is full .*\(scratch_dir=, TMPDIR\)") as caught,
+    ):
         scratch.write_rows(0, matrix(2, 3))
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_other_failures_of_the_file_stay_as_they_are(tmp_path):
+def test_other_failures_of_the_file_stay_as_they_are(tmp_path, opened):
     scratch = ScratchArray(2, 3, tmp_path)
-    scratch._file.truncate(4)
+    opened[0].truncate(4)
     with scratch, pytest.raises(OSError, match="expected 20 more bytes, it ended"):
         scratch[:]
 
@@ -121,12 +141,10 @@ def test_pieces_of_another_shape_are_refused():
     with ScratchArray(2, 3) as scratch:
         with pytest.raises(ValueError, match=r"Expected rows of shape \(n, 3\), received \(1, 2\)"):
             scratch.write_rows(0, [[1, 2]])
-        with pytest.raises(ValueError, match=r"Expected columns of shape \(2, n\), received \(2,\)"):
-            scratch.write_columns(0, [1, 2])
         with pytest.raises(IndexError, match="Expected ROIs within 0 to 2, received 1 to 3"):
             scratch.write_rows(1, matrix(2, 3))
         with pytest.raises(IndexError, match="Expected frames within 0 to 3, received -1 to 1"):
-            scratch.write_columns(-1, matrix(2, 2))
+            scratch.write_block(0, -1, matrix(2, 2))
 
 
 def test_keys_that_a_file_cannot_serve_are_refused():

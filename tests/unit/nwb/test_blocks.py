@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.scratch import ScratchArray
 from nwb_cascade.nwb import blocks as module
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from tests.support.counted_reads import CountedStore, chunk_reads, counted_dataset
@@ -161,7 +162,15 @@ def test_damaged_data_are_reported_with_their_place(tmp_path):
             blocks[:]
 
 
-def test_a_scratch_file_goes_when_writing_it_fails(tmp_path):
+def test_a_scratch_file_goes_when_writing_it_fails(tmp_path, monkeypatch):
+    made = []
+
+    class Noted(ScratchArray):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr("nwb_cascade.nwb.blocks.ScratchArray", Noted)
     expected = matrix(10, 300)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         data = file.create_dataset("x", data=expected.T)
@@ -170,10 +179,8 @@ def test_a_scratch_file_goes_when_writing_it_fails(tmp_path):
             blocks[0]
         blocks.scratch_dir = tmp_path
         np.testing.assert_array_equal(blocks[0], expected[0])
-        scratch = blocks._scratch
         blocks.close()
-        assert scratch is not None
-        assert scratch.closed
+        assert made[-1].closed
         np.testing.assert_array_equal(blocks[9], expected[9])
         blocks.close()
     assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
