@@ -262,7 +262,7 @@ def words_of(options: FromRaw | InferenceOptions | OutputOptions) -> tuple[str, 
 
     Examples
     --------
-    >>> words_of(InferenceOptions(from_raw=FromRaw(neuropil="fit"), smoothing_s=0.1, spikes="conserve"))
+    >>> words_of(InferenceOptions(from_raw=FromRaw(neuropil="fit"), smoothing_s=0.1, spikes="conserved"))
     ('--from-raw', '--neuropil', 'fit', '--smoothing', '0.1', '--spikes')
     """
     words: list[str] = []

@@ -23,12 +23,11 @@ from scipy.io import savemat
 
 import nwb_cascade
 from ground_truth_nwb.simulated_set import simulated_set_folder
-from nwb_cascade.architectures.conditional import ConditionalSizes, build_network
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.cli import main
 from nwb_cascade.cli.train import command as train_command
 from nwb_cascade.models.bundle import save_bundle
 from nwb_cascade.models.library import load_model
-from nwb_cascade.training.steps import network_weights
 from tests.support.nwb_files import suite2p
 from tests.support.pages import PAGES, ROOT, Block, blocks, commands, inline_commands, read_page
 from tests.support.recordings import dff_recording, simulated_dff
@@ -61,7 +60,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     bundled = load_model("conditional-1-120Hz").config
     sizes = ConditionalSizes(widths=(2, 2), depths=(1, 1), condition=2, embedding=2, indicators=bundled.indicators)
-    weights = {f"0/{key}": value for key, value in network_weights(build_network(sizes)).items()}
+    generator = np.random.default_rng(0)
+    weights = {
+        f"0/{path}": (0.2 * generator.standard_normal(shape)).astype(np.float32)
+        for path, shape in sizes.shapes().items()
+    }
     small = replace(
         bundled,
         ensemble_size=1,
