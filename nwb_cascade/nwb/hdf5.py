@@ -60,8 +60,8 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
             self._entered.discard(key)
 
     def _HDF5IO__read_dataset(self, h5obj: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
-        """Read a dataset; hdmf reads all values of some with one dimension (rows of tables, ROI regions)."""
-        if h5obj.ndim == 1:
+        """Read a dataset; hdmf reads all values of texts and of some with one dimension (tables, ROI regions)."""
+        if h5obj.ndim <= 1:
             require_stored(h5obj)
         return super()._HDF5IO__read_dataset(h5obj, *args, **options)
 
