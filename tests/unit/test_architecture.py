@@ -297,3 +297,22 @@ def test_no_module_imports_one_that_imports_it():
         for module, path in modules.items()
     }
     assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_tests_reach_no_private_names_of_this_package():
+    """What a test needs to see or to replace has a public name."""
+    public_after_all = {"_exit", "_replace", "_repr_html_", "_objects"}  # os, namedtuple, IPython, h5py
+    folders = (PACKAGE.parent / "tests", PACKAGE.parent / "ndx-spike-inference" / "src" / "pynwb" / "tests")
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        reached = {
+            node.attr
+            for node in nodes
+            if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+        }
+        for node in nodes:
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".setattr"):
+                words = (one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str))
+                reached |= {word.rpartition(".")[2] for word in words}
+        private = {name for name in reached if re.match(r"_[^_]", name)} - public_after_all
+        assert not private, f"{path} reaches {private}"
