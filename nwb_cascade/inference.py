@@ -22,6 +22,7 @@ from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
 from nwb_cascade.core.thresholds import apply_threshold
 from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.core.wording import ranged
 from nwb_cascade.errors import InputError
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import installed_models, load_model
@@ -205,7 +206,7 @@ def infer(
 
 def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     """Select and load a model for a recording of this rate (Hz); errors as for ``infer``."""
-    loaded, reason = _load(options.model, imaging_rate, canonical_indicator(options.indicator))
+    loaded, reason = choose_model(options.model, imaging_rate, canonical_indicator(options.indicator))
     config = loaded.config
     architecture = architecture_of(config)
     told = architecture.told(options.indicator, config, options.species)
@@ -226,6 +227,21 @@ def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     return InferenceRun(loaded, reason, networks, imaging_rate, told.indicator, options.threshold, alignment, *wanted)
 
 
+def choose_model(
+    model: str | PathLike[str] | Model, imaging_rate: float, indicator: str | None = None
+) -> tuple[Model, str]:
+    """Return the model that is asked for, or the installed one that fits a recording best, and the reason for it."""
+    if model == "auto":
+        selection = select_model(installed_models(), imaging_rate, indicator)
+        return load_model(selection.config.name), selection.reason
+    loaded = model if isinstance(model, Model) else load_model(model)
+    reason = f"{loaded.config.name} was asked for."
+    if rate_mismatch(loaded.config, imaging_rate) > RATE_TOLERANCE:
+        trained = ranged(*loaded.config.model_rates_hz)
+        reason += f" It was trained for {trained} Hz, the recording has {imaging_rate:g} Hz: expect wrong amplitudes."
+    return loaded, reason
+
+
 def infer_blocks(
     traces: DffTraces, run: InferenceRun, *, progress: Progress | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[BlockResult]:
@@ -241,20 +257,6 @@ def infer_blocks(
         yield replace(_finished(block, run), warnings=(*block.warnings, *_screened(dff, block, run)))
         if progress is not None:
             progress(rois.stop, traces.n_rois)
-
-
-def _load(model: str | PathLike[str] | Model, imaging_rate: float, indicator: str | None) -> tuple[Model, str]:
-    """The model and the reason for it."""
-    if model == "auto":
-        selection = select_model(installed_models(), imaging_rate, indicator)
-        return load_model(selection.config.name), selection.reason
-    loaded = model if isinstance(model, Model) else load_model(model)
-    low, high = loaded.config.model_rates_hz
-    reason = f"{loaded.config.name} was asked for."
-    if rate_mismatch(loaded.config, imaging_rate) > RATE_TOLERANCE:
-        trained = f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"
-        reason += f" It was trained for {trained}, the recording has {imaging_rate:g} Hz: expect wrong amplitudes."
-    return loaded, reason
 
 
 def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:

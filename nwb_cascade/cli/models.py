@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Group
-from nwb_cascade.core.wording import counted, natural_key
+from nwb_cascade.core.wording import counted, natural_key, ranged
 
 if TYPE_CHECKING:
-    from nwb_cascade.core.config import ModelConfig
     from nwb_cascade.models.bundle import Model
     from nwb_cascade.models.library import InstalledModel
 
@@ -175,7 +174,7 @@ def _row(entry: InstalledModel) -> tuple[str, ...]:
     per_level = " per level" if architecture_of(config).network_per_level else ""
     return (
         entry.name,
-        _rates(config),
+        ranged(*config.model_rates_hz),
         _smoothing(config.smoothing_s, config.kernel == "causal"),
         _levels(config.noise_levels),
         f"{config.ensemble_size}{per_level}",
@@ -196,7 +195,7 @@ def _facts(model: Model) -> dict[str, str]:
         "name": config.name,
         "version": config.version,
         "architecture": config.architecture,
-        "rate": f"{_rates(config)} Hz",
+        "rate": f"{ranged(*config.model_rates_hz)} Hz",
         "smoothing": _smoothing(config.smoothing_s, config.kernel == "causal"),
         "noise levels": _levels(config.noise_levels),
         "ensemble size": str(config.ensemble_size),
@@ -208,11 +207,6 @@ def _facts(model: Model) -> dict[str, str]:
         "weights": f"sha256 {model.sha256}",
         "path": str(model.path),
     }
-
-
-def _rates(config: ModelConfig) -> str:
-    low, high = config.model_rates_hz
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _smoothing(smoothing_s: float | None, causal: bool) -> str:

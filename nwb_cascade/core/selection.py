@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.wording import ranged
 from nwb_cascade.errors import NoModelError
 
 RATE_TOLERANCE = 0.05  # a network with kinetics 5 % off still fits; farther ones do not
@@ -100,13 +101,8 @@ def _none_fits(configs: Sequence[ModelConfig], imaging_rate: float) -> str:
     if not configs:
         return f"{wanted}, but no model is installed. Get one with 'nwb-cascade models fetch' or 'models import'."
     nearest = sorted(configs, key=lambda config: rate_mismatch(config, imaging_rate))[:3]
-    names = ", ".join(f"{config.name} ({_rates(config)})" for config in nearest)
+    names = ", ".join(f"{config.name} ({ranged(*config.model_rates_hz)} Hz)" for config in nearest)
     return (
         f"{wanted}; the nearest installed models are {names}. Fetch or train one for this rate, "
         "or name one of these explicitly to use it all the same."
     )
-
-
-def _rates(config: ModelConfig) -> str:
-    low, high = config.model_rates_hz
-    return f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"

@@ -27,6 +27,17 @@ def rounded(value: float, digits: int) -> str:
     return f"{float(f'{value:.{digits}g}'):.15g}"
 
 
+def ranged(low: float, high: float) -> str:
+    """Return a range of numbers, or the one number that it is.
+
+    Examples
+    --------
+    >>> ranged(1, 120), ranged(7.5, 7.5)
+    ('1 to 120', '7.5')
+    """
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a key that sorts names with numbers by these numbers.
 

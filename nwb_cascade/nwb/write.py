@@ -21,6 +21,7 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
+from nwb_cascade.core.wording import ranged
 from nwb_cascade.nwb.places import module_of, place_of, require_free, source_series, spikes_tables
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
@@ -201,7 +202,6 @@ def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenc
     marked = f"{plain}_{record.weights_sha256[:8]}"
     names = itertools.chain((plain, marked), (f"{marked}_{number}" for number in itertools.count(2)))
     name = next(name for name in names if name not in taken)
-    low, high = config.model_rates_hz
     model: ndx.SpikeInferenceModel = ndx.SpikeInferenceModel(
         name=name,
         version=config.version,
@@ -214,7 +214,7 @@ def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenc
         software_name=SOFTWARE,
         software_version=software_version(),
         description=_description(config),
-        model_rates_hz=np.array([low, high], np.float64),
+        model_rates_hz=np.array(config.model_rates_hz, np.float64),
         noise_levels=np.array(config.noise_levels, np.float64),
         configuration=config.to_json(),
         training_datasets=list(config.training_datasets) or None,
@@ -226,10 +226,8 @@ def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenc
 
 
 def _description(config: ModelConfig) -> str:
-    low, high = config.model_rates_hz
-    rates = f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"
     indicators = f" of {', '.join(config.indicators)}" if config.indicators else ""
-    return f"Infers expected spikes per frame from dF/F{indicators} recorded at {rates}."
+    return f"Infers expected spikes per frame from dF/F{indicators} recorded at {ranged(*config.model_rates_hz)} Hz."
 
 
 def _rates(

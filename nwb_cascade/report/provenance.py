@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.core.wording import counted, ranged, rounded
 from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.nwb.stored_run import Spikes, StoredRun
 
@@ -76,13 +76,12 @@ def _run(run: StoredRun) -> list[Row]:
 
 
 def _model(model: Any) -> list[Row]:
-    low, high = (float(rate) for rate in model.model_rates_hz[:])
     datasets = () if model.training_datasets is None else [str(name) for name in model.training_datasets[:]]
     return [
         ("Name", f"{model.name}, version {model.version}"),
         ("Architecture", _architecture(model)),
         ("Description", str(model.description or "")),
-        ("Trained for", f"{low:g} Hz" if low == high else f"{low:g} to {high:g} Hz"),
+        ("Trained for", f"{ranged(*model.model_rates_hz[:])} Hz"),
         ("Trained on", ", ".join(datasets)),
         ("Weights (SHA-256)", str(model.weights_sha256)),
         ("Licence", str(model.license or "")),

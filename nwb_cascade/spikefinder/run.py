@@ -116,10 +116,6 @@ def chosen_model(settings: RunSettings) -> Model | None:
     """Return the model that scores the windows; None where none is asked for."""
     if not settings.model:
         return None
-    from nwb_cascade.models.library import installed_models, load_model
+    from nwb_cascade.inference import choose_model
 
-    if settings.model != "auto":
-        return load_model(settings.model)
-    from nwb_cascade.core.selection import select_model
-
-    return load_model(select_model(installed_models(), 30.0, None).config.name)
+    return choose_model(settings.model, 30.0)[0]
