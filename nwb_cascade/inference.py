@@ -25,6 +25,7 @@ from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import ranged
 from nwb_cascade.errors import InputError
 from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.folders import IMPORTED_FROM
 from nwb_cascade.models.library import installed_models, load_model
 from nwb_cascade.options import InferenceOptions
 
@@ -236,6 +237,8 @@ def choose_model(
         return load_model(selection.config.name), selection.reason
     loaded = model if isinstance(model, Model) else load_model(model)
     reason = f"{loaded.config.name} was asked for."
+    if published := loaded.config.extra.get(IMPORTED_FROM):
+        reason += f" It was imported from the published folder {published}."
     if rate_mismatch(loaded.config, imaging_rate) > RATE_TOLERANCE:
         trained = ranged(*loaded.config.model_rates_hz)
         reason += f" It was trained for {trained} Hz, the recording has {imaging_rate:g} Hz: expect wrong amplitudes."

@@ -6,7 +6,7 @@ import multiprocessing
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_man
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
 from nwb_cascade.inference import prepare_run
-from nwb_cascade.models.library import load_model
+from nwb_cascade.models.library import load_model, model_reference
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.registry import reader_of
 
@@ -90,6 +90,7 @@ def plan(
         raise PermissionError(problem)
     if options.model != "auto":
         load_model(str(options.model))
+        options = replace(options, model=model_reference(str(options.model)))  # jobs run in other folders
     listed = list(list_sources(given, instance=instance))
     records: list[Job | Skipped] = []
     for done, record in enumerate(_once(_looked_at(listed, wish, readers)), 1):

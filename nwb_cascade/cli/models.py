@@ -84,7 +84,8 @@ def available(registry: str | None, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the installed models."""
     from nwb_cascade.cli.tables import print_table
-    from nwb_cascade.models.library import list_installed, user_models_folder
+    from nwb_cascade.models.folders import user_models_folder
+    from nwb_cascade.models.library import list_installed
 
     installed = sorted(list_installed(), key=lambda entry: natural_key(entry.name))
     if as_json:

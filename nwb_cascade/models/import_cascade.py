@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -14,13 +15,13 @@ from nwb_cascade.architectures.cascade import network_shapes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError
+from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.models.bundle import Model, make_model, save_bundle
-from nwb_cascade.models.library import bundle_folder, load_if_sound
+from nwb_cascade.models.folders import IMPORTED_FROM, PUBLISHED_CONFIG, bundle_folder, imported_folder, load_if_sound
 from nwb_cascade.models.published_config import PublishedConfig, read_published_config, to_model_config
 from nwb_cascade.models.published_weights import READERS, Arrays
 from nwb_cascade.models.unpack import extract_flat
 
-CONFIG_YAML = "config.yaml"
 _NETWORK_FILE = re.compile(r"Model_NoiseLevel_(\d+(?:\.\d+)?)_Ensemble_(\d+)\.(h5|pth)")
 Networks = dict[float, list[Path]]
 
@@ -86,6 +87,25 @@ def import_cascade(
     return _install(model, bundle_folder(model.config.name, into), overwrite)
 
 
+def load_published_folder(folder: Path) -> Model:
+    """Load a published model that is used by its folder: its bundle is made once and kept beside the user's models.
+
+    The bundle is found again by the content of the folder's files, so that changed files are imported anew. Where it
+    cannot be kept, the model is imported each time. ``config.extra`` records the folder's name and that content.
+    """
+    files = [path for path in sorted(folder.iterdir()) if _is_wanted(path.name)]
+    listing = "".join(f"{file_sha256(path)}  {path.name}\n" for path in files)
+    digest = hashlib.sha256(listing.encode()).hexdigest()
+    kept = imported_folder(digest)
+    if (known := load_if_sound(kept)) is not None:
+        return known
+    model = read_cascade_folder(folder, origin={IMPORTED_FROM: folder.resolve().name, "files_sha256": digest})
+    try:
+        return save_bundle(kept, model.config, model.weights, overwrite=True)
+    except OSError:
+        return model
+
+
 def read_cascade_folder(
     folder: Path,
     *,
@@ -97,7 +117,7 @@ def read_cascade_folder(
 
     Parameters and errors are those of :func:`import_cascade`.
     """
-    published = read_published_config(folder / CONFIG_YAML)
+    published = read_published_config(folder / PUBLISHED_CONFIG)
     shapes = network_shapes(published.window_size, published.network)
     kind, found = _networks(folder)
     levels = _levels(published, found, folder)
@@ -125,17 +145,17 @@ def read_cascade_folder(
 
 def _model_folder(folder: Path) -> Path:
     """Find the model's own folder: the one given, or the only one inside it, as archives often unpack."""
-    if (folder / CONFIG_YAML).exists():
+    if (folder / PUBLISHED_CONFIG).exists():
         return folder
-    inside = sorted(path.parent for path in folder.glob(f"*/{CONFIG_YAML}"))
+    inside = sorted(path.parent for path in folder.glob(f"*/{PUBLISHED_CONFIG}"))
     if len(inside) == 1:
         return inside[0]
-    detail = f"has {len(inside)} models in it, name one of them" if inside else f"has no {CONFIG_YAML}"
+    detail = f"has {len(inside)} models in it, name one of them" if inside else f"has no {PUBLISHED_CONFIG}"
     raise ModelFileError(f"Expected the folder of one Cascade model; {folder} {detail}.")
 
 
 def _is_wanted(file_name: str) -> bool:
-    return file_name == CONFIG_YAML or _NETWORK_FILE.fullmatch(file_name) is not None
+    return file_name == PUBLISHED_CONFIG or _NETWORK_FILE.fullmatch(file_name) is not None
 
 
 def _networks(folder: Path) -> tuple[str, Networks]:
@@ -148,7 +168,7 @@ def _networks(folder: Path) -> tuple[str, Networks]:
     kind = max(kinds, key=lambda key: sum(map(len, kinds[key].values())))
     if not kinds[kind]:
         raise ModelFileError(
-            f"Expected files Model_NoiseLevel_*_Ensemble_*.h5 or .pth beside {CONFIG_YAML}, none in {folder}."
+            f"Expected files Model_NoiseLevel_*_Ensemble_*.h5 or .pth beside {PUBLISHED_CONFIG}, none in {folder}."
         )
     return kind, {level: [files[member] for member in sorted(files)] for level, files in kinds[kind].items()}
 
@@ -157,7 +177,7 @@ def _levels(published: PublishedConfig, found: Networks, folder: Path) -> list[f
     levels = [level for level in published.noise_levels if level in found]
     if not levels:
         raise ModelFileError(
-            f"Expected networks for the noise levels {_spell(published.noise_levels)} of {CONFIG_YAML}, "
+            f"Expected networks for the noise levels {_spell(published.noise_levels)} of {PUBLISHED_CONFIG}, "
             f"found levels {_spell(sorted(found))} in {folder}."
         )
     return levels
@@ -181,7 +201,7 @@ def _check_network(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], file: 
     for key, shape in shapes.items():
         if received[key] != shape:
             found = f"received {received[key]} in {file}"
-            raise ModelFileError(f"Expected {key} of shape {shape} as {CONFIG_YAML} implies, {found}.")
+            raise ModelFileError(f"Expected {key} of shape {shape} as {PUBLISHED_CONFIG} implies, {found}.")
 
 
 def _install(model: Model, folder: Path, overwrite: bool) -> Model:

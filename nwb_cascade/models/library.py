@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -13,14 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.models.bundle import BUNDLE_FILES, CONFIG_FILE, Model, check_only_bundle, load_bundle, load_config
+from nwb_cascade.models.folders import PUBLISHED_CONFIG, user_models_folder
 
-FOLDER_VARIABLE = "NWB_CASCADE_MODELS"
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
-_NAME = re.compile(r"[^\W_][\w.+ -]*(?<![. ])")
-MAX_NAME_LENGTH = 150
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,6 @@ class InstalledModel:
     problem: str = ""
 
 
-def user_models_folder() -> Path:
-    """Return the folder of the user's models: ``NWB_CASCADE_MODELS``, else the platform's place for data."""
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        return Path(folder).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("nwb-cascade", appauthor=False) / "models"
-
-
-def bundle_folder(name: str, into: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of a model by that name, below ``into`` or the user's folder.
-
-    Raises
-    ------
-    ModelFileError
-        If the name cannot be the name of a folder on every platform.
-    """
-    if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
-        raise ModelFileError(
-            f"Expected a model name of up to {MAX_NAME_LENGTH} letters, digits and _.+-, received {name!r}."
-        )
-    return (user_models_folder() if into is None else Path(into)) / name
-
-
 def list_installed() -> list[InstalledModel]:
     """List every model folder by name, damaged ones too; the user's hides a bundled one of the same name."""
     found = {entry.name: entry for entry in _scan(BUNDLED_FOLDER, "bundled")}
@@ -96,7 +68,7 @@ def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     name_or_dir : str or path
-        Name of an installed model, or the folder of a bundle.
+        Name of an installed model, or the folder of a bundle or of a published Cascade model.
 
     Returns
     -------
@@ -108,16 +80,18 @@ def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
     NoModelError
         If no model of that name is installed and no such folder exists; the message lists the nearest names.
     ModelFileError
-        If its files are damaged, or the folder is one of Cascade's that was not imported.
+        If its files are damaged.
+    ImportError
+        If a published model has PyTorch files only and PyTorch is not installed.
     """
     installed = {entry.name: entry.path for entry in list_installed()}
     if isinstance(name_or_dir, str) and name_or_dir in installed:
         return load_bundle(installed[name_or_dir])
     folder = Path(name_or_dir)
-    if (folder / "config.yaml").exists() and not (folder / CONFIG_FILE).exists():
-        raise ModelFileError(
-            f"{folder} is a model in Cascade's format; import it first: {proposed('models', 'import', folder)}"
-        )
+    if (folder / PUBLISHED_CONFIG).exists() and not (folder / CONFIG_FILE).exists():
+        from nwb_cascade.models.import_cascade import load_published_folder
+
+        return load_published_folder(folder)
     if folder.is_dir():
         return load_bundle(folder)
     raise NoModelError(
@@ -125,14 +99,10 @@ def load_model(name_or_dir: str | os.PathLike[str]) -> Model:
     )
 
 
-def load_if_sound(folder: Path) -> Model | None:
-    """Load the model installed in a folder; None where nothing is, or nothing usable that could be repaired."""
-    if not folder.exists():
-        return None
-    try:
-        return load_bundle(folder)
-    except ModelFileError:
-        return None
+def model_reference(name_or_dir: str | os.PathLike[str]) -> str:
+    """What names a model from any folder: its name if it is installed, else its folder in full."""
+    is_installed = isinstance(name_or_dir, str) and name_or_dir in {entry.name for entry in list_installed()}
+    return name_or_dir if is_installed else os.path.abspath(name_or_dir)  # type: ignore[return-value]
 
 
 def remove_model(name: str) -> Path:

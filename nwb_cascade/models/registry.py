@@ -12,8 +12,9 @@ from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.download import BACKOFF_S, download, read_text
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.folders import bundle_folder, load_if_sound
 from nwb_cascade.models.import_cascade import import_cascade
-from nwb_cascade.models.library import bundle_folder, load_if_sound, unknown_name
+from nwb_cascade.models.library import unknown_name
 
 REGISTRY_VARIABLE = "NWB_CASCADE_REGISTRY"
 DEFAULT_REGISTRY = (

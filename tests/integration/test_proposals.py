@@ -22,7 +22,6 @@ from nwb_cascade.archive.run import Tally
 from nwb_cascade.cli import COMMANDS, main
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import run_paths
-from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.fake_runs import fake_run
 from tests.support.raw_recordings import raw_recording
 from tests.support.recordings import dff_recording, simulated_dff
@@ -82,15 +81,6 @@ def a_matrix_without_rates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
     return run("report", folder / "m 1.npy", "-o", folder / "m.html").stderr
 
 
-def a_folder_of_cascade(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    from nwb_cascade.models.library import load_model
-
-    write_cascade_folder(folder / "A model", CascadeSpec())
-    with pytest.raises(ValueError, match="import it first") as caught:
-        load_model(folder / "A model")
-    return str(caught.value)
-
-
 def the_demo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     annotation = annotate(dff_recording(folder / "demo.nwb"))
     numbers = {"n_true_spikes": 1, "n_expected_spikes": 1.0, "correlation": 1.0}
@@ -115,7 +105,6 @@ SITUATIONS: dict[str, tuple[Callable[..., str], ...]] = {
     ),
     "nwb/stored_run.py": (no_rates,),
     "readers/stored_runs.py": (a_matrix_without_rates,),
-    "models/library.py": (a_folder_of_cascade,),
     "cli/demo.py": (the_demo,),
     "cli/archive.py": (a_run_of_an_archive_that_failed,),
 }

@@ -11,6 +11,7 @@ from nwb_cascade.errors import InputError, NoModelError
 from nwb_cascade.inference import infer_blocks, prepare_run
 from nwb_cascade.models.bundle import make_model, save_bundle
 from nwb_cascade.options import InferenceOptions
+from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.fresh_process import run_fresh
 from tests.support.networks import cascade_config, cascade_weights
 
@@ -124,3 +125,11 @@ def test_a_run_is_prepared_without_tensorflow(model):
         f"assert prepare_run(30.0, InferenceOptions(model={model!r})).networks.ensemble_size > 0\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
+
+
+def test_a_published_folder_is_taken_and_the_reason_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("NWB_CASCADE_MODELS", str(tmp_path / "models"))
+    write_cascade_folder(tmp_path / "downloaded", CascadeSpec())
+    result = nwb_cascade.infer(traces(), 30.0, model=tmp_path / "downloaded")
+    assert np.isfinite(result.expected_spikes).any()
+    assert result.reason.endswith("was asked for. It was imported from the published folder downloaded.")

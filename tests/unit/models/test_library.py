@@ -7,14 +7,14 @@ import pytest
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.models import library
 from nwb_cascade.models.bundle import save_bundle
+from nwb_cascade.models.folders import bundle_folder, user_models_folder
 from nwb_cascade.models.library import (
-    bundle_folder,
     installed_models,
     list_installed,
     load_model,
+    model_reference,
     remove_model,
     unknown_name,
-    user_models_folder,
 )
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.networks import cascade_config, zero_weights
@@ -143,10 +143,47 @@ def test_without_a_near_name_none_is_suggested():
     assert unknown_name("zzz", ["a", "b"], "is installed") == "No model named 'zzz' is installed."
 
 
-def test_a_folder_in_cascades_format_asks_for_its_import(folders, tmp_path):
+def test_a_published_folder_is_imported_once_and_stays_out_of_the_list(folders, tmp_path, monkeypatch):
     write_cascade_folder(tmp_path / "cascade", CascadeSpec())
-    with pytest.raises(ModelFileError, match=r"import it first: nwb-cascade models import .*cascade"):
+    model = load_model(tmp_path / "cascade")
+    assert model.config.extra["imported_from"] == "cascade"
+    assert list_installed() == []
+    monkeypatch.setattr("nwb_cascade.models.import_cascade.READERS", {})
+    assert load_model(str(tmp_path / "cascade")).sha256 == model.sha256
+
+
+def test_a_published_folder_that_changes_is_imported_anew(folders, tmp_path):
+    write_cascade_folder(tmp_path / "cascade", CascadeSpec())
+    before = load_model(tmp_path / "cascade")
+    write_cascade_folder(tmp_path / "cascade", CascadeSpec(), seed=9)
+    assert load_model(tmp_path / "cascade").sha256 != before.sha256
+
+
+def test_an_import_that_was_damaged_is_made_again(folders, tmp_path):
+    write_cascade_folder(tmp_path / "cascade", CascadeSpec())
+    before = load_model(tmp_path / "cascade")
+    (before.path / "weights.safetensors").write_bytes(b"")
+    assert load_model(tmp_path / "cascade").sha256 == before.sha256
+
+
+def test_a_published_folder_is_used_where_nothing_can_be_kept(folders, tmp_path):
+    write_cascade_folder(tmp_path / "cascade", CascadeSpec())
+    folders[0].write_text("a file in place of the folder of models")
+    assert load_model(tmp_path / "cascade").path is None
+
+
+def test_a_published_folder_without_networks_is_named(folders, tmp_path):
+    write_cascade_folder(tmp_path / "cascade", CascadeSpec())
+    for path in (tmp_path / "cascade").glob("Model_*"):
+        path.unlink()
+    with pytest.raises(ModelFileError, match=r"Expected files Model_NoiseLevel_.*none in .*cascade"):
         load_model(tmp_path / "cascade")
+
+
+def test_a_model_is_named_for_other_folders_by_its_name_or_its_whole_path(folders, tmp_path):
+    install(folders[0], "a")
+    assert model_reference("a") == "a"
+    assert model_reference("b") == str(tmp_path / "b")
 
 
 def test_a_folder_without_a_model_is_named(folders, tmp_path):
