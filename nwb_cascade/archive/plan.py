@@ -83,14 +83,11 @@ def plan(
         If a source cannot be listed. A recording that cannot be read is noted in the manifest.
     """
     given = tuple(sources)
-    options = options or InferenceOptions()
+    options = _located(options or InferenceOptions())
     wish = Wish(options, dict(streaming or {}))
     path.parent.mkdir(parents=True, exist_ok=True)
     if problem := output_problem(path.parent):  # now, and not after hundreds of headers
         raise PermissionError(problem)
-    if options.model != "auto":
-        load_model(str(options.model))
-        options = replace(options, model=model_reference(str(options.model)))  # jobs run in other folders
     listed = list(list_sources(given, instance=instance))
     records: list[Job | Skipped] = []
     for done, record in enumerate(_once(_looked_at(listed, wish, readers)), 1):
@@ -163,6 +160,14 @@ def _job(source: Source, wish: Wish) -> Job:
             "indicator": told.indicator,
         },
     )
+
+
+def _located(options: InferenceOptions) -> InferenceOptions:
+    """Options with a model that loads, named so that jobs find it from other folders."""
+    if options.model == "auto":
+        return options
+    load_model(str(options.model))
+    return replace(options, model=model_reference(str(options.model)))
 
 
 def parameters_of(options: InferenceOptions) -> dict[str, Any]:
