@@ -24,6 +24,15 @@ def canonical_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
+def json_object(text: str | None) -> Mapping[str, Any]:
+    """Parse the text of a JSON object; an empty mapping for any other text, as another program may have written."""
+    try:
+        values = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def run_key(*, source: Mapping[str, Any], weights_sha256: str, parameters: Mapping[str, Any]) -> str:
     """Return the name of a run: equal for equal source, model and parameters, whatever machine it runs on.
 

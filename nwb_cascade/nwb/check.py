@@ -57,15 +57,7 @@ def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...
 def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str, ...]:
     """Read stored spikes back, compare them with what was computed, and validate the file.
 
-    Returns
-    -------
-    tuple of str
-        Violations of the NWB schema elsewhere in the file, which its earlier authors left.
-
-    Raises
-    ------
-    OSError
-        If the stored spikes differ from the computed ones, or are not valid NWB.
+    Returns and raises as `check_run`.
     """
     with open_nwb(path) as (nwbfile, io):
         _, _, module, name = table_path.split("/", 3)

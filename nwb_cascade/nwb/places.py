@@ -11,7 +11,7 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.discover import object_path
-from nwb_cascade.nwb.stored_run import json_object
+from nwb_cascade.provenance import json_object
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
 DEFAULT_MODULE = "ophys"
@@ -86,23 +86,22 @@ def module_of(source: RoiResponseSeries) -> str:
     return DEFAULT_MODULE if ancestor is None else str(ancestor.name)
 
 
+def runs_of(nwbfile: NWBFile) -> dict[str, Any]:
+    """Return all runs of a file by their paths."""
+    return {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries)}
+
+
 def run_at(nwbfile: NWBFile, rates_path: str) -> Any:
     """Return the run at a path; an InputError says that there is none."""
-    runs = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries))
-    for run in runs:
-        if object_path(run) == rates_path:
-            return run
-    raise InputError(f"Expected inferred spike rates at {rates_path}, the file holds none there.")
+    run = runs_of(nwbfile).get(rates_path)
+    if run is None:
+        raise InputError(f"Expected inferred spike rates at {rates_path}, the file holds none there.")
+    return run
 
 
 def run_paths(nwbfile: NWBFile) -> frozenset[str]:
     """Return the paths of all runs in the processing modules of a file."""
-    return frozenset(
-        f"/processing/{module.name}/{name}"
-        for module in nwbfile.processing.values()
-        for name, stored in module.data_interfaces.items()
-        if isinstance(stored, ndx.InferredSpikeRateSeries)
-    )
+    return frozenset(path for path in runs_of(nwbfile) if path.startswith("/processing/"))
 
 
 def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.discover import describe, object_path
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.places import runs_of
 from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
+from nwb_cascade.provenance import json_object
 
 BLOCK_BYTES = 16 * 2**20  # of each of three matrices
 
@@ -145,18 +146,9 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
                     matrix.close()
 
 
-def json_object(text: str | None) -> Mapping[str, Any]:
-    """Parse the text of a JSON object; an empty mapping for any other text, as another program may have written."""
-    try:
-        values = json.loads(text or "{}")
-    except json.JSONDecodeError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
 def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:
     """The run of this name or path, or the only one."""
-    runs = {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries)}
+    runs = runs_of(nwbfile)
     if not runs:
         raise InputError(
             f"Expected inferred spike rates in {path}, found none. Infer them first: {proposed('infer', path)}, then "
