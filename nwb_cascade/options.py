@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from nwb_cascade.core.config import KERNELS
 from nwb_cascade.core.spike_total import SpikeTotal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
 
 
+_Options = TypeVar("_Options", "InferenceOptions", "OutputOptions")
 # What else the package knows by these names is not imported here, so that `--help` stays quick.
 THRESHOLDS = ("nonnegative", "raw", "single-spike")
 SCALES = ("fraction", "percent")
@@ -248,6 +249,11 @@ class OutputOptions:
 
 EITHER = "Expected either an output or in_place, received both."
 NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their results go into files of their own."
+
+
+def taken(kind: type[_Options], values: Mapping[str, Any]) -> _Options:
+    """Return the object that values of its fields make, out of those of a whole call."""
+    return kind(**{one.name: values[one.name] for one in fields(kind)})
 
 
 def given(options: FromRaw | InferenceOptions | OutputOptions) -> Iterator[tuple[Field[Any], Any]]:

@@ -19,7 +19,7 @@ from nwb_cascade.files.replace import workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
-from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions
+from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, taken
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.registry import reader_of
 from nwb_cascade.readers.sources import Source, is_remote
@@ -138,24 +138,8 @@ def annotate(
     LookupError, PermissionError, RemoteError
         If a remote recording is not found, may not be read, has changed or does not come.
     """
-    options = InferenceOptions(
-        series=series,
-        variable=variable,
-        imaging_rate=imaging_rate,
-        scale=scale,
-        from_raw=from_raw,
-        model=model,
-        indicator=indicator,
-        species=species,
-        threshold=threshold,
-        legacy_alignment=legacy_alignment,
-        kernel=kernel,
-        smoothing_s=smoothing_s,
-        ensemble_std=ensemble_std,
-        spikes=spikes,
-        run_name=run_name,
-    )
-    where = OutputOptions(output, sidecar, in_place, overwrite, dry_run, scratch_dir)
+    call = locals()
+    options, where = taken(InferenceOptions, call), taken(OutputOptions, call)
     (result,) = annotate_source(source, options, where, streaming=streaming, progress=progress)
     return result
 

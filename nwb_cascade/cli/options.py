@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, flag_of
+from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, flag_of, taken
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ def take_output(values: dict[str, Any]) -> OutputOptions:
     InputError
         If they contradict each other.
     """
-    return OutputOptions(**{one.name: values.pop(one.name) for one in fields(OutputOptions)})
+    return taken(OutputOptions, values)
 
 
 def _raw_fields() -> tuple[Field[Any], ...]:

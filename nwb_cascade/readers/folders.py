@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
 
 STORE_MARKS = (".zgroup", ".zmetadata", "zarr.json")
@@ -29,7 +30,7 @@ def require_recording(folder: Path) -> None:
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     all_of_them = ""
     if any(path.suffix == ".nwb" for path in found):
-        all_of_them = f", or all NWB files by: nwb-cascade archive plan '{folder}' -o jobs.jsonl"
+        all_of_them = f", or all NWB files by: {proposed('archive', 'plan', folder, '-o', 'jobs.jsonl')}"
     raise InputError(
         f"Expected a recording, received {folder}: a folder. Name what is meant in it: {named}{more}{all_of_them}."
     )

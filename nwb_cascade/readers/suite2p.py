@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.core.wording import proposed
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
@@ -164,10 +165,9 @@ def read_folder(path: str | Path) -> Suite2pPlane:
     """
     planes = find_planes(path)
     if len(planes) > 1:
-        folders = " ".join(f"'{plane}'" for plane in planes)
         raise InputError(
             f"Expected one plane, found {len(planes)} in {path}. Name the folder of one, or of several: "
-            f"nwb-cascade infer {folders}"
+            f"{proposed('infer', *planes)}"
         )
     folder = planes[0]
     fluorescence = _load_traces(folder / "F.npy")

@@ -39,12 +39,21 @@ from nwb_cascade.writers.targets import names_matrix, split_name, target_of
 from nwb_cascade.writers.writer import Place
 
 
-class CopyWriter:
+class NwbWriter:
+    """What both forms have in common."""
+
+    adds_spikes = True
+
+    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
+        """Return the place beside the rates."""
+        return result.output, f"{result.object_path.rpartition('/')[0]}/{spikes_name(result.run_name)}"
+
+
+class CopyWriter(NwbWriter):
     """The recording with the run in it, as a copy or in place of the recording."""
 
     makes = "the annotated copy"
     keeps_recording_open = False  # files that it links to are opened for writing with the copy
-    adds_spikes = True
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source, self._where = Path(name_of(source)), where
@@ -90,10 +99,6 @@ class CopyWriter:
         words = words_of(replace(self._options, run_name=run_name))
         return "" if words is None else proposed("infer", self._target, *words, "--in-place")
 
-    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
-        """Return the place beside the rates."""
-        return _spikes_place(result)
-
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
         """Return the size of recording and results."""
         return size(self._source) + stored_bytes(n_rois, matrix_bytes)
@@ -122,12 +127,11 @@ class CopyWriter:
         install(self._prepared, self._target, expected=self._stamps[1])
 
 
-class SidecarWriter:
+class SidecarWriter(NwbWriter):
     """A small file of its own, see `nwb_cascade.nwb.sidecar`; the only form for remote recordings in NWB."""
 
     makes = "the sidecar"
     keeps_recording_open = True
-    adds_spikes = True
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source = None if is_remote(source) else Path(name_of(source))
@@ -170,10 +174,6 @@ class SidecarWriter:
         is_held = sidecar_holds_run(self._target, *run, overwrite=self._where.overwrite)
         return str(self._target) if is_held else None
 
-    def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
-        """Return the place beside the rates."""
-        return _spikes_place(result)
-
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
         """Return the size of the results and a guess for metadata and masks."""
         return SCHEMA_BYTES + stored_bytes(n_rois, matrix_bytes)
@@ -213,10 +213,6 @@ def _place(recording: Recording, target: Path, run_name: str | None) -> Place:
     nwb = _nwb(recording)
     name = run_name or (DEFAULT_RUN_NAME if nwb.is_only_dff else f"{DEFAULT_RUN_NAME}_{nwb.series.name}")
     return Place(target, name, place_of(nwb.nwbfile, nwb.series.object_id, name).object_path)
-
-
-def _spikes_place(result: AnnotationResult) -> tuple[str, str]:
-    return result.output, f"{result.object_path.rpartition('/')[0]}/{spikes_name(result.run_name)}"
 
 
 def _store_spikes(prepared: Path, one: Inferred) -> None:

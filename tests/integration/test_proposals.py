@@ -23,7 +23,7 @@ from nwb_cascade.cli import COMMANDS, main
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import run_paths
 from tests.support.fake_runs import fake_run
-from tests.support.raw_recordings import raw_recording
+from tests.support.raw_recordings import RATE, raw_recording, traces
 from tests.support.recordings import dff_recording, simulated_dff
 
 PACKAGE = Path(nwb_cascade.__file__).parent
@@ -81,6 +81,22 @@ def a_matrix_without_rates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
     return run("report", folder / "m 1.npy", "-o", folder / "m.html").stderr
 
 
+def a_folder_of_recordings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(folder)
+    (folder / "all of them").mkdir()
+    dff_recording(folder / "all of them" / "a.nwb")
+    return run("infer", folder / "all of them").stderr
+
+
+def several_planes_of_suite2p(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    ops: Any = {"fs": RATE}
+    for plane in (folder / "a session" / "plane0", folder / "a session" / "plane1"):
+        plane.mkdir(parents=True)
+        np.save(plane / "F.npy", traces()[0])
+        np.save(plane / "ops.npy", ops)
+    return run("infer", folder / "a session").stderr
+
+
 def the_demo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     annotation = annotate(dff_recording(folder / "demo.nwb"))
     numbers = {"n_true_spikes": 1, "n_expected_spikes": 1.0, "correlation": 1.0}
@@ -105,6 +121,8 @@ SITUATIONS: dict[str, tuple[Callable[..., str], ...]] = {
     ),
     "nwb/stored_run.py": (no_rates,),
     "readers/stored_runs.py": (a_matrix_without_rates,),
+    "readers/suite2p.py": (several_planes_of_suite2p,),
+    "readers/folders.py": (a_folder_of_recordings,),
     "cli/demo.py": (the_demo,),
     "cli/archive.py": (a_run_of_an_archive_that_failed,),
 }

@@ -133,7 +133,7 @@ def test_planes_are_found_in_order_without_the_combined_view(tmp_path):
     assert names == ["plane0", "plane2", "plane10"]
     assert [plane.name for plane in find_planes(tmp_path / "suite2p")] == names
     assert find_planes(tmp_path / "suite2p" / "plane2") == (tmp_path / "suite2p" / "plane2",)
-    with pytest.raises(InputError, match=r"one plane, found plane0, plane2, plane10.*for example .*plane0"):
+    with pytest.raises(InputError, match=r"one plane, found 3 in .*infer '.*plane0' '.*plane2' '.*plane10'"):
         read_folder(tmp_path)
 
 
