@@ -40,8 +40,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
 
     options, unasked = take_inference(values)
     named = list(listed(files))
-    sources = [source for _, source in named if not isinstance(source, Exception)]
-    outputs = _outputs(sources, options, unasked, values)
+    where = _output([source for _, source in named if not isinstance(source, Exception)], options, unasked, values)
     if report:
         from nwb_cascade.report.page import require_library
 
@@ -52,7 +51,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
         if isinstance(source, Exception):
             records.append(_failure(file, source, debug=debug))
         else:
-            records.append(_attempt(source, options, outputs.pop(0), report=report, debug=debug))
+            records.append(_attempt(source, options, where, report=report, debug=debug))
         if not as_json and "description" in records[-1]:
             click.echo(records[-1]["description"])
     if as_json:
@@ -60,18 +59,18 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
     ctx.exit(1 if any("error" in record for record in records) else 0)
 
 
-def _outputs(
+def _output(
     sources: list[Path | Asset], options: InferenceOptions, unasked: str, values: dict[str, Any]
-) -> list[OutputOptions]:
-    """Return where the result of each source goes; raises a usage error where options do not fit together."""
+) -> OutputOptions:
+    """Return where the results go; raises a usage error where options do not fit together."""
     from nwb_cascade.errors import InputError
     from nwb_cascade.readers.registry import reader_of
-    from nwb_cascade.writers.registry import outputs_of
+    from nwb_cascade.writers.registry import output_of
 
     if unasked and not all(reader_of(source).is_raw for source in sources):
         raise click.UsageError(f"{unasked} needs --from-raw.")
     try:
-        return outputs_of(sources, options, take_output(values))
+        return output_of(sources, options, take_output(values))
     except InputError as error:
         raise click.UsageError(str(error)) from error
 

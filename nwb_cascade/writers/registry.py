@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.options import NEVER_INSIDE, InferenceOptions, OutputOptions
@@ -37,8 +38,8 @@ def writer_of(source: Source, reader: Reader, where: OutputOptions) -> type[Writ
     return next(writer for writer in WRITERS if writer.takes(source, reader, where))
 
 
-def outputs_of(sources: Sequence[Source], options: InferenceOptions, where: OutputOptions) -> list[OutputOptions]:
-    """Check, before any is opened, that options apply to several sources; returns where the result of each goes.
+def output_of(sources: Sequence[Source], options: InferenceOptions, where: OutputOptions) -> OutputOptions:
+    """Check, before any is opened, that options apply to several sources; returns where the results of all go.
 
     Raises
     ------
@@ -46,12 +47,12 @@ def outputs_of(sources: Sequence[Source], options: InferenceOptions, where: Outp
         If an option does not apply to one of them, or several results would go to one file.
     """
     where = replace(where, output=shared_folder(where.output, len(sources)))
-    targets = []
+    targets: Counter[Path | None] = Counter()
     for source in sources:
         reader = reader_of(source)
         reader.check(source, options)
-        targets.append(writer_of(source, reader, where).named_target(source, reader, where))
-    shared = [target for target, count in Counter(targets).items() if target is not None and count > 1]
-    if shared:
-        raise InputError(f"Expected files with different names, several would be written to {shared[0]}.")
-    return [where if target is None or where.in_place else replace(where, output=target) for target in targets]
+        targets[writer_of(source, reader, where).named_target(source, reader, where)] += 1
+    del targets[None]  # named after the recordings
+    if targets and (most := targets.most_common(1)[0])[1] > 1:
+        raise InputError(f"Expected files with different names, several would be written to {most[0]}.")
+    return where

@@ -174,7 +174,10 @@ def test_spikes_of_a_matrix_are_added_skipped_and_replaced_on_request(tmp_path: 
 def test_runs_of_a_matrix_coexist_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", simulated_dff())
     first = annotate(tmp_path / "m.npy", imaging_rate=30.0)
+    words = ("--imaging-rate", 30, "--run-name", "Raw rates", "--threshold", "raw")
+    assert run(tmp_path / "m.npy", *words).exit_code == 0
     second = annotate(tmp_path / "m.npy", imaging_rate=30.0, run_name="Raw rates", threshold="raw")
+    assert second.skipped
     assert [Path(one.output).name for one in (first, second)] == ["m_spikes.npy", "m_spikes_Raw-rates.npy"]
     assert second.run_name == "Raw rates"
     assert json.loads((tmp_path / "m_spikes_Raw-rates.json").read_text())["run_name"] == "Raw rates"

@@ -12,7 +12,7 @@ from nwb_cascade.options import InferenceOptions, OutputOptions
 from nwb_cascade.readers.registry import reader_of
 from nwb_cascade.writers.matrix import MatrixWriter
 from nwb_cascade.writers.nwb import CopyWriter, SidecarWriter
-from nwb_cascade.writers.registry import outputs_of, writer_of
+from nwb_cascade.writers.registry import output_of, writer_of
 
 REMOTE = "dandi://dandi/000402/a.nwb"
 
@@ -50,15 +50,21 @@ def test_what_a_source_cannot_give_is_refused(source: str, where: dict[str, Any]
         writer_of(source, reader_of(source), OutputOptions(**where))
 
 
+def target_of(source: Path, where: OutputOptions) -> Path | None:
+    reader = reader_of(source)
+    return writer_of(source, reader, where).named_target(source, reader, where)
+
+
 def test_several_results_go_to_different_files(tmp_path: Path) -> None:
     names = [tmp_path / name for name in ("a.nwb", "b.npy", "c.mat")]
     options = InferenceOptions(imaging_rate=30.0)
-    outputs = outputs_of(names, options, OutputOptions(str(tmp_path / "new")))
-    assert [where.output for where in outputs] == [tmp_path / "new" / name.name for name in names]
-    beside = outputs_of(names[1:], options, OutputOptions())
-    assert [where.output for where in beside] == [tmp_path / "b_spikes.npy", tmp_path / "c_spikes.mat"]
+    where = output_of(names, options, OutputOptions(str(tmp_path / "new")))
+    assert where.output == f"{tmp_path}/new/"
+    assert [target_of(name, where) for name in names] == [tmp_path / "new" / name.name for name in names]
+    beside = output_of(names[1:], options, OutputOptions())
+    assert [target_of(name, beside) for name in names[1:]] == [tmp_path / "b_spikes.npy", tmp_path / "c_spikes.mat"]
     with pytest.raises(InputError, match=r"several would be written to .*a\.nwb"):
-        outputs_of([tmp_path / "x/a.nwb", tmp_path / "y/a.nwb"], options, OutputOptions(str(tmp_path)))
+        output_of([tmp_path / "x/a.nwb", tmp_path / "y/a.nwb"], options, OutputOptions(str(tmp_path)))
 
 
 def test_a_matrix_is_named_like_one_and_never_its_source(tmp_path: Path) -> None:
