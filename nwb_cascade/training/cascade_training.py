@@ -156,7 +156,8 @@ def cascade_trainee(
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            counts, present = ops.convert_to_tensor(y), ops.convert_to_tensor(x["present"])
+            y = ops.convert_to_tensor(y)
+            counts, present = y[..., 0], y[..., 1]
             truth = ops.conv(ops.expand_dims(counts, -1), ops.convert_to_tensor(target_kernel), padding="same")[..., 0]
             usable = ops.cast(_all_in_window(present, window_size), "float32")
             # A network that computes in bfloat16 is still judged in float32.
@@ -164,7 +165,6 @@ def cascade_trainee(
             return ops.sum(error) / ops.maximum(ops.sum(usable), 1.0)
 
     trace = keras.Input((None,), name="trace")
-    present = keras.Input((None,), name="present")
     x = ops.expand_dims(trace, -1)
     x = layers.Conv1D(numbers[0], sizes[0], activation="relu", name="conv1")(x)
     x = layers.Conv1D(numbers[1], sizes[1], activation="relu", name="conv2")(x)
@@ -176,14 +176,18 @@ def cascade_trainee(
     out = ops.squeeze(x, -1)
     # The network reads less than its window where the poolings leave an odd frame over at the window's end.
     unread = window_size - 1 - (sizes[0] - 1 + sizes[1] - 1 + 1 + 2 * (sizes[2] - 1) + 2 + 4 * (n_steps - 1))
-    model = CascadeModel({"trace": trace, "present": present}, out[:, :-unread] if unread else out)
+    model = CascadeModel({"trace": trace}, out[:, :-unread] if unread else out)
     record = {**network, "window_size": window_size, "before_frames": before_frames, "kernel": kernel.tolist()}
     return Trainee(model, cascade_arrays, record)
 
 
 def cascade_arrays(batch: TrainingBatch) -> Arrays:
-    """A batch as the Cascade network takes it; every recording counts alike, as published."""
-    return {"trace": batch.trace, "present": batch.present}, batch.counts, np.ones_like(batch.weight)
+    """A batch as the Cascade network takes it; every recording counts alike, as published.
+
+    The targets are counts and, behind them, which frames were measured: only the loss looks at those.
+    """
+    targets = np.stack([batch.counts, batch.present], axis=-1)
+    return {"trace": batch.trace}, targets, np.ones_like(batch.weight)
 
 
 def quiet_enough(bank: SegmentBank, noise_level: float) -> SegmentBank:

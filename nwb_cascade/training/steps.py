@@ -118,12 +118,12 @@ def train_network(
     tests = [trainee.arrays(batch) for batch in _test_batches(held_out, settings)]
     total, count = 0.0, 0
     for step, batch in _batches(bank, settings, first):
-        total += float(model.train_on_batch(*trainee.arrays(batch)))
+        total += _loss(model, model.train_on_batch, trainee.arrays(batch))
         count += 1
         if (step + 1) % settings.checkpoint_steps == 0 or step + 1 == settings.n_steps:
             losses = {"step": float(step + 1), "loss": total / count}
             if tests:
-                losses["held_out_loss"] = float(np.mean([model.test_on_batch(*test) for test in tests]))
+                losses["held_out_loss"] = float(np.mean([_loss(model, model.test_on_batch, test) for test in tests]))
             total, count = 0.0, 0
             history.append(losses)
             state = [keras.ops.convert_to_numpy(variable) for variable in training_state(model)]
@@ -132,6 +132,12 @@ def train_network(
                 progress(step + 1, settings.n_steps, losses)
     model.optimizer.finalize_variable_values(model.trainable_variables)
     return TrainedNetwork(network_weights(model), history)
+
+
+def _loss(model: Any, on_batch: Callable[..., Any], arrays: Arrays) -> float:
+    """Loss of one batch; Keras up to 3.12 would give the mean over all batches so far."""
+    model.reset_metrics()
+    return float(on_batch(*arrays))
 
 
 def finished_network(make: Callable[[], Trainee], settings: TrainingSettings, folder: Path) -> TrainedNetwork | None:

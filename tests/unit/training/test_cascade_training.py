@@ -38,7 +38,7 @@ def test_the_trained_form_gives_what_the_evaluated_form_gives(window_size):
     before = 32
     model = cascade_trainee(CASCADE_NETWORK, window_size, before, gaussian_kernel(0.05, 30)).model
     trace = np.random.default_rng(0).standard_normal((1, 300)).astype(np.float32)
-    trained = np.asarray(model({"trace": trace, "present": np.ones_like(trace)}))
+    trained = np.asarray(model({"trace": trace}))
     plan = TrainingPlan("one", "cascade", imaging_rate=30.0, noise_levels=(2,), ensemble_size=1)
     config = replace(cascade_config(plan, []), window_size=window_size, before_frames=before)
     weights = {f"2/0/{key}": value for key, value in bundle_arrays(network_weights(model)).items()}
