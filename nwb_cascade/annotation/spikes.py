@@ -10,8 +10,8 @@ from pathlib import Path
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.disk import clear_disk_errors, copy, require_space, size
-from nwb_cascade.files.replace import beside, install, kept_from_writers, repair, stamp, workplace
+from nwb_cascade.files.disk import clear_disk_errors, require_space, size
+from nwb_cascade.files.replace import workplace
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import require_free_for_spikes, run_paths, spikes_place, spikes_tables
 from nwb_cascade.nwb.storage import require_links
@@ -20,7 +20,8 @@ from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.results.found_spikes import find_spikes, options_of, spikes_name, spikes_result
 from nwb_cascade.results.result import SpikesResult
 from nwb_cascade.writers.nwb_records import spikes_bytes, spikes_record, store_spikes
-from nwb_cascade.writers.targets import require_writable, split_name, target_of
+from nwb_cascade.writers.replacement import Replacement
+from nwb_cascade.writers.targets import require_writable, target_of
 
 
 def annotate_spikes(
@@ -78,8 +79,7 @@ def annotate_spikes(
     target = target_of(source, output, in_place, label="discrete")
     if spike_total not in SPIKE_TOTALS:
         raise InputError(f"Expected spike_total 'conserved' or 'supported', received {spike_total!r}.")
-    repair(target)
-    stamps = stamp(source), stamp(target)
+    replacement = Replacement(source, target)
     started = time.perf_counter()
     with open_run(source, run_name, scratch_dir=target.parent if target.parent.is_dir() else None) as run:
         options, key = options_of(run, spike_total), str(run.series.run_key)
@@ -99,13 +99,9 @@ def annotate_spikes(
     n_bytes = size(source) + spikes_bytes(record.n_spikes, plan.n_rois)
     require_space(target.parent, n_bytes, f"the copy of {source.name} with spikes")
     fitted = time.perf_counter()
-    with workplace(target) as work, clear_disk_errors(target), kept_from_writers(source):
-        prepared = beside(work, split_name(target.name)[1])
-        copy(source, prepared, progress)
-        notes = store_spikes(prepared, record, overwrite=overwrite)
-        if stamp(source) != stamps[0]:
-            raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
-        install(prepared, target, expected=stamps[1])
+    with workplace(target) as work, clear_disk_errors(target), replacement.kept_from_writers():
+        notes = store_spikes(replacement.copied(work, progress), record, overwrite=overwrite)
+        replacement.install()
     seconds = {"fit": fitted - started, "store": time.perf_counter() - fitted}
     return replace(plan, **found.summary(), warnings=notes, seconds=seconds)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import copy, reserve, size
-from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, repair, stamp
+from nwb_cascade.files.disk import reserve, size
+from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, is_of_another, recording_holds_run, sidecar_holds_run
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, place_of, spikes_tables
@@ -34,6 +34,7 @@ from nwb_cascade.writers.nwb_records import (
     store_spikes,
     stored_bytes,
 )
+from nwb_cascade.writers.replacement import Replacement
 from nwb_cascade.writers.sidecar_names import names_apart, placed, sidecar_folder, sidecar_name
 from nwb_cascade.writers.targets import names_matrix, split_name, target_of
 from nwb_cascade.writers.writer import Place
@@ -49,20 +50,16 @@ class NwbWriter:
         return result.output, f"{result.object_path.rpartition('/')[0]}/{spikes_name(result.run_name)}"
 
 
-class CopyWriter(NwbWriter):
+class CopyWriter(NwbWriter, Replacement):
     """The recording with the run in it, as a copy or in place of the recording."""
 
     makes = "the annotated copy"
     keeps_recording_open = False  # files that it links to are opened for writing with the copy
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
-        self._source, self._where = Path(name_of(source)), where
-        self._target = self.named_target(source, reader, where)
-        self.folder = self._target.parent
-        if not where.dry_run:
-            repair(self._target)
-        self._stamps = stamp(self._source), stamp(self._target)
-        self._prepared = self._target
+        target = self.named_target(source, reader, where)
+        super().__init__(Path(name_of(source)), target, repairs=not where.dry_run)
+        self.folder, self._where = target.parent, where
         self._options = InferenceOptions()
         self._lost: list[str] = []
 
@@ -78,9 +75,9 @@ class CopyWriter(NwbWriter):
 
     def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return the place in the target; raises if a copy there would lose parts of the recording."""
-        require_links(self._source, self.folder)
+        require_links(self.source, self.folder)
         self._options = options
-        return _place(recording, self._target, options.run_name)
+        return _place(recording, self.target, options.run_name)
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the recording or its copy if it holds the run; the spikes of a run that is replaced are noted."""
@@ -88,30 +85,25 @@ class CopyWriter(NwbWriter):
         run = recording.traces.source["object_id"], result.run_name, result.run_key
         if recording_holds_run(nwbfile, *run, overwrite=overwrite):
             return recording.name
-        is_new = self._where.in_place or not self._target.exists()
-        if not is_new and copy_holds_run(self._target, nwbfile, *run, overwrite=overwrite, adding=self._adding):
-            return str(self._target)
+        is_new = self._where.in_place or not self.target.exists()
+        if not is_new and copy_holds_run(self.target, nwbfile, *run, overwrite=overwrite, adding=self._adding):
+            return str(self.target)
         self._lost += spikes_tables(nwbfile, result.object_path)
         return None
 
     def _adding(self, run_name: str) -> str:
         """Return the command that adds the run to the copy that is there."""
         words = words_of(replace(self._options, run_name=run_name))
-        return "" if words is None else proposed("infer", self._target, *words, "--in-place")
+        return "" if words is None else proposed("infer", self.target, *words, "--in-place")
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
         """Return the size of recording and results."""
-        return size(self._source) + stored_bytes(n_rois, matrix_bytes)
-
-    def kept_from_writers(self) -> AbstractContextManager[None]:
-        """Lock the recording."""
-        return kept_from_writers(self._source)
+        return size(self.source) + stored_bytes(n_rois, matrix_bytes)
 
     def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Make a checked copy of the recording with the runs in it."""
-        self._prepared = prepared = beside(work, split_name(self._target.name)[1])
         notes = [f"{table} was found in the rates that were replaced, and is replaced or gone." for table in self._lost]
-        copy(self._source, prepared, progress)
+        prepared = self.copied(work, progress)
         for one in runs:
             record = run_record(one)
             if prepared.is_file():
@@ -120,11 +112,6 @@ class CopyWriter(NwbWriter):
             notes += foreign(check_run(prepared, object_path, record))
             _store_spikes(prepared, one)
         return tuple(notes)
-
-    def install(self) -> None:
-        """Replace the target."""
-        _require_unchanged(self._source, self._stamps[0])
-        install(self._prepared, self._target, expected=self._stamps[1])
 
 
 class SidecarWriter(NwbWriter):
@@ -196,8 +183,8 @@ class SidecarWriter(NwbWriter):
 
     def install(self) -> None:
         """Move the sidecar to its place."""
-        if self._source is not None:
-            _require_unchanged(self._source, self._source_stamp)
+        if self._source is not None and stamp(self._source) != self._source_stamp:
+            raise InputError(f"Another program changed {self._source} meanwhile; nothing was written. Run again.")
         install(self._prepared, self._target, expected=self._target_stamp)
 
 
@@ -223,8 +210,3 @@ def _store_spikes(prepared: Path, one: Inferred) -> None:
             one.spikes, run_name=result.run_name, rates_path=result.object_path, run_key=result.run_key
         )
         store_spikes(prepared, record)
-
-
-def _require_unchanged(source: Path, before: Stamp) -> None:
-    if stamp(source) != before:
-        raise InputError(f"Another program changed {source} meanwhile; nothing was written. Run again.")
