@@ -45,34 +45,7 @@ def inspect(
     statistics: bool = True,
     scratch_dir: str | Path | None = None,
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an NWB file.
-
-    Parameters
-    ----------
-    source : path or binary file object
-        HDF5 file, Zarr folder, or an open file object over the bytes of an HDF5 file.
-    series : str, optional
-        Name, object path, end of an object path or object id of the one series to describe; the values of others are
-        not read.
-    statistics : bool
-        Read all traces (in blocks) for NaN shares, noise levels and per-ROI problems. Without, only headers, the
-        first thousand timestamps and a sample of at most 32 ROIs x 1000 frames (128 kB as float32) are read per
-        series, plus what the file's chunks around them hold.
-    scratch_dir : path, optional
-        Folder for scratch files, needed where a large dataset is stored frame by frame.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the order of their paths; empty if the file has no such series.
-
-    Raises
-    ------
-    OSError, InputError, ImportError
-        If the file cannot be opened or read, see `nwb_cascade.nwb.files.open_nwb`.
-    AmbiguousSeriesError, InputError
-        If several series or none have the name that was given.
-    """
+    """Describe every ROI response series of what `open_nwb` takes, see `nwb_cascade.readers.nwb.inspect`."""
     access = Access.of(source, scratch_dir)
     with open_nwb(source) as (nwbfile, _):
         if series is None:

@@ -153,8 +153,15 @@ def inspect(
     ----------
     source : path, str, Asset or NWBSource
         Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
-    series, statistics, scratch_dir
-        As for `nwb_cascade.nwb.discover.inspect`.
+    series : str, optional
+        Name, object path, end of an object path or object id of the one series to describe; the values of others are
+        not read.
+    statistics : bool
+        Read all traces (in blocks) for NaN shares, noise levels and per-ROI problems. Without, only headers, the
+        first thousand timestamps and a sample of at most 32 ROIs x 1000 frames (128 kB as float32) are read per
+        series, plus what the file's chunks around them hold.
+    scratch_dir : path, optional
+        Folder for scratch files, needed where a large dataset is stored frame by frame.
     streaming : StreamSettings, optional
         How remote files are read.
 

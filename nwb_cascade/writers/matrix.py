@@ -99,10 +99,13 @@ class MatrixWriter:
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the target if it holds the run, and the spikes if they are wanted."""
         target, overwrite = Path(result.output), self._where.overwrite
+        record = record_of(target) if target.exists() or target.suffix.lower() == ".npy" else {}
+        self._replaces_ours, held = "run_key" in record, record.get("spikes")
+        told = target if target.suffix.lower() == ".mat" else files_beside(target)["record"]
+        if told.exists() and not self._replaces_ours:
+            raise NameTakenError(f"{told} exists and is none of ours: it is not replaced. Choose another output (-o).")
         if not target.exists():
             return None
-        record = record_of(target)
-        self._replaces_ours, held = "run_key" in record, record.get("spikes")
         if record.get("run_key") != result.run_key:
             if not overwrite:
                 raise NameTakenError(
@@ -146,7 +149,7 @@ class MatrixWriter:
         write_npy(main, one.stored.expected_spikes)
         lists = {name: _json_list(values) for name, values in _small(one).items()}
         record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
-        self._prepared = [(record, places["record"]), (main, target)]
+        self._prepared = [(main, target), (record, places["record"])]
         if deviation is not None:
             write_npy(beside(work, "_std.npy"), deviation)
             self._prepared.insert(0, (beside(work, "_std.npy"), places["std"]))
@@ -157,12 +160,13 @@ class MatrixWriter:
         return ()
 
     def install(self) -> None:
-        """Move the files to their places, the rates last; what an earlier result had beside them goes."""
+        """Move the files to their places: what told of an earlier result goes first, what tells of this comes last."""
+        if self._replaces_ours and len(self._prepared) > 1:
+            for stale in files_beside(self._prepared[-2][1]).values():
+                stale.unlink(missing_ok=True)
+                self._stamps[stale] = None
         for prepared, place in self._prepared:
             install(prepared, place, expected=self._stamps[place])
-        if self._replaces_ours and place.suffix.lower() == ".npy":
-            for stale in set(files_beside(place).values()) - {place for _, place in self._prepared}:
-                stale.unlink(missing_ok=True)
 
 
 def _small(one: Inferred) -> dict[str, NDArray[Any]]:

@@ -11,9 +11,11 @@ import pytest
 from scipy.io import loadmat, savemat
 
 import nwb_cascade.annotation.annotate
+import nwb_cascade.writers.matrix
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.matrices import write_mat73
+from nwb_cascade.files.replace import install
 from nwb_cascade.readers.matrix import is_mat73, open_matrix, read_text
 from tests.support.annotating import hidden_files
 from tests.support.fake_runs import fake_run
@@ -154,3 +156,38 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monke
     monkeypatch.setattr(nwb_cascade.annotation.annotate, "require_space", full)
     with pytest.raises(OSError, match=r"No space left for the result of a\.npy"):
         annotate(path, imaging_rate=30.0)
+
+
+def test_what_is_none_of_ours_is_never_replaced(tmp_path: Path) -> None:
+    path = matrix_file(tmp_path / "a.npy")
+    (tmp_path / "b.json").write_text('{"mine": 1}')
+    matrix_file(tmp_path / "c.mat")
+    for output, told in (("b.npy", "b.json"), ("c.mat", "c.mat")):
+        with pytest.raises(NameTakenError, match=rf"{told} exists and is none of ours"):
+            annotate(path, imaging_rate=30.0, output=tmp_path / output, overwrite=True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.npy", "b.json", "c.mat"]
+
+
+@pytest.mark.parametrize("n_installed", [0, 1, 2])
+def test_a_result_that_was_replaced_in_part_is_not_taken_for_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_installed: int
+) -> None:
+    """As if the process had been killed between the files of a result."""
+    path, left = matrix_file(tmp_path / "a.npy"), [n_installed]
+
+    def dying(*arguments: Any, **options: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        install(*arguments, **options)
+
+    annotate(path, imaging_rate=30.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(nwb_cascade.writers.matrix, "install", dying)
+        with pytest.raises(KeyboardInterrupt):
+            annotate(path, imaging_rate=30.0, threshold="raw", overwrite=True)
+    for threshold in ("nonnegative", "raw"):
+        with pytest.raises(NameTakenError, match="made from other inputs"):
+            annotate(path, imaging_rate=30.0, threshold=threshold)
+    assert not annotate(path, imaging_rate=30.0, threshold="raw", overwrite=True).skipped
+    assert np.nanmin(np.load(tmp_path / "a_spikes.npy")) < 0

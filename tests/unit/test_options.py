@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from inspect import signature
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.core import thresholds
 from nwb_cascade.core.spike_total import SPIKE_TOTALS
 from nwb_cascade.dff import DffMethod, method
@@ -76,6 +78,12 @@ def test_outputs_do_not_contradict_each_other() -> None:
         OutputOptions(sidecar=True, in_place=True)
     with pytest.raises(InputError, match="either a method or a preset"):
         FromRaw(DffMethod(), preset="allen")
+
+
+def test_every_option_is_a_keyword_of_annotate() -> None:
+    keywords = signature(annotate).parameters
+    for one in (*fields(InferenceOptions), *fields(OutputOptions)):
+        assert keywords[one.name].default == one.default, one.name
 
 
 def test_choices_are_those_of_the_core() -> None:
