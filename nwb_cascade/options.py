@@ -29,19 +29,11 @@ GUARDS = ("exclude", "restore-neuropil", "noise-floor")
 
 
 def asked(default: Any, help: str, **how: Any) -> Any:
-    """Return a field that can be asked for on the command line.
+    """Return a field that can be asked for on the command line; ``how`` may say:
 
-    Parameters
-    ----------
-    default
-        Its default.
-    help : str
-        What it means, in a sentence.
-    **how
-        ``flag``: its name on the command line, where that is not the field's. ``metavar``: what its value is called.
-        ``choices``: the values that it takes. ``number``: that it is one, or its lowest and highest value.
-        ``flags``: for every value a flag of its own and what that means. ``of_source``: that it says how a source is
-        read, so that a reader has to know it.
+    ``flag``: its name there, where that is not the field's. ``metavar``: what its value is called. ``choices``: the
+    values that it takes. ``number``: that it is one, or its lowest and highest value. ``flags``: for every value a flag
+    of its own and what that means. ``of_source``: that it says how a source is read, so that a reader has to know it.
     """
     return field(default=default, metadata={"help": help, **how})
 

@@ -75,37 +75,29 @@ def _raw_fields() -> tuple[Field[Any], ...]:
 
 
 def _option(one: Field[Any], name: str) -> Callable[[_Command], _Command]:
-    """Return the decorator that adds the option of a field."""
+    """Return the decorator that adds the option of a field, or a flag for each of its values."""
     how, flag = one.metadata, flag_of(one)
-    settings: dict[str, Any] = {"help": how["help"], "metavar": how.get("metavar")}
     if "flags" in how:
-        return _flags(how["flags"], name)
-    if one.default is True:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=True, show_default=True, help=how["help"])
-    if one.default is False:
-        return click.option(flag, name, is_flag=True, help=how["help"])
-    if one.default is not None:
+
+        def add(command: _Command) -> _Command:
+            for value, (word, help) in reversed(how["flags"].items()):
+                command = click.option(f"--{word}", name, flag_value=value, help=help)(command)
+            return command
+
+        return add
+    settings: dict[str, Any] = {"help": how["help"], "metavar": how.get("metavar")}
+    if isinstance(one.default, bool):
+        settings["is_flag"] = True
+        flag = f"{flag}/--no-{flag[2:]}" if one.default else flag
+    if one.default:
         settings |= {"default": one.default, "show_default": True}
     if "choices" in how:
         settings["type"] = click.Choice(how["choices"])
-    elif isinstance(how.get("number"), tuple):
-        settings["type"] = click.FloatRange(*how["number"])
-    elif how.get("number"):
-        settings["type"] = float
-    elif how.get("folder"):
+    elif "number" in how:
+        settings["type"] = float if how["number"] is True else click.FloatRange(*how["number"])
+    elif "folder" in how:
         settings["type"] = click.Path(exists=True, file_okay=False)
     return click.option(*([how["short"]] if "short" in how else []), flag, name, **settings)
-
-
-def _flags(flags: dict[str, tuple[str, str]], name: str) -> Callable[[_Command], _Command]:
-    """Return the decorator that adds a flag for every value of a field."""
-
-    def add(command: _Command) -> _Command:
-        for value, (flag, help) in reversed(flags.items()):
-            command = click.option(f"--{flag}", name, flag_value=value, help=help)(command)
-        return command
-
-    return add
 
 
 def _factor(text: str) -> Any:

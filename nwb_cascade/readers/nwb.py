@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pynwb import NWBFile
 
-from nwb_cascade.core.traces import DffTraces, sample_window
+from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.access import Access
-from nwb_cascade.nwb.blocks import TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
@@ -54,58 +53,35 @@ class NwbReader(Reader):
         streaming: StreamSettings | None = None,
     ) -> Iterator[tuple[Recording, ...]]:
         with opened(source, streaming) as (file, origin), open_nwb(file) as (nwbfile, _):
-            access = Access.of(file, scratch_dir)
-            picked = _picked(nwbfile, access, options)
+            recording = _recording(nwbfile, Access.of(file, scratch_dir), options, origin)
             try:
-                yield (_recording(nwbfile, access, picked, origin),)
+                yield (recording,)
             finally:
-                for matrix in picked.stored:
-                    matrix.close()
+                recording.traces.dff.close()  # type: ignore[attr-defined]  # TraceBlocks or DffRows
 
 
-@dataclass(frozen=True, eq=False)
-class _Picked:
-    """One series of a file, the traces read of it, and the stored matrices that these come from."""
-
-    series: Candidate
-    candidates: tuple[Candidate, ...]
-    traces: DffTraces
-    stored: tuple[TraceBlocks, ...]
-    dff: MadeDff | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def is_only_dff(self) -> bool:
-        """Whether the file holds no other dF/F, and no other series of the kind of this one."""
-        kinds, own = ("dff", self.series.kind), self.series.object_id
-        return not any(one.kind in kinds and one.object_id != own for one in self.candidates)
-
-
-def _picked(nwbfile: NWBFile, access: Access, options: InferenceOptions) -> _Picked:
+def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, origin: Mapping[str, str]) -> Recording:
     """Pick the dF/F that the options mean, or the raw fluorescence and how it becomes dF/F."""
     candidates = _candidates(nwbfile, access, options)
     series, rate = _with_all_timestamps(nwbfile, pick(candidates, options)), options.imaging_rate
+    dff, notes = None, series.problems
     if options.from_raw is None:
         traces = open_traces(nwbfile, series, access, scale=options.scale, imaging_rate=rate)
-        return _Picked(series, candidates, traces, (traces.dff,))  # type: ignore[arg-type]  # these are TraceBlocks
-    raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate)
-    stored: Any = [raw.rows.fluorescence] if raw.rows.neuropil is None else [raw.rows.fluorescence, raw.rows.neuropil]
-    return _Picked(series, candidates, raw.traces, tuple(stored), MadeDff(raw.rows, raw.record), raw.notes)
-
-
-def _recording(nwbfile: NWBFile, access: Access, picked: _Picked, origin: Mapping[str, str]) -> Recording:
-    """Gather what is known of the picked series."""
-    series, traces = picked.series, picked.traces
-    sample = _sample_sha256(picked.stored)
+        sample = _sample_sha256(traces.dff)
+    else:
+        raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate)
+        traces, dff, notes = raw.traces, MadeDff(raw.rows, raw.record), (*notes, *raw.notes)
+        sample = _sample_sha256(raw.rows.fluorescence, raw.rows.neuropil)
     content = {
         "object_id": series.object_id,
         "n_rois": traces.n_rois,
         "n_frames": traces.n_frames,
         "scale": traces.source["scale"],
         "sample_sha256": sample,
-        **({} if picked.dff is None else {"dff": dict(picked.dff.record)}),
+        **({} if dff is None else {"dff": dict(dff.record)}),
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
+    others = (one for one in candidates if one.object_id != series.object_id)
     return Recording(
         name=access.name,
         traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
@@ -114,17 +90,19 @@ def _recording(nwbfile: NWBFile, access: Access, picked: _Picked, origin: Mappin
         series=series.object_path,
         indicator=series.indicator,
         species=series.species,
-        dff=picked.dff,
-        notes=(*series.problems, *picked.notes),
-        nwb=NwbPart(nwbfile, access, series, picked.is_only_dff),
+        dff=dff,
+        notes=notes,
+        nwb=NwbPart(nwbfile, access, series, not any(one.kind in ("dff", series.kind) for one in others)),
     )
 
 
-def _sample_sha256(stored: tuple[TraceBlocks, ...]) -> str:
+def _sample_sha256(*matrices: Any) -> str:
     """Hash of the middle of the first traces as float32: cheap to read in any storage layout."""
     digest = hashlib.sha256()
-    for matrix in stored:
-        values = matrix.stored.read(*sample_window(*matrix.shape))
+    for blocks in matrices:
+        if blocks is None:
+            continue
+        values = blocks.stored.read(*sample_window(*blocks.shape))
         digest.update(np.ascontiguousarray(values, "<f4").tobytes())
     return digest.hexdigest()
 
