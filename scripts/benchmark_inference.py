@@ -142,7 +142,6 @@ def benchmark(rounds: int) -> dict[str, object]:
             library: {name: rate * flops / product for name, rate in medians.items() if name.startswith("dense")}
             for library, product in product_medians.items()
         },
-        "compilations": networks.ensemble(2.0).n_compilations,  # type: ignore[attr-defined]  # of this kind of ensemble
     }
 
 

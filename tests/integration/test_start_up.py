@@ -61,6 +61,13 @@ def test_python_says_nothing_and_shows_the_notes_to_who_asks() -> None:
     assert "oneDNN" in fresh(INFER, TF_CPP_MIN_LOG_LEVEL="0").stderr
 
 
+def test_keras_is_whole_after_an_inference_that_did_without_it() -> None:
+    after = "import gc, sys; assert gc.isenabled() and 'keras' not in sys.modules"
+    whole = "import tensorflow as tf; from tensorflow.keras import layers; tf.keras.optimizers.Adam(); layers.Dense(1)"
+    run = fresh(f"{INFER}; {after}; {whole}")
+    assert run.returncode == 0, run.stderr
+
+
 def test_workers_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_silence(monkeypatch)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
