@@ -152,21 +152,22 @@ def run_here(tmp_path, work):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Two processes in a row are too many already, as they take seconds to start."""
+    """Two processes in a row are too many already, as they take seconds to start; more may end at once."""
     monkeypatch.setattr(losses, "MOST_LOST", 2)
     monkeypatch.setattr(cluster, "KEEP_EVERY_S", 0.2)
 
 
 def test_processes_that_end_at_work_stop_the_run(tmp_path, impatient):
     message = (
-        r"^2 workers in a row ended before .* the newest log, .*/workers\.log, ends \".*no such library\"\. Stopped"
+        r"^([2-9]|\d\d+) workers in a row ended before .* the newest log, "
+        r".*/workers\.log, ends \".*no such library\"\. Stopped"
     )
     with pytest.raises(RunStoppedError, match=message):
         run_here(tmp_path, end_process)
 
 
 def test_processes_that_end_before_they_are_ready_stop_the_run(tmp_path, impatient):
-    message = r"^2 workers in a row ended before .* job; there is no log of them in"
+    message = r"^([2-9]|\d\d+) workers in a row ended before .* job; there is no log of them in"
     with (
         dask.config.set({"distributed.worker.preload": ["tests.support.fatal_preload"]}),
         pytest.raises(RunStoppedError, match=message),
