@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nwb_cascade.architectures.registry import architecture_of, build_networks
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
+from nwb_cascade.core.merging import merged, stretch_noise_levels
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
@@ -67,6 +69,14 @@ class InferenceRun:
     alignment: str
     kernel: str
     smoothing_s: float
+
+    def at_rate(self, imaging_rate: float) -> InferenceRun:
+        """Return the run for traces of another rate, Hz."""
+        if imaging_rate == self.imaging_rate:
+            return self
+        config, weights = self.model.config, self.model.weights
+        networks = build_networks(config, weights, imaging_rate=imaging_rate, indicator=self.indicator)
+        return replace(self, networks=networks, imaging_rate=imaging_rate)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -245,21 +255,59 @@ def choose_model(
     return loaded, reason
 
 
+def require_rates(run: InferenceRun, clock: FrameClock) -> None:
+    """Raise InputError if a model was not trained for the rate of every stretch of a recording."""
+    for stretch in clock.stretches if len(clock.imaging_rates) > 1 else ():
+        if rate_mismatch(run.model.config, stretch.imaging_rate) > RATE_TOLERANCE:
+            trained = ranged(*run.model.config.model_rates_hz)
+            raise InputError(
+                f"Expected rates of {trained} Hz, for which {run.model.config.name} was trained, but frames "
+                f"{stretch.first} to {stretch.stop - 1} were taken at {stretch.imaging_rate:.4g} Hz. Use a conditional "
+                "model, which takes other rates, or split the recording."
+            )
+
+
 def infer_blocks(
-    traces: DffTraces, run: InferenceRun, *, progress: Progress | None = None, block_bytes: int = BLOCK_BYTES
+    traces: DffTraces,
+    run: InferenceRun,
+    clock: FrameClock | None = None,
+    *,
+    progress: Progress | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[BlockResult]:
     """Infer ROI block by ROI block; memory depends on ``block_bytes``, not on the recording.
 
-    Yields results whose expected spikes are aligned and thresholded as the run asks.
+    With a clock whose frames are not even, each stretch is inferred on its own grid at its own rate, told its own noise
+    level. Yields results whose expected spikes are aligned and thresholded as the run asks.
     """
+    runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates} if clock else {}
+    for rois, dff in traces.blocks(block_bytes):
+        if clock is None or clock.is_even:
+            block = _infer(dff, run, rois.start)
+        else:
+            parts = list(clock.spread(dff))
+            levels = stretch_noise_levels(parts)
+            found = [
+                _infer(part, runs[stretch.imaging_rate], rois.start, level)
+                for (stretch, part), level in zip(parts, levels, strict=True)
+            ]
+            block = merged(clock, found, dff)
+        yield replace(block, warnings=(*block.warnings, *_screened(dff, block, run)))
+        if progress is not None:
+            progress(rois.stop, traces.n_rois)
+
+
+def _infer(
+    dff: NDArray[np.float32], run: InferenceRun, first_roi: int, noise_levels: NDArray[np.float32] | None = None
+) -> BlockResult:
+    """Infer a block of ROIs on a regular grid."""
     smoother = None
     if architecture_of(run.model.config).takes_any_kernel:
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
-    for rois, dff in traces.blocks(block_bytes):
-        block = infer_block(dff, run.imaging_rate, run.networks, first_roi=rois.start, smooth=smoother)
-        yield replace(_finished(block, run), warnings=(*block.warnings, *_screened(dff, block, run)))
-        if progress is not None:
-            progress(rois.stop, traces.n_rois)
+    block = infer_block(
+        dff, run.imaging_rate, run.networks, first_roi=first_roi, smooth=smoother, noise_levels=noise_levels
+    )
+    return _finished(block, run)
 
 
 def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:

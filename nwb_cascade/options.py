@@ -137,6 +137,9 @@ class InferenceOptions:
     from_raw: FromRaw | None = asked(
         None, "Compute dF/F from raw fluorescence; implied by suite2p folders.", of_source=True
     )
+    mask_intervals: str | None = asked(
+        None, "Table of intervals in FILE whose frames count as missing (blanked).", metavar="TABLE", of_source=True
+    )
     model: str | PathLike[str] | Model = asked("auto", "The model.", metavar="auto|NAME|DIR")
     indicator: str | None = asked(None, "Calcium indicator [default: as FILE states].")
     species: str | None = asked(None, "Latin name of the species [default: as FILE states].")

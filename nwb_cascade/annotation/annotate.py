@@ -16,7 +16,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.files.disk import clear_disk_errors, require_space
 from nwb_cascade.files.replace import workplace
-from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run
+from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run, require_rates
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, taken
@@ -52,6 +52,7 @@ def annotate(
     imaging_rate: float | None = None,
     scale: str | None = None,
     from_raw: FromRaw | None = None,
+    mask_intervals: str | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -101,6 +102,9 @@ def annotate(
     from_raw : FromRaw, optional
         Compute dF/F from the raw fluorescence of the file in this way, see `nwb_cascade.dff`; ``series`` names that
         then. Without it raw fluorescence is refused, but that of suite2p.
+    mask_intervals : str, optional
+        Name or path of a table of intervals in the NWB file whose frames count as missing, such as frames blanked
+        during stimulation; those in its ``invalid_times`` always do.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
     spikes : {"conserved", "supported"}, optional
@@ -190,6 +194,7 @@ def _plan(recording: Recording, options: InferenceOptions, writer: Writer) -> _P
     """Prepare the run of a recording, and look whether it is stored already."""
     traces = recording.traces
     run = prepare_run(traces.imaging_rate, options.told(recording.indicator, recording.species))
+    require_rates(run, recording.clock)
     place = writer.place(recording, options)
     key = provenance.run_key(
         source=recording.content,

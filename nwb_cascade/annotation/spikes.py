@@ -16,7 +16,6 @@ from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import require_free_for_spikes, run_paths, spikes_place, spikes_tables
 from nwb_cascade.nwb.storage import require_links
 from nwb_cascade.nwb.stored_run import StoredRun, open_run
-from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.results.found_spikes import find_spikes, options_of, spikes_name, spikes_result
 from nwb_cascade.results.result import SpikesResult
 from nwb_cascade.writers.nwb_records import spikes_bytes, spikes_record, store_spikes
@@ -91,9 +90,7 @@ def annotate_spikes(
             return replace(plan, output=str(holder), skipped=True)
         require_links(source, target.parent)
         require_writable(target)
-        found = find_spikes(
-            run.rates, options, FrameClock.of(run.series, run.imaging_rate), n_threads=n_threads, progress=progress
-        )
+        found = find_spikes(run.rates, options, run.clock, n_threads=n_threads, progress=progress)
     record = spikes_record(found, run_name=run_name, rates_path=plan.run, run_key=key)
     target.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = size(source) + spikes_bytes(record.n_spikes, plan.n_rois)

@@ -77,7 +77,7 @@ class FrameClock:
         stamps = np.asarray(timestamps, np.float64)
         known = np.isfinite(stamps)
         if known.sum() < 2:
-            raise ValueError(f"{counted(int(known.sum()), 'timestamp')} make no rate")
+            raise ValueError("one timestamp makes no rate" if known.any() else "no timestamp makes no rate")
         if not known.all():
             frames = np.arange(stamps.size)
             stamps = np.where(known, stamps, np.interp(frames, frames[known], stamps[known]))
@@ -112,7 +112,9 @@ class FrameClock:
         if not missing.any():
             return self
         all_of_them = missing if self.missing is None else self.missing | missing
-        note = f"{counted(int(missing.sum()), 'frame')} of {self.n_frames} count as missing: {why}."
+        n_missing = int(missing.sum())
+        counts = "counts" if n_missing == 1 else "count"
+        note = f"{counted(n_missing, 'frame')} of {self.n_frames} {counts} as missing: {why}."
         return replace(self, missing=all_of_them, notes=(*self.notes, note))
 
     def spread(self, dff: NDArray[Any]) -> Iterator[Part]:
@@ -151,22 +153,24 @@ class FrameClock:
         return np.interp(positions, stretch.positions, self.timestamps[stretch.first : stretch.stop])
 
     def record(self) -> list[dict[str, Any]]:
-        """Return what decides numbers beside rate and traces, JSON-able; empty for even frames.
+        """Return what decides numbers beside traces, JSON-able, a record per stretch; none for even frames.
 
-        Missing frames are given as [first, stop) pairs.
+        ``holes`` are pairs of a frame and how many are missing before it, ``missing`` are [first, stop) of frames that
+        are there but not used.
         """
         if self.is_even:
             return []
         missing = np.zeros(self.n_frames, bool) if self.missing is None else self.missing
-        return [
-            {
+        found = []
+        for stretch in self.stretches:
+            record: dict[str, Any] = {
                 "frames": [stretch.first, stretch.stop],
                 "imaging_rate_hz": stretch.imaging_rate,
                 "holes": [list(hole) for hole in stretch.holes],
                 "missing": _runs(missing[stretch.first : stretch.stop], stretch.first),
             }
-            for stretch in self.stretches
-        ]
+            found.append({name: value for name, value in record.items() if value})
+        return found
 
 
 def _runs(flags: NDArray[np.bool_], offset: int) -> list[list[int]]:

@@ -91,6 +91,7 @@ def infer_block(
     *,
     first_roi: int = 0,
     smooth: Smooth | None = None,
+    noise_levels: NDArray[np.float32] | None = None,
 ) -> BlockResult:
     """Infer expected spikes for a block of ROIs.
 
@@ -106,6 +107,8 @@ def infer_block(
         Position of the block in the recording; warnings name ROIs by their index there.
     smooth : callable, optional
         Applied to the networks' outputs (ensemble_size, n_frames) of each ROI, NaN where a frame is missing.
+    noise_levels : numpy.ndarray, optional
+        (n,) float32, % Hz^-1/2, what the networks are told; by default that of the traces.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def infer_block(
         ``expected_spikes`` (n, n_frames) is the mean over networks, before any threshold; ``ensemble_std`` their
         sample standard deviation (0 for a single network). Both are NaN where the model gives no value.
     """
-    levels = noise_level(dff, imaging_rate)
+    levels = noise_level(dff, imaging_rate) if noise_levels is None else noise_levels
     used = nearest_levels(levels, networks.levels)
     outputs = np.full((networks.ensemble_size, *dff.shape), np.nan, np.float32)
     warnings: list[RoiWarning] = []

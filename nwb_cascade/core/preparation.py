@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MISSING_FRAMES = "missing-frames"
 BRIDGED_WINDOW_FRACTION = 8  # a gap of up to a window's eighth is bridged by a straight line
 
 
@@ -57,8 +58,7 @@ def prepare_trace(trace: NDArray[np.float32], window_size: int, *, fills_edges: 
         present[len(trace) - padding :] = False
         notes.append(("padded-tail", f"last {padding} frames are exactly zero, taken as padding"))
     if missing := len(trace) - int(present.sum()) - padding:
-        are = "1 frame is NaN and gets" if missing == 1 else f"{missing} frames are NaN and get"
-        notes.append(("missing-frames", f"{are} no value"))
+        notes.append(missing_frames(missing))
     if fills_edges:
         return Prepared(np.where(present, trace, np.float32(0)), present, ((0, len(trace)),), tuple(notes))
     parts = _parts(present, window_size // BRIDGED_WINDOW_FRACTION)
@@ -68,6 +68,12 @@ def prepare_trace(trace: NDArray[np.float32], window_size: int, *, fills_edges: 
         longest = max(high - low for low, high in parts)
         notes.append(("too-short", f"{what} shorter than the window of {window_size} frames (longest: {longest})"))
     return Prepared(_bridged(trace, present), present, long_enough, tuple(notes))
+
+
+def missing_frames(count: int) -> tuple[str, str]:
+    """Return the code and the words for frames that are NaN."""
+    are = "1 frame is NaN and gets" if count == 1 else f"{count} frames are NaN and get"
+    return MISSING_FRAMES, f"{are} no value"
 
 
 def _padded_tail(trace: NDArray[np.float32], shortest: int) -> int:

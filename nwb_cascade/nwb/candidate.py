@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.wording import counted
 
 KINDS = ("dff", "raw_fluorescence", "neuropil", "baseline", "denoised", "z_scored", "events", "inferred", "unknown")
@@ -43,9 +44,12 @@ class Candidate:
     n_region : int
         ROIs that the series names; another number than ``n_rois`` makes it unusable.
     imaging_rate : float or None
-        Frames per second, Hz; None if the file has no usable rate.
+        Frames per second, of most frames, Hz; None if the file has no usable rate.
     imaging_rate_why : str
         Where the rate comes from, or why there is none.
+    stretches : tuple of Stretch
+        Parts of the recording between pauses and changes of the rate, with dropped frames; empty where frames are
+        even, or where only some timestamps were looked at.
     unit : str
         As stated in the file.
     scale : str
@@ -83,6 +87,7 @@ class Candidate:
     n_region: int
     imaging_rate: float | None
     imaging_rate_why: str
+    stretches: tuple[Stretch, ...]
     unit: str
     scale: str
     scale_why: str

@@ -10,6 +10,7 @@ import numpy as np
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
+from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.access import Access
@@ -31,7 +32,7 @@ from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.hdf5 import broken_links, require_stored
 from nwb_cascade.nwb.layout import Layout, layout
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
-from nwb_cascade.nwb.timing import Timing, judged_rate, rate_from_timestamps, stated_rate
+from nwb_cascade.nwb.timing import Timing, timing_of
 
 PLANE_RATE_TOLERANCE = 0.1
 NOT_LOOKED_AT = ScaleJudgement("unknown", "its values were not looked at")
@@ -149,6 +150,7 @@ def _candidate(
         n_region=facts.n_region,
         imaging_rate=facts.timing.imaging_rate,
         imaging_rate_why=facts.timing.why,
+        stretches=facts.stretches,
         unit=facts.unit,
         scale=scale.scale,
         scale_why=scale.why,
@@ -186,18 +188,20 @@ class _Facts:
             n_timestamps=None if stamps is None else len(stamps),
             n_table=len(table),
         )
-        if stamps is None:
-            timing = stated_rate(np.nan if series.rate is None else series.rate)
-        else:
-            timing = rate_from_timestamps(as_array(stamps), found.n_frames, complete=complete)
         plane = getattr(table, "imaging_plane", None)
-        timing = judged_rate(timing, plane_rate(plane), from_timestamps=stamps is not None)
+        timing = timing_of(series, found.n_frames, plane_rate(plane), complete=complete)
         return cls(found, timing, str(series.unit), plane, object_path(table), len(region))
 
     @property
     def readable(self) -> bool:
         """Whether there are traces to look at."""
         return self.layout.transposed is not None and self.layout.n_rois > 0 and self.layout.n_frames > 0
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Parts of a recording whose frames are not even."""
+        clock = self.timing.clock
+        return () if clock is None or clock.is_even else clock.stretches
 
     def problems(self, kind: str, sample: Sample | None) -> tuple[str, ...]:
         """Say what is wrong or doubtful, one sentence each."""
@@ -217,7 +221,8 @@ class _Facts:
             ),
             (self.readable and rate is None, f"It has no usable imaging rate: {self.timing.why}{states}."),
         )
-        return tuple(text for is_so, text in found if is_so)
+        clock = self.timing.clock
+        return (*(text for is_so, text in found if is_so), *(clock.notes if clock and self.readable else ()))
 
 
 def _lost_data(series: RoiResponseSeries) -> Layout | None:

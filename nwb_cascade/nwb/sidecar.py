@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import h5py
-import numpy as np
 from pynwb import NWBHDF5IO, NWBFile
 
 from nwb_cascade.core.progress import Progress
@@ -17,7 +16,7 @@ from nwb_cascade.nwb.places import module_of, place_in, source_series
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
 from nwb_cascade.nwb.storage import compressed
-from nwb_cascade.nwb.write import Axes, RunRecord, add_run, rate_of
+from nwb_cascade.nwb.write import Axes, RunRecord, add_run, time_base
 
 
 def write_sidecar(
@@ -64,10 +63,8 @@ def write_sidecar(
     module = module_of(series)
     nwbfile = session_copy(source, identifier=_identifier(source, record))
     table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())
-    stamps = series.timestamps
-    times = rate_of(series, record.imaging_rate) if stamps is None else {"timestamps": np.asarray(stamps[:])}
     stored = partial(compressed, path=path, progress=progress)
-    add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), times), stored)
+    add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), time_base(series, record)), stored)
     h5py.File(path, "w").close()
     reserve(path, reserve_bytes)
     with h5py.File(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
+from nwb_cascade.core.stretches import SAME_RATE
 from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -23,6 +25,7 @@ from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import runs_of
 from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
+from nwb_cascade.nwb.timing import given_clock, timing_of
 from nwb_cascade.provenance import json_object
 
 BLOCK_BYTES = 16 * 2**20  # of each of three matrices
@@ -48,8 +51,8 @@ class StoredRun:
         Of the same shape; None if they are not in the file.
     dff_absent : str
         Why there is no dF/F, in words; empty if there is.
-    imaging_rate, start_s : float
-        Hz, and the time of the first frame, s.
+    clock : FrameClock
+        When the frames were; ``imaging_rate`` is that of most of them, Hz, ``start_s`` the time of the first, s.
     roi_ids : numpy.ndarray
         (n_rois,) int64, identifiers in the table of ROIs.
     noise_levels, model_noise_levels : numpy.ndarray
@@ -68,8 +71,7 @@ class StoredRun:
     ensemble_std: TraceBlocks | None
     dff: TraceBlocks | DffRows | None
     dff_absent: str
-    imaging_rate: float
-    start_s: float
+    clock: FrameClock
     roi_ids: NDArray[np.int64]
     noise_levels: NDArray[np.float32]
     model_noise_levels: NDArray[np.float32]
@@ -81,6 +83,16 @@ class StoredRun:
         """(n_rois, n_frames)."""
         n_rois, n_frames = self.rates.shape
         return n_rois, n_frames
+
+    @property
+    def imaging_rate(self) -> float:
+        """Rate of most frames, Hz."""
+        return self.clock.imaging_rate
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first frame, s."""
+        return self.clock.start_s
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -181,7 +193,7 @@ def read_run(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None
         )
     rates = _blocks(series.data, where, scratch_dir)
     dff, why_not = _source_traces(nwbfile, series, rates.shape)
-    imaging_rate, start_s = _time_base(series, n_frames, where)
+    clock = _clock(series, n_frames, where)
     warnings, deviation = series.roi_warnings, series.ensemble_std
     return StoredRun(
         path=path,
@@ -192,8 +204,7 @@ def read_run(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None
         ensemble_std=None if deviation is None else _blocks(deviation, f"{where}/ensemble_std", scratch_dir),
         dff=dff,
         dff_absent=why_not,
-        imaging_rate=imaging_rate,
-        start_s=start_s,
+        clock=clock,
         roi_ids=roi_ids_of(series),
         noise_levels=np.asarray(series.noise_level[:], np.float32),
         model_noise_levels=np.asarray(series.model_noise_level[:], np.float32),
@@ -247,16 +258,15 @@ def _raw_traces(
     return dff, ""
 
 
-def _time_base(series: Any, n_frames: int, where: str) -> tuple[float, float]:
-    """Imaging rate, Hz, and time of the first frame, s."""
-    if series.timestamps is not None and len(series.timestamps) > 1:
-        times = series.timestamps
-        return (n_frames - 1) / float(times[-1] - times[0]), float(times[0])
-    start = 0.0 if series.starting_time is None else float(series.starting_time)
-    rate = series.rate or json_object(series.run_parameters).get("imaging_rate_hz")
-    if not rate:
+def _clock(series: Any, n_frames: int, where: str) -> FrameClock:
+    """When the frames of a run were: as its timestamps or its rate say, or the rate that was given for it."""
+    clock = timing_of(series, n_frames).clock
+    given = json_object(series.run_parameters).get("imaging_rate_hz")
+    if clock is not None and (not given or abs(clock.imaging_rate / float(given) - 1) <= SAME_RATE):
+        return clock
+    if not given:
         raise InputError(f"Expected a rate or timestamps in {where}, found neither: its frames have no time.")
-    return float(rate), start
+    return given_clock(series, float(given), n_frames)
 
 
 def _spikes_of(nwbfile: NWBFile, series: Any, n_rois: int) -> Spikes | None:

@@ -1,33 +1,30 @@
-"""The imaging rate of a series: as stated, or from timestamps that are regular enough."""
+"""The clock of a series: at the rate that it states, or as its timestamps show."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
+from nwb_cascade.core.stretches import FIRST_TIMESTAMPS, regular_rate
 from nwb_cascade.core.wording import counted
-from nwb_cascade.errors import InputError
 
-TIMESTAMP_TOLERANCE = 0.25
-"""Largest deviation of an interval from the usual one, as a share of it. A dropped frame deviates by 1; the jitter
-of clocks and of times stored with milliseconds or as float32 stays far below."""
-FIRST_TIMESTAMPS = 1000
 LEAST_RATE = 0.1
 """Hz; no recording that shows calcium transients is slower, and frames of 10 s would be."""
 UNITS = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 UNIT_AGREEMENT = 0.2  # share by which a plane's rate may differ from the rate that its times have in another unit
-BLOCK_TIMESTAMPS = 2**18
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Imaging rate in Hz, or None, and where it comes from or why there is none."""
+    """Imaging rate in Hz, or None, where it comes from or why there is none, and the clock if all of it was read."""
 
     imaging_rate: float | None
     why: str
+    clock: FrameClock | None = field(default=None, repr=False, compare=False)
 
 
 def stated_rate(rate: float) -> Timing:
@@ -82,97 +79,68 @@ def _unit_of(rate: float, plane_rate: float | None) -> str | None:
     return None
 
 
-def rate_from_timestamps(timestamps: Any, n_frames: int, *, complete: bool = True) -> Timing:
-    """Derive the imaging rate from timestamps in seconds.
+def timing_of(series: Any, n_frames: int, plane_rate: float | None = None, *, complete: bool = True) -> Timing:
+    """Read the clock of a series.
 
     Parameters
     ----------
-    timestamps : array-like
-        (n_frames,), in memory or in a file; read in blocks.
+    series : pynwb.TimeSeries
+        Of an open file.
     n_frames : int
         Frames that the data have.
+    plane_rate : float, optional
+        What the imaging plane states, Hz.
     complete : bool
-        Look at all timestamps, or only at the first 1001 (little to read from a remote file).
-
-    Returns
-    -------
-    Timing
-        The mean rate if all intervals are positive and within `TIMESTAMP_TOLERANCE` of the usual one (the median of
-        the first thousand).
+        Look at all timestamps, or only at the first 1001 (little to read from a remote file), which make no clock.
     """
-    n_stamps = int(timestamps.shape[0])
-    if n_stamps != n_frames:
-        return Timing(None, f"there are {counted(n_stamps, 'timestamp')} for {counted(n_frames, 'frame')}")
-    if n_stamps < 2:
-        return Timing(None, f"{counted(n_stamps, 'timestamp')} cannot tell a rate")
-    first = np.asarray(timestamps[: FIRST_TIMESTAMPS + 1], dtype=np.float64)
-    usual = float(np.median(np.diff(first)))
-    if not (np.isfinite(first).all() and usual > 0):
-        return Timing(None, "the timestamps do not increase")
-    span = n_stamps if complete else len(first)
-    frame, interval, last = _largest_deviation(timestamps, span, usual)
-    deviation = abs(interval - usual) / usual
-    if not deviation <= TIMESTAMP_TOLERANCE:
-        return Timing(
-            None,
-            f"the timestamps are irregular: the interval after frame {frame} is {interval:.6g} s, the usual one "
-            f"{usual:.6g} s, a deviation of {100 * deviation:.3g} % where {100 * TIMESTAMP_TOLERANCE:g} % are allowed",
+    if series.timestamps is not None:
+        return judged_rate(
+            by_timestamps(series.timestamps, n_frames, complete=complete), plane_rate, from_timestamps=True
         )
-    which = "timestamps" if complete else f"the first {span} timestamps"
-    rate = (span - 1) / (last - float(first[0]))
-    return Timing(rate, f"from {which}, whose intervals deviate by at most {max(0.01, 100 * deviation):.2g} %")
+    timing = judged_rate(stated_rate(np.nan if series.rate is None else series.rate), plane_rate, from_timestamps=False)
+    if timing.imaging_rate is None:
+        return timing
+    return replace(timing, clock=FrameClock.from_rate(timing.imaging_rate, n_frames, _start(series)))
 
 
-def _largest_deviation(timestamps: Any, n_stamps: int, usual: float) -> tuple[int, float, float]:
-    """Return the frame before the interval furthest from the usual one, that interval, and the last timestamp."""
-    worst_frame, worst_interval, worst = 0, usual, 0.0
-    stamps: NDArray[np.float64] = np.empty(0)
-    for start in range(0, n_stamps - 1, BLOCK_TIMESTAMPS):
-        stamps = np.asarray(timestamps[start : min(start + BLOCK_TIMESTAMPS + 1, n_stamps)], dtype=np.float64)
-        intervals = np.diff(stamps)
-        deviations = np.where(np.isfinite(intervals), np.abs(intervals - usual), np.inf)
-        index = int(np.argmax(deviations))
-        if deviations[index] > worst:
-            worst_frame, worst_interval, worst = start + index, float(intervals[index]), float(deviations[index])
-    return worst_frame, worst_interval, float(stamps[-1])
+def by_timestamps(timestamps: Any, n_frames: int, *, complete: bool = True) -> Timing:
+    """Read the clock that timestamps show, s, (n,) in memory or in a file; those without a frame are left out."""
+    n_stamps = len(timestamps)
+    if n_stamps < n_frames:
+        return Timing(None, f"there are {counted(n_stamps, 'timestamp')} for {counted(n_frames, 'frame')}")
+    n_read = n_frames if complete else min(n_frames, FIRST_TIMESTAMPS + 1)
+    stamps = np.asarray(timestamps[:n_read], np.float64)
+    try:
+        clock = FrameClock.from_timestamps(stamps)
+    except ValueError as error:
+        return Timing(None, str(error))
+    if complete and n_stamps > n_frames:
+        surplus = f"There are {n_stamps} timestamps for {n_frames} frames: the first {n_frames} are taken."
+        clock = replace(clock, notes=(surplus, *clock.notes))
+    which = "timestamps" if complete else f"the first {n_read} timestamps"
+    return Timing(clock.imaging_rate, f"from {which}{_regularity(clock, stamps)}", clock if complete else None)
 
 
-@dataclass(frozen=True, eq=False)
-class FrameClock:
-    """Times of the frames of a series, and between them, on the clock of its file.
+def given_clock(series: Any, imaging_rate: float, n_frames: int) -> FrameClock:
+    """Return the clock of frames that are evenly spaced because somebody says so; timestamps keep their names."""
+    stamps = series.timestamps
+    if stamps is None or len(stamps) < n_frames:
+        return FrameClock.from_rate(imaging_rate, n_frames, _start(series))
+    return FrameClock.from_rate(imaging_rate, n_frames, timestamps=np.asarray(stamps[:n_frames], np.float64))
 
-    ``timestamps`` (n_frames,) float64, s, or None for frames that follow ``start_s`` at the imaging rate (Hz).
-    """
 
-    imaging_rate: float
-    start_s: float = 0.0
-    timestamps: NDArray[np.float64] | None = None
+def _start(series: Any) -> float:
+    """Time of the first frame of a series without timestamps, s."""
+    return 0.0 if series.starting_time is None else float(series.starting_time)
 
-    @classmethod
-    def of(cls, series: Any, imaging_rate: float) -> FrameClock:
-        """Read the clock of a ``TimeSeries``; the given rate serves one that states none.
 
-        Raises
-        ------
-        InputError
-            If its timestamps do not ascend.
-        """
-        if series.timestamps is not None:
-            stamps = np.asarray(series.timestamps[:], np.float64)
-            if not (np.diff(stamps) > 0).all():
-                raise InputError(f"Expected ascending timestamps in {series.name}, received others.")
-            return cls(imaging_rate, timestamps=stamps)
-        start = 0.0 if series.starting_time is None else float(series.starting_time)
-        return cls(float(series.rate or imaging_rate), start)
-
-    def at(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Times of fractional frames, s; none before the first timestamp or after the last.
-
-        Examples
-        --------
-        >>> FrameClock(10.0, timestamps=np.array([1.0, 1.1, 1.3])).at(np.array([0.5, 1.5]))
-        array([1.05, 1.2 ])
-        """
-        if self.timestamps is None:
-            return np.asarray(self.start_s + frames / self.imaging_rate)
-        return np.interp(frames, np.arange(self.timestamps.size), self.timestamps)
+def _regularity(clock: FrameClock, stamps: NDArray[np.float64]) -> str:
+    """Say how regular timestamps are, as the end of a sentence."""
+    if len(clock.stretches) > 1:
+        return f" in {len(clock.stretches)} stretches"
+    if regular_rate(stamps) is None:
+        return ", which are irregular"
+    intervals = np.diff(stamps)
+    usual = float(np.median(intervals[:FIRST_TIMESTAMPS]))
+    deviation = float(np.abs(intervals - usual).max()) / usual
+    return f", whose intervals deviate by at most {max(0.01, 100 * deviation):.2g} %"

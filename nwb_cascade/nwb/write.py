@@ -53,7 +53,7 @@ class RunRecord:
     roi_warnings : tuple of RoiWarning
         What to know about single ROIs.
     imaging_rate : float
-        Hz; stored only if the source series has neither a rate nor timestamps.
+        Hz; stored only if the source series has neither a rate nor a timestamp for every frame.
     alignment : {"trained", "published"}
         Frame that a value is written to.
     threshold : {"raw", "nonnegative", "single-spike"}
@@ -147,7 +147,7 @@ def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Pr
     """Add a run to the file that holds its source."""
     source = source_series(nwbfile, record.source_object_id)
     stored = partial(compressed, path=path, progress=progress)
-    add_run(nwbfile, record, _axes(source, record.imaging_rate), stored)
+    add_run(nwbfile, record, _axes(source, record), stored)
 
 
 def add_run(
@@ -164,16 +164,20 @@ def add_run(
     return series
 
 
-def _axes(source: RoiResponseSeries, imaging_rate: float) -> Axes:
-    """Those of the source itself; its timestamps are shared."""
-    times: dict[str, Any] = {"timestamps": source} if source.timestamps is not None else rate_of(source, imaging_rate)
+def _axes(source: RoiResponseSeries, record: RunRecord) -> Axes:
+    """Those of the source itself; its timestamps are shared if they are those of its frames."""
+    shared = source.timestamps is not None and len(source.timestamps) == record.expected_spikes.shape[1]
+    times: dict[str, Any] = {"timestamps": source} if shared else time_base(source, record)
     return Axes(module_of(source), source.rois, times, source)
 
 
-def rate_of(source: RoiResponseSeries, imaging_rate: float) -> dict[str, Any]:
-    """Return rate and start of a series without timestamps, so that rates line up with the traces."""
+def time_base(source: RoiResponseSeries, record: RunRecord) -> dict[str, Any]:
+    """Return timestamps of the frames of a series, or rate and start, so that rates line up with the traces."""
+    stamps, n_frames = source.timestamps, record.expected_spikes.shape[1]
+    if stamps is not None and len(stamps) >= n_frames:
+        return {"timestamps": np.asarray(stamps[:n_frames])}
     start = 0.0 if source.starting_time is None else float(source.starting_time)
-    return {"rate": float(source.rate or imaging_rate), "starting_time": start}
+    return {"rate": float(source.rate or record.imaging_rate), "starting_time": start}
 
 
 def _module(nwbfile: NWBFile, name: str) -> ProcessingModule:

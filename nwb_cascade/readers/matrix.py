@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import DffTraces, TraceArray, sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.nwb.candidate import FACTORS
 from nwb_cascade.nwb.classify import Sample, judge_scale
-from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
@@ -55,7 +55,7 @@ class MatrixReader(Reader):
                 Recording(
                     str(path),
                     traces,
-                    FrameClock(rate),
+                    FrameClock.from_rate(rate, traces.n_frames),
                     content=content,
                     series=options.variable or "",
                     notes=_notes(traces),

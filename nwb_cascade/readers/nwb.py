@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pynwb import NWBFile
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.choose import choose
-from nwb_cascade.nwb.discover import as_array, find_candidates, find_for_choice
+from nwb_cascade.nwb.choose import choose, resolve_rate
+from nwb_cascade.nwb.discover import find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb
+from nwb_cascade.nwb.masking import masked
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
-from nwb_cascade.nwb.timing import FrameClock, judged_rate, rate_from_timestamps
+from nwb_cascade.nwb.timing import given_clock, timing_of
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
@@ -37,7 +39,7 @@ class NwbReader(Reader):
     """Whatever no other reader takes is an NWB file, or an error says why it is none."""
 
     kind = "an NWB file"
-    takes = frozenset({"series", "imaging_rate", "scale", "from_raw"})
+    takes = frozenset({"series", "imaging_rate", "scale", "from_raw", "mask_intervals"})
     is_nwb = True
 
     def recognises(self, source: Source) -> bool:
@@ -63,8 +65,8 @@ class NwbReader(Reader):
 def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, origin: Mapping[str, str]) -> Recording:
     """Pick the dF/F that the options mean, or the raw fluorescence and how it becomes dF/F."""
     candidates = _candidates(nwbfile, access, options)
-    series, rate = _with_all_timestamps(nwbfile, pick(candidates, options)), options.imaging_rate
-    dff, notes = None, series.problems
+    series, clock = _timed(nwbfile, pick(candidates, options), options)
+    rate, dff, notes = options.imaging_rate, None, (*series.problems, *clock.notes)
     if options.from_raw is None:
         traces = open_traces(nwbfile, series, access, scale=options.scale, imaging_rate=rate)
         sample = _sample_sha256(traces.dff)
@@ -79,13 +81,14 @@ def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, orig
         "scale": traces.source["scale"],
         "sample_sha256": sample,
         **({} if dff is None else {"dff": dict(dff.record)}),
+        **({} if clock.is_even else {"clock": clock.record()}),
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
     others = (one for one in candidates if one.object_id != series.object_id)
     return Recording(
         name=access.name,
         traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
-        clock=FrameClock.of(nwbfile.objects[series.object_id], traces.imaging_rate),
+        clock=clock,
         content=content,
         series=series.object_path,
         indicator=series.indicator,
@@ -107,14 +110,14 @@ def _sample_sha256(*matrices: Any) -> str:
     return digest.hexdigest()
 
 
-def _with_all_timestamps(nwbfile: NWBFile, candidate: Candidate) -> Candidate:
-    """Judge the rate by all timestamps; the search for candidates has looked at the first ones."""
-    timestamps = nwbfile.objects[candidate.object_id].timestamps
-    if timestamps is None:
-        return candidate
-    timing = rate_from_timestamps(as_array(timestamps), candidate.n_frames)
-    timing = judged_rate(timing, candidate.plane_rate, from_timestamps=True)
-    return replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)
+def _timed(nwbfile: NWBFile, candidate: Candidate, options: InferenceOptions) -> tuple[Candidate, FrameClock]:
+    """Read the clock of a series by all its timestamps; the search for candidates has looked at the first ones."""
+    series = nwbfile.objects[candidate.object_id]
+    timing = timing_of(series, candidate.n_frames, candidate.plane_rate)
+    candidate = replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)
+    rate = resolve_rate(candidate, options.imaging_rate)
+    clock = timing.clock or given_clock(series, rate, candidate.n_frames)
+    return candidate, masked(clock, nwbfile, series, options.mask_intervals)
 
 
 def inspect(

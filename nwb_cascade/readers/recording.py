@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffRows
-from nwb_cascade.nwb.timing import FrameClock
 
 if TYPE_CHECKING:
     from pynwb import NWBFile

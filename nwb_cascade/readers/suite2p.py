@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
-from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.options import FromRaw, InferenceOptions
 from nwb_cascade.readers.pickled import read_pickled
 from nwb_cascade.readers.reader import Reader
@@ -72,7 +72,7 @@ class Suite2pReader(Reader):
             Recording(
                 str(plane.folder),
                 DffTraces(dff, rate, rows.astype(np.int64), facts),
-                FrameClock(rate),
+                FrameClock.from_rate(rate, dff.shape[1]),
                 content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate},
                 dff=MadeDff(dff, asdict(method)),
                 notes=notes,

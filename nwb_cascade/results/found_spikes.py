@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
+from nwb_cascade.core.joined import joined_grids
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.spike_total import SpikeTotal
@@ -19,7 +21,6 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, SPIKES_KEY
 from nwb_cascade.nwb.stored_run import StoredRun
-from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.provenance import canonical_json, software_versions
 from nwb_cascade.results.result import SpikesResult
 
@@ -118,7 +119,6 @@ def find_spikes(
     progress : callable, optional
         Called with the ROIs done and their total.
     """
-    kernel = smoothing_kernel(options.kernel, options.smoothing_s, options.imaging_rate)
     n_rois, n_frames = rates.shape
     threads = _available_processors() if n_threads is None else n_threads
     step = max(threads, BLOCK_BYTES // (4 * max(1, n_frames)))
@@ -126,14 +126,36 @@ def find_spikes(
     errors, expected = [np.empty(0, np.float32)], 0.0
     for start in range(0, n_rois, step):
         block = np.asarray(rates[start : min(start + step, n_rois)], np.float32)
-        found = discrete_spikes(block, kernel, options.imaging_rate, spike_total=options.spike_total, n_threads=threads)
-        frames = (seconds * options.imaging_rate + options.frames_early for seconds in found.spike_times)
-        times += [clock.at(one) for one in frames]
-        errors.append(found.fit_error)
+        of_block, fit_error = _of_block(block, options, clock, threads)
+        times += of_block
+        errors.append(fit_error)
         expected += float(np.nansum(np.maximum(block, 0), dtype=np.float64))
         if progress is not None:
             progress(len(times), n_rois)
     return FoundSpikes(options, tuple(times), np.concatenate(errors), expected)
+
+
+def _of_block(
+    block: NDArray[np.float32], options: SpikesOptions, clock: FrameClock, n_threads: int
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float32]]:
+    """Spike times, s, and fit errors of some ROIs: those of every rate, each found on one grid."""
+    found: list[list[NDArray[np.float64]]] = [[] for _ in block]
+    misfit, total = np.zeros(len(block)), np.zeros(len(block))
+    for grid in joined_grids(clock, block, lambda rate: 2 * _kernel(options, rate).size):
+        kernel, rate = _kernel(options, grid.imaging_rate), grid.imaging_rate
+        spikes = discrete_spikes(grid.values, kernel, rate, spike_total=options.spike_total, n_threads=n_threads)
+        for of_roi, seconds in zip(found, spikes.spike_times, strict=True):
+            of_roi.append(grid.times(seconds * rate + options.frames_early))
+        mass = np.nansum(np.maximum(grid.values, 0), axis=1, dtype=np.float64)
+        misfit += np.where(mass > 0, np.nan_to_num(spikes.fit_error) * mass, 0)
+        total += mass
+    errors = np.divide(misfit, total, out=np.full(len(block), np.nan), where=total > 0)
+    return [np.sort(np.concatenate(of_roi)) for of_roi in found], errors.astype(np.float32)
+
+
+def _kernel(options: SpikesOptions, imaging_rate: float) -> NDArray[np.float64]:
+    """The smoothing that the rates carry at a rate, Hz."""
+    return smoothing_kernel(options.kernel, options.smoothing_s, imaging_rate)
 
 
 def spikes_result(

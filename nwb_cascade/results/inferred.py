@@ -39,6 +39,10 @@ class Inferred:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What decided the numbers, dF/F included."""
-        dff = self.recording.dff
-        return {**self.run.parameters, **({} if dff is None else {"dff": dict(dff.record)})}
+        """What decided the numbers, dF/F and stretches of the recording included."""
+        dff, clock = self.recording.dff, self.recording.clock.record()
+        return {
+            **self.run.parameters,
+            **({} if dff is None else {"dff": dict(dff.record)}),
+            **({"stretches": clock} if clock else {}),
+        }

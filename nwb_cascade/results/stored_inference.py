@@ -86,7 +86,7 @@ def infer_to_disk(
         noise = np.full((2, traces.n_rois), np.nan, np.float32)
         valid_frames = np.zeros((traces.n_rois, 2), np.int64)
         warnings: list[RoiWarning] = []
-        for block in infer_blocks(traces, run, progress=progress, block_bytes=block_bytes):
+        for block in infer_blocks(traces, run, recording.clock, progress=progress, block_bytes=block_bytes):
             for matrix, values in zip(matrices, (block.expected_spikes, block.ensemble_std), strict=False):
                 matrix.write_rows(block.rois.start, values)
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels

@@ -199,7 +199,7 @@ def _record(one: Inferred) -> Mapping[str, Any]:
     """What made the result."""
     source = one.recording.traces.source
     named = {} if one.result.run_name == RATES else {"run_name": one.result.run_name}
-    start_s = float(one.recording.clock.at(np.zeros(1))[0])
+    start_s = one.recording.clock.start_s
     return {
         "run_key": one.result.run_key,
         "file_name": file_name(one.result.path),

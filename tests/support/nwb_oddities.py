@@ -63,6 +63,16 @@ def set_rate(path: Path, object_path: str, rate: float) -> Path:
     return path
 
 
+def replace_timestamps(path: Path, timestamps: np.ndarray) -> Path:
+    """Change the timestamps of the series of a written file to others; pynwb does not write any number of them."""
+    with h5py.File(path, "r+") as file:
+        place = "/processing/ophys/DfOverF/RoiResponseSeries/timestamps"
+        attributes = dict(file[place].attrs)
+        del file[place]
+        file.create_dataset(place, data=timestamps).attrs.update(attributes)
+    return path
+
+
 def irregular_timestamps(n_frames: int, rate: float = 30.0, *, gap_after: int = 100, gap_s: float = 2.0) -> np.ndarray:
     """Times of a recording that paused once."""
     stamps = np.arange(n_frames) / rate

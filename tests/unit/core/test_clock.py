@@ -133,9 +133,9 @@ def test_times_that_are_not_finite_lie_between_the_others() -> None:
 @pytest.mark.parametrize(
     "times, why",
     [
-        ([], "0 timestamps make"),
-        ([1.0], "1 timestamp make"),
-        ([np.nan, 1.0], "1 timestamp"),
+        ([], "no timestamp makes"),
+        ([1.0], "one timestamp makes"),
+        ([np.nan, 1.0], "one timestamp makes"),
         ([2.0, 1.0], "not increase"),
     ],
 )

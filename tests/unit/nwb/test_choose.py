@@ -18,6 +18,7 @@ DFF = Candidate(
     n_region=5,
     imaging_rate=30.0,
     imaging_rate_why="stated rate",
+    stretches=(),
     unit="n.a.",
     scale="fraction",
     scale_why="traces rest near 0.1 and rise by 1.2",

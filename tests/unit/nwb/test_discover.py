@@ -323,12 +323,16 @@ def test_lengths_that_do_not_tell_the_axes_apart_are_reported(tmp_path):
     assert candidate.problems[0].startswith("No length tells its ROI axis from its time axis (shape (300, 7), 5 ROIs")
 
 
-def test_irregular_timestamps_are_reported_with_the_largest_deviation(tmp_path):
+def test_a_pause_is_reported_with_its_stretches(tmp_path):
     path = one_series(tmp_path / "a.nwb", simulated_dff(4, 300).T, timestamps=irregular_timestamps(300))
     candidate = only(path)
-    assert candidate.imaging_rate is None
-    assert candidate.noise_levels is None
-    assert "It has no usable imaging rate: the timestamps are irregular: the interval after" in candidate.problems[0]
+    assert candidate.imaging_rate == pytest.approx(30)
+    assert [(one.first, one.stop) for one in candidate.stretches] == [(0, 101), (101, 300)]
+    assert candidate.problems == (
+        "The frames are 2 stretches of 101 and 199 frames at 30 Hz, 2.03 s apart, inferred one by one.",
+    )
+    assert json.loads(json.dumps(candidate.to_dict()))["stretches"][1]["first"] == 101
+    assert only(path, statistics=False).problems == ()
 
 
 @pytest.mark.parametrize("rate", [0.0, -2.0])

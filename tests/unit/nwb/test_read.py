@@ -15,7 +15,7 @@ from nwb_cascade.nwb.discover import inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
 from tests.support.nwb_files import neuroconv, raw_fluorescence, store_rois_first
-from tests.support.nwb_oddities import irregular_timestamps, one_series, set_rate
+from tests.support.nwb_oddities import one_series, replace_timestamps, set_rate
 from tests.support.nwb_published import allen_behavior
 from tests.support.recordings import simulated_dff
 
@@ -105,9 +105,10 @@ def test_raw_fluorescence_is_refused(tmp_path):
         read_all(path, series="RoiResponseSeries")
 
 
-def test_irregular_timestamps_need_a_rate(tmp_path):
-    path = one_series(tmp_path / "a.nwb", simulated_dff(4, 300).T, timestamps=irregular_timestamps(300))
-    with pytest.raises(InputError, match=r"the interval after frame 100 is 2\.03333 s.*--imaging-rate HZ"):
+def test_too_few_timestamps_need_a_rate(tmp_path):
+    path = one_series(tmp_path / "a.nwb", simulated_dff(4, 300).T, timestamps=np.arange(300) / 30)
+    replace_timestamps(path, np.arange(299) / 30)
+    with pytest.raises(InputError, match=r"there are 299 timestamps for 300 frames.*--imaging-rate HZ"):
         read_all(path)
     traces, _ = read_all(path, imaging_rate=30.0)
     assert (traces.imaging_rate, traces.source["imaging_rate_from"]) == (30.0, "option")

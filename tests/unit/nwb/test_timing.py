@@ -5,16 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nwb_cascade.errors import InputError
-from nwb_cascade.nwb import timing
-from nwb_cascade.nwb.timing import (
-    FIRST_TIMESTAMPS,
-    FrameClock,
-    Timing,
-    judged_rate,
-    rate_from_timestamps,
-    stated_rate,
-)
+from nwb_cascade.core.stretches import FIRST_TIMESTAMPS
+from nwb_cascade.nwb.timing import Timing, by_timestamps, given_clock, judged_rate, stated_rate, timing_of
 from tests.support.nwb_oddities import irregular_timestamps
 
 
@@ -25,71 +17,60 @@ from tests.support.nwb_oddities import irregular_timestamps
     st.floats(-1e3, 1e5),
     st.integers(0, 2**32 - 1),
 )
-def test_regular_times_with_some_jitter_give_their_rate(rate, n_frames, jitter, start, seed):
+def test_times_with_some_jitter_give_their_rate(rate, n_frames, jitter, start, seed):
     stamps = start + (np.arange(n_frames) + np.random.default_rng(seed).uniform(-jitter, jitter, n_frames)) / rate
-    found = rate_from_timestamps(stamps, n_frames)
-    if found.imaging_rate is None:
-        assert jitter > 0.05  # two neighbours that jitter apart, over the usual interval of a few
-    else:
-        shift = 2 * jitter / (n_frames - 1)  # most that the mean interval can differ by; the rate is its inverse
-        assert found.imaging_rate == pytest.approx(rate, rel=shift / (1 - shift) + 1e-5)
+    found = by_timestamps(stamps, n_frames)
+    shift = 2 * jitter / (n_frames - 1)  # most that the mean interval can differ by; the rate is its inverse
+    assert found.imaging_rate == pytest.approx(rate, rel=shift / (1 - shift) + 1e-5)
 
 
 def test_times_rounded_to_milliseconds_or_float32_are_regular():
     stamps = np.arange(20_000) / 30
-    assert rate_from_timestamps(np.round(stamps, 3), 20_000).imaging_rate == pytest.approx(30, rel=1e-5)
-    assert rate_from_timestamps(stamps.astype(np.float32), 20_000).imaging_rate == pytest.approx(30, rel=1e-5)
+    for rounded in (np.round(stamps, 3), stamps.astype(np.float32)):
+        found = by_timestamps(rounded, 20_000)
+        assert found.imaging_rate == pytest.approx(30, rel=1e-5)
+        assert found.clock.is_even
+        assert found.why.startswith("from timestamps, whose intervals deviate by at most ")
 
 
-def test_a_pause_is_reported_with_its_place_and_size(monkeypatch):
-    monkeypatch.setattr(timing, "BLOCK_TIMESTAMPS", 64)
-    found = rate_from_timestamps(irregular_timestamps(300), 300)
-    assert found.imaging_rate is None
-    assert "the interval after frame 100 is 2.03333 s, the usual one 0.0333333 s" in found.why
-    assert "a deviation of 6e+03 % where 25 % are allowed" in found.why
-
-
-@pytest.mark.parametrize("gap_after", [63, 64, 127, 298])
-def test_no_interval_is_missed_at_the_borders_of_blocks(monkeypatch, gap_after):
-    monkeypatch.setattr(timing, "BLOCK_TIMESTAMPS", 64)
-    found = rate_from_timestamps(irregular_timestamps(300, gap_after=gap_after), 300)
-    assert f"after frame {gap_after} " in found.why
+def test_a_pause_makes_stretches():
+    found = by_timestamps(irregular_timestamps(300), 300)
+    assert (found.imaging_rate, found.why) == (pytest.approx(30), "from timestamps in 2 stretches")
+    assert [one.first for one in found.clock.stretches] == [0, 101]
 
 
 def test_a_dropped_frame_is_irregular():
-    stamps = np.delete(np.arange(301) / 30, 200)
-    assert "after frame 199 is 0.0666667 s" in rate_from_timestamps(stamps, 300).why
+    found = by_timestamps(np.delete(np.arange(301) / 30, 200), 300)
+    assert (found.imaging_rate, found.why) == (pytest.approx(30), "from timestamps, which are irregular")
 
 
-def test_the_first_timestamps_alone_do_not_see_a_late_pause():
+def test_the_first_timestamps_alone_do_not_see_a_late_pause_and_make_no_clock():
     stamps = irregular_timestamps(3000, gap_after=2000)
-    found = rate_from_timestamps(stamps, 3000, complete=False)
-    assert found.imaging_rate == pytest.approx(30)
+    found = by_timestamps(stamps, 3000, complete=False)
+    assert (found.imaging_rate, found.clock) == (pytest.approx(30), None)
     assert f"the first {FIRST_TIMESTAMPS + 1} timestamps" in found.why
+
+
+def test_timestamps_without_a_frame_are_left_out_with_a_note():
+    found = by_timestamps(np.arange(310) / 30, 300)
+    assert (found.clock.n_frames, found.imaging_rate) == (300, pytest.approx(30))
+    assert found.clock.notes == ("There are 310 timestamps for 300 frames: the first 300 are taken.",)
 
 
 @pytest.mark.parametrize(
     "stamps, n_frames, why",
     [
         ([0.0, 0.1, 0.2], 4, "there are 3 timestamps for 4 frames"),
-        ([0.0], 1, "1 timestamp cannot tell a rate"),
-        ([], 0, "0 timestamps cannot tell a rate"),
-        ([0.0, np.nan, 0.2, 0.3], 4, "do not increase"),
+        ([0.0], 1, "one timestamp makes no rate"),
+        ([], 0, "no timestamp makes no rate"),
         ([0.3, 0.2, 0.1], 3, "do not increase"),
         ([1.0, 1.0, 1.0], 3, "do not increase"),
     ],
 )
 def test_timestamps_that_make_no_rate_say_why(stamps, n_frames, why):
-    found = rate_from_timestamps(np.array(stamps), n_frames)
+    found = by_timestamps(np.array(stamps), n_frames)
     assert found.imaging_rate is None
     assert why in found.why
-
-
-def test_a_late_nan_is_not_forgotten(monkeypatch):
-    monkeypatch.setattr(timing, "BLOCK_TIMESTAMPS", 64)
-    stamps = np.arange(2000) / 30
-    stamps[1500] = np.nan
-    assert "after frame 1499 is nan s" in rate_from_timestamps(stamps, 2000).why
 
 
 @pytest.mark.parametrize("rate", [0.0, -3.0, np.nan, np.inf])
@@ -130,20 +111,21 @@ def test_slow_recordings_keep_their_rate(rate, plane_rate, from_timestamps):
     assert judged_rate(timing, plane_rate, from_timestamps=from_timestamps) == timing
 
 
-def test_frames_have_times_between_timestamps_too() -> None:
-    series = SimpleNamespace(name="r", timestamps=np.array([1.0, 1.1, 1.3]), rate=None, starting_time=None)
-    clock = FrameClock.of(series, 10.0)
-    np.testing.assert_allclose(clock.at(np.array([-1.0, 0.5, 1.5, 9.0])), [1.0, 1.05, 1.2, 1.3])
+def series(**fields):
+    return SimpleNamespace(**{"timestamps": None, "rate": None, "starting_time": None, **fields})
 
 
-def test_frames_follow_the_start_at_the_stated_rate_or_the_given_one() -> None:
-    stated = SimpleNamespace(name="r", timestamps=None, rate=10.0, starting_time=2.0)
-    np.testing.assert_allclose(FrameClock.of(stated, 99.0).at(np.array([0.0, 5.0])), [2.0, 2.5])
-    silent = SimpleNamespace(name="r", timestamps=None, rate=None, starting_time=None)
-    np.testing.assert_allclose(FrameClock.of(silent, 5.0).at(np.array([1.0])), [0.2])
+def test_frames_follow_the_start_at_the_stated_rate():
+    clock = timing_of(series(rate=10.0, starting_time=2.0), 50).clock
+    np.testing.assert_allclose(clock.times(clock.stretches[0], np.array([0.0, 5.0])), [2.0, 2.5])
+    assert timing_of(series(), 50).clock is None
 
 
-def test_timestamps_that_do_not_ascend_are_refused() -> None:
-    series = SimpleNamespace(name="r", timestamps=np.array([1.0, 1.0]), rate=None, starting_time=None)
-    with pytest.raises(InputError, match="ascending timestamps in r"):
-        FrameClock.of(series, 10.0)
+def test_a_given_rate_makes_even_frames_whose_timestamps_keep_their_names():
+    in_ms = series(timestamps=np.arange(100) * 100 / 3)
+    assert timing_of(in_ms, 100, 30.0).imaging_rate is None
+    clock = given_clock(in_ms, 30.0, 100)
+    assert (clock.is_even, clock.imaging_rate) == (True, 30.0)
+    np.testing.assert_allclose(clock.times(clock.stretches[0], np.array([3.0])), [100.0])
+    few = given_clock(series(timestamps=np.arange(9) / 30), 30.0, 100)
+    np.testing.assert_allclose(few.times(few.stretches[0], np.array([30.0])), [1.0])

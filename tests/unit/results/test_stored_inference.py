@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.inference import infer_blocks
-from nwb_cascade.nwb.timing import FrameClock
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.results.stored_inference import infer_to_disk
 from tests.support.fake_runs import fake_run
@@ -23,7 +23,7 @@ def traces() -> DffTraces:
 
 
 def recording_of(traces: DffTraces) -> Recording:
-    return Recording("memory", traces, FrameClock(30.0))
+    return Recording("memory", traces, FrameClock.from_rate(30.0, traces.n_frames))
 
 
 @pytest.mark.parametrize("block_rois", [1, 2, 5])
