@@ -17,12 +17,13 @@ from nwb_cascade.archive.listing import Source, as_asset, list_sources
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
-from nwb_cascade.inference import prepare_run
+from nwb_cascade.inference import prepare_run, require_rates
 from nwb_cascade.models.library import load_model, model_reference
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.registry import reader_of
 
 if TYPE_CHECKING:
+    from nwb_cascade.core.clock import FrameClock
     from nwb_cascade.nwb.candidate import Candidate
 
 READERS = 4
@@ -131,18 +132,12 @@ def look_at(source: Source, wish: Wish) -> Job | Skipped:
 
 
 def _job(source: Source, wish: Wish) -> Job:
-    from nwb_cascade.nwb.choose import resolve_rate
-    from nwb_cascade.readers.nwb import pick
-
     options = wish.options
     reader_of(source["address"]).check(source["address"], options)
-    source, candidates = _candidates(source, wish)
-    if not candidates:
-        raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
-    series = pick(candidates, options)
-    rate = resolve_rate(series, options.imaging_rate)
+    source, series, clock = _header(source, wish)
     told = options.told(series.indicator, series.species)
-    run = prepare_run(rate, told)
+    run = prepare_run(clock.imaging_rate, told)
+    require_rates(run, clock)
     parameters = parameters_of(options)
     return Job(
         id=job_id(source["content_id"], run.model.sha256, parameters),
@@ -156,7 +151,7 @@ def _job(source: Source, wish: Wish) -> Job:
             "series": series.object_path,
             "n_rois": series.n_rois,
             "n_frames": series.n_frames,
-            "imaging_rate_hz": rate,
+            "imaging_rate_hz": clock.imaging_rate,
             "indicator": told.indicator,
         },
     )
@@ -175,20 +170,20 @@ def parameters_of(options: InferenceOptions) -> dict[str, Any]:
     return {name: value for name, value in options.to_dict().items() if name != "model"}
 
 
-def _candidates(source: Source, wish: Wish) -> tuple[Source, tuple[Candidate, ...]]:
-    """Series of a recording by its header; and the source with what else became known of it."""
-    from nwb_cascade.readers.nwb import inspect_for_choice
+def _header(source: Source, wish: Wish) -> tuple[Source, Candidate, FrameClock]:
+    """The series of a recording and its clock by its header; and the source with what else became known of it."""
+    from nwb_cascade.readers.nwb import look_at_header
 
     if source["kind"] == "file":
-        return source, inspect_for_choice(source["address"], wish.options)
+        return source, *look_at_header(source["address"], wish.options)
     from nwb_cascade.dandi.assets import with_record
     from nwb_cascade.dandi.stream import StreamSettings
 
     asset = with_record(as_asset(source))
-    candidates = inspect_for_choice(asset, wish.options, streaming=StreamSettings(**wish.streaming))
+    series, clock = look_at_header(asset, wish.options, streaming=StreamSettings(**wish.streaming))
     # a Zarr may change under its id, a blob may not
     content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
-    return {**source, "content_id": content, "asset": asdict(asset)}, candidates
+    return {**source, "content_id": content, "asset": asdict(asset)}, series, clock
 
 
 def _looked_at(sources: list[Source], wish: Wish, readers: int) -> Iterator[Job | Skipped]:

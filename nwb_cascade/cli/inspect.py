@@ -119,7 +119,7 @@ def _facts(candidate: Candidate) -> tuple[str, ...]:
         candidate.kind,
         str(candidate.n_rois),
         str(candidate.n_frames),
-        f"{candidate.imaging_rate:.5g}" if candidate.imaging_rate else "-",
+        ", ".join(f"{rate:.5g}" for rate in candidate.imaging_rates) or "-",
         candidate.scale,
         f"{noise.median:.2g}" if noise else "-",
         f"{100 * nan:.3g}" if nan is not None else "-",

@@ -106,6 +106,12 @@ class Candidate:
     roi_table: str | None
     problems: tuple[str, ...]
 
+    @property
+    def imaging_rates(self) -> tuple[float, ...]:
+        """Every rate that occurs, Hz, ascending; none if the file has no usable one."""
+        rates = {stretch.imaging_rate for stretch in self.stretches} or {self.imaging_rate or 0.0}
+        return tuple(sorted(rate for rate in rates if rate))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; no number in it is NaN."""
         values = asdict(self)

@@ -164,12 +164,18 @@ def inspect(
         return discover.inspect(file, series=series, statistics=statistics, scratch_dir=scratch_dir)
 
 
-def inspect_for_choice(
+def look_at_header(
     source: Source, options: InferenceOptions, *, streaming: StreamSettings | None = None
-) -> tuple[Candidate, ...]:
-    """Describe the series of a recording as far as `pick` needs it; errors as for `inspect`."""
+) -> tuple[Candidate, FrameClock]:
+    """Describe the series that the options mean, and its clock, without reading its traces.
+
+    Raises as `inspect`, and InputError if there is none that can be used.
+    """
     with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
-        return _candidates(nwbfile, Access.of(file), options)
+        candidates = _candidates(nwbfile, Access.of(file), options)
+        if not candidates:
+            raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
+        return _timed(nwbfile, pick(candidates, options), options)
 
 
 def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:

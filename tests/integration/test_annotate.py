@@ -281,17 +281,6 @@ def test_rates_share_irregular_looking_but_regular_timestamps(tmp_path: Path) ->
         np.testing.assert_array_equal(nwbfile.processing["ophys"]["InferredSpikeRates"].timestamps[:], times)
 
 
-def test_a_gap_late_in_the_timestamps_is_found(tmp_path: Path) -> None:
-    times = np.arange(2000) / 30.0
-    times[1500:] += 1.0
-    path = dff_recording(tmp_path / "a.nwb", simulated_dff(2, 2000), timestamps=times)
-    with pytest.raises(InputError, match=r"timestamps are irregular: the interval after frame 1499"):
-        annotate(path)
-    annotate(path, imaging_rate=30.0, in_place=True)
-    with open_nwb(path) as (nwbfile, _):
-        np.testing.assert_array_equal(nwbfile.processing["ophys"]["InferredSpikeRates"].timestamps[:], times)
-
-
 def test_percent_becomes_fraction_when_told_so(tmp_path: Path) -> None:
     path = dff_recording(tmp_path / "a.nwb", 100 * simulated_dff())
     with pytest.raises(InputError, match=r"may be in percent.*--scale"):

@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import rich.console
 from click.testing import CliRunner
 
 from nwb_cascade.cli import main
 from tests.support.nwb_files import neuroconv
-from tests.support.nwb_oddities import irregular_timestamps, one_series
+from tests.support.nwb_oddities import one_series
 from tests.support.recordings import bare_nwbfile, simulated_dff, write_recording
 
 DFF = "/processing/ophys/Fluorescence/DfOverF"
@@ -92,9 +93,15 @@ def test_a_file_without_series_is_no_failure(tmp_path):
 
 
 def test_a_series_without_rate_shows_a_dash(tmp_path):
-    stamps = irregular_timestamps(300)
-    path = one_series(tmp_path / "a.nwb", simulated_dff(2, 300).T, timestamps=stamps)
+    path = one_series(tmp_path / "a.nwb", simulated_dff(2, 300).T, timestamps=np.arange(300) * 1000 / 30)
     assert rows_of(run(path).stdout)[0]["Hz"] == "-"
+
+
+def test_every_rate_of_a_series_is_shown_with_its_stretches(tmp_path):
+    stamps = np.concatenate([np.arange(150) / 15, 60 + np.arange(150) / 60])
+    row = rows_of(run(one_series(tmp_path / "a.nwb", simulated_dff(2, 300).T, timestamps=stamps)).stdout)[0]
+    assert row["Hz"] == "15, 60"
+    assert "The frames are 2 stretches of 150 and 150 frames at 15 and 60 Hz" in row["Problems"]
 
 
 def test_wrong_usage_is_status_2():
