@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_block, valid_bounds
+from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.core.merging import merged, stretch_noise_levels
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
@@ -283,31 +284,37 @@ def infer_blocks(
     runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates} if clock else {}
     for rois, dff in traces.blocks(block_bytes):
         if clock is None or clock.is_even:
-            block = _infer(dff, run, rois.start)
+            block = _infer([dff], [noise_level(dff, run.imaging_rate)], run, rois.start)[0]
         else:
-            parts = list(clock.spread(dff))
-            levels = stretch_noise_levels(parts)
-            found = [
-                _infer(part, runs[stretch.imaging_rate], rois.start, level)
-                for (stretch, part), level in zip(parts, levels, strict=True)
-            ]
-            block = merged(clock, found, dff)
+            block = _infer_uneven(dff, clock, runs, rois.start)
         yield replace(block, warnings=(*block.warnings, *_screened(dff, block, run)))
         if progress is not None:
             progress(rois.stop, traces.n_rois)
 
 
-def _infer(
-    dff: NDArray[np.float32], run: InferenceRun, first_roi: int, noise_levels: NDArray[np.float32] | None = None
+def _infer_uneven(
+    dff: NDArray[np.float32], clock: FrameClock, runs: Mapping[float, InferenceRun], first_roi: int
 ) -> BlockResult:
-    """Infer a block of ROIs on a regular grid."""
+    """Infer a block of ROIs stretch by stretch, those of one rate together."""
+    parts = list(clock.spread(dff))
+    levels = stretch_noise_levels(parts)
+    found: dict[int, BlockResult] = {}
+    for rate, run in runs.items():
+        own = [number for number, (stretch, _) in enumerate(parts) if stretch.imaging_rate == rate]
+        of_rate = _infer([parts[number][1] for number in own], [levels[number] for number in own], run, first_roi)
+        found.update(zip(own, of_rate, strict=True))
+    return merged(clock, [found[number] for number in range(len(parts))], dff)
+
+
+def _infer(
+    parts: Sequence[NDArray[np.float32]], levels: Sequence[NDArray[np.float32]], run: InferenceRun, first_roi: int
+) -> list[BlockResult]:
+    """Infer stretches of a block of ROIs, on regular grids of the run's rate, told these noise levels."""
     smoother = None
     if architecture_of(run.model.config).takes_any_kernel:
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
-    block = infer_block(
-        dff, run.imaging_rate, run.networks, first_roi=first_roi, smooth=smoother, noise_levels=noise_levels
-    )
-    return _finished(block, run)
+    found = infer_stretches(parts, levels, run.networks, first_roi=first_roi, smooth=smoother)
+    return [_finished(one, run) for one in found]
 
 
 def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:

@@ -91,7 +91,6 @@ def infer_block(
     *,
     first_roi: int = 0,
     smooth: Smooth | None = None,
-    noise_levels: NDArray[np.float32] | None = None,
 ) -> BlockResult:
     """Infer expected spikes for a block of ROIs.
 
@@ -107,8 +106,6 @@ def infer_block(
         Position of the block in the recording; warnings name ROIs by their index there.
     smooth : callable, optional
         Applied to the networks' outputs (ensemble_size, n_frames) of each ROI, NaN where a frame is missing.
-    noise_levels : numpy.ndarray, optional
-        (n,) float32, % Hz^-1/2, what the networks are told; by default that of the traces.
 
     Returns
     -------
@@ -116,28 +113,47 @@ def infer_block(
         ``expected_spikes`` (n, n_frames) is the mean over networks, before any threshold; ``ensemble_std`` their
         sample standard deviation (0 for a single network). Both are NaN where the model gives no value.
     """
-    levels = noise_level(dff, imaging_rate) if noise_levels is None else noise_levels
-    used = nearest_levels(levels, networks.levels)
-    outputs = np.full((networks.ensemble_size, *dff.shape), np.nan, np.float32)
-    warnings: list[RoiWarning] = []
-    for level, rois in _groups(used, networks.levels):
+    levels = noise_level(dff, imaging_rate)
+    return infer_stretches([dff], [levels], networks, first_roi=first_roi, smooth=smooth)[0]
+
+
+def infer_stretches(
+    parts: Sequence[NDArray[np.float32]],
+    levels: Sequence[NDArray[np.float32]],
+    networks: NetworkSet,
+    *,
+    first_roi: int = 0,
+    smooth: Smooth | None = None,
+) -> list[BlockResult]:
+    """Infer stretches (n, n_frames) of the same ROIs, of any lengths but of one rate; short ones share calls.
+
+    ``levels`` are the noise levels (n,) that the networks are told, one array per stretch; the rest as `infer_block`.
+    """
+    used = [nearest_levels(one, networks.levels) for one in levels]
+    outputs = [np.full((networks.ensemble_size, *part.shape), np.nan, np.float32) for part in parts]
+    warnings: list[list[RoiWarning]] = [[] for _ in parts]
+    rows = [(part, roi) for part, one in enumerate(parts) for roi in range(len(one))]
+    told = np.concatenate(levels)
+    for level, members in _groups(np.concatenate(used), networks.levels):
         ensemble = networks.ensemble(level)
         window_size = ensemble.before + 1 + ensemble.after
-        prepared = [prepare_trace(dff[roi], window_size, fills_edges=ensemble.fills_edges) for roi in rois]
-        for roi, one in zip(rois, prepared, strict=True):
-            warnings += [RoiWarning(first_roi + int(roi), code, message) for code, message in one.notes]
-        for tile, values in _evaluate(prepared, levels[rois], ensemble):
-            outputs[:, rois[tile.trace], tile.first : tile.stop] = values
-        for roi, one in zip(rois, prepared, strict=True):
-            outputs[:, roi, ~one.present] = np.nan
+        traces = [(parts[part][roi], part, roi) for part, roi in (rows[member] for member in members)]
+        prepared = [prepare_trace(one, window_size, fills_edges=ensemble.fills_edges) for one, _, _ in traces]
+        for tile, values in _evaluate(prepared, told[members], ensemble):
+            _, part, roi = traces[tile.trace]
+            outputs[part][:, roi, tile.first : tile.stop] = values
+        for (_, part, roi), one in zip(traces, prepared, strict=True):
+            warnings[part] += [RoiWarning(first_roi + roi, code, message) for code, message in one.notes]
+            outputs[part][:, roi, ~one.present] = np.nan
             if smooth is not None and one.parts:
-                outputs[:, roi] = smooth(outputs[:, roi])
+                outputs[part][:, roi] = smooth(outputs[part][:, roi])
             if not one.parts:
-                used[roi] = np.nan
-    mean, deviation = _statistics(outputs)
-    given = np.isfinite(mean)
-    block = slice(first_roi, first_roi + len(dff))
-    return BlockResult(block, mean, deviation, levels, used, valid_bounds(given), tuple(warnings))
+                used[part][roi] = np.nan
+    block = slice(first_roi, first_roi + len(parts[0]))
+    return [
+        BlockResult(block, *found, level, told_level, valid_bounds(np.isfinite(found[0])), tuple(noted))
+        for found, level, told_level, noted in zip(map(_statistics, outputs), levels, used, warnings, strict=True)
+    ]
 
 
 def nearest_levels(levels: NDArray[np.float32], model_levels: Sequence[float]) -> NDArray[np.float32]:

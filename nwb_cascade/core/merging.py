@@ -15,6 +15,7 @@ from nwb_cascade.core.noise import noise_level
 from nwb_cascade.core.preparation import MISSING_FRAMES, missing_frames
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.stretches import Stretch
+from nwb_cascade.core.wording import counted
 
 ENOUGH_FRAMES = 300  # of fewer, the median of differences is uncertain by more than 8 %
 
@@ -93,5 +94,5 @@ def _in_words(where: Sequence[tuple[Stretch, RoiWarning]], n_stretches: int) -> 
     stretch, warning = where[0]
     if n_stretches == 1:
         return warning
-    more = f" and {len(where) - 1} more stretches" if len(where) > 1 else ""
+    more = f" and {counted(len(where) - 1, 'more stretch', 'more stretches')}" if len(where) > 1 else ""
     return replace(warning, message=f"frames {stretch.first} to {stretch.stop - 1}{more}: {warning.message}")

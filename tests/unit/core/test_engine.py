@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_cascade.core.engine import NetworkSet, infer_block, nearest_levels, valid_bounds
+from nwb_cascade.core.engine import NetworkSet, infer_block, infer_stretches, nearest_levels, valid_bounds
+from nwb_cascade.core.noise import noise_level
 from tests.support.networks import MovingSum
 
 
@@ -164,6 +165,30 @@ def test_no_level_is_nearer_than_the_one_chosen(own, available):
     chosen = nearest_levels(np.float32(own), available)
     for level, near in zip(np.float32(own), chosen, strict=True):
         assert abs(level - near) <= min(abs(level - np.float32(a)) for a in available) + 1e-6
+
+
+class Counting(MovingSum):
+    """Counts how often it is called."""
+
+    calls = 0
+
+    def __call__(self, traces, present, noise_level):
+        self.calls += 1
+        return super().__call__(traces, present, noise_level)
+
+
+def test_stretches_are_each_inferred_alone_and_share_calls():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(3, n_frames)).astype(np.float32) for n_frames in (200, 60, 90, 1)]
+    levels = [noise_level(part, 30.0) for part in parts]
+    ensemble = Counting(before=4, after=2, fills_edges=True)
+    found = infer_stretches(parts, levels, ensemble.network_set(), first_roi=5)
+    assert ensemble.calls == 1
+    for part, one in zip(parts, found, strict=True):
+        alone = infer_block(part, 30.0, MovingSum(before=4, after=2, fills_edges=True).network_set(), first_roi=5)
+        np.testing.assert_allclose(one.expected_spikes, alone.expected_spikes, rtol=1e-6)
+        np.testing.assert_array_equal(one.valid_frames, alone.valid_frames)
+        assert one.warnings == alone.warnings
 
 
 def test_empty_block():
