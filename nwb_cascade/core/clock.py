@@ -103,6 +103,46 @@ class FrameClock:
         return tuple(sorted({stretch.imaging_rate for stretch in self.stretches}))
 
     @property
+    def frame_times(self) -> NDArray[np.float64]:
+        """(n_frames,) time of every frame, s."""
+        if self.timestamps is not None:
+            return self.timestamps
+        return np.concatenate([self.times(one, one.positions.astype(np.float64)) for one in self.stretches])
+
+    @property
+    def frame_rates(self) -> NDArray[np.float64]:
+        """(n_frames,) rate at which every frame was taken, Hz."""
+        return np.repeat([one.imaging_rate for one in self.stretches], [one.n_frames for one in self.stretches])
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """Frames before which some are missing or a pause was."""
+        return tuple(at for one in self.stretches for at in (one.first, *(hole for hole, _ in one.holes)))[1:]
+
+    def knots(self) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
+        """Return frames and their times, s, between which frames are evenly spaced: those on either side of `breaks`.
+
+        None if all frames are evenly spaced, or if the clock goes back.
+        """
+        last = self.n_frames - 1
+        frames = np.unique([0, *(at for first in self.breaks for at in (first - 1, first)), last]).astype(np.intp)
+        times = self.frame_times[frames]
+        return None if self.is_even or (np.diff(times) <= 0).any() else (frames, times)
+
+    def describe(self) -> str:
+        """Return rates and stretches in a few words.
+
+        Examples
+        --------
+        >>> FrameClock.from_timestamps(np.array([0.0, 0.1, 0.2, 9.0, 9.1])).describe()
+        '10 Hz in 2 stretches'
+        """
+        rates = [rounded(rate, 4) for rate in self.imaging_rates]
+        several = f"{', '.join(rates[:-1])} and " if len(rates) > 1 else ""
+        stretches = f" in {len(self.stretches)} stretches" if len(self.stretches) > 1 else ""
+        return f"{several}{rates[-1]} Hz{stretches}"
+
+    @property
     def is_even(self) -> bool:
         """Whether all frames are one stretch without holes, so that traces are read as they are."""
         return len(self.stretches) == 1 and not self.stretches[0].holes and self.missing is None

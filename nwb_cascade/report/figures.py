@@ -62,7 +62,7 @@ def roi_figure(
         found = np.flatnonzero(run.roi_ids == roi_id)
         if not found.size:
             raise InputError(f"Expected the id of an ROI in {path}:{run.object_path}, received {roi_id}.")
-        times = run.start_s + np.arange(run.shape[1]) / run.imaging_rate
+        times = run.clock.frame_times
         first = 0 if start_s is None else int(np.searchsorted(times, start_s))
         stop = times.size if stop_s is None else int(np.searchsorted(times, stop_s, side="right"))
         if stop <= first:
@@ -76,12 +76,12 @@ def population_figure(path: PathLike, *, run_name: str | None = None) -> Figure:
     Parameters and errors as for `roi_figure`.
     """
     with open_run(Path(path), run_name) as run:
-        (n_rois, n_frames), ids = run.shape, run.roi_ids
-        maker = RasterMaker(n_rois, n_frames, run.imaging_rate)
+        (n_rois, _), ids = run.shape, run.roi_ids
+        maker = RasterMaker(n_rois, run.clock)
         for roi in range(n_rois):
             maker.add(roi, run.rates[roi])
         raster = maker.make()
-        extent = (run.start_s, run.start_s + n_frames / run.imaging_rate, n_rois - 0.5, -0.5)
+        extent = (run.start_s, run.start_s + raster.shades.shape[1] * raster.column_s, n_rois - 0.5, -0.5)
     with figure_style():
         figure = new_figure(WIDTH_INCHES, 3.0)
         axes = figure.subplots()
@@ -186,17 +186,22 @@ def accuracy_figure(
 
 def _draw_roi(run: StoredRun, roi: int, times: NDArray[np.float64], frames: slice) -> Figure:
     """dF/F above, rates below, spikes as marks."""
-    shown, rates = times[frames], np.asarray(run.rates[roi])[frames]
+    pauses = [one.first - frames.start for one in run.clock.stretches if frames.start < one.first < frames.stop]
+
+    def part(values: Any) -> NDArray[Any]:
+        return np.insert(np.asarray(values)[frames], pauses, np.nan)  # no line leads across a pause
+
+    shown, rates = part(times), part(run.rates[roi])
     with figure_style():
         n_panels = 1 if run.dff is None else 2
         figure = new_figure(WIDTH_INCHES, 1.6 * n_panels)
         panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
         if run.dff is not None:
-            panels[0].plot(shown, np.asarray(run.dff[roi])[frames], color=DARK, linewidth=0.6)
+            panels[0].plot(shown, part(run.dff[roi]), color=DARK, linewidth=0.6)
             panels[0].set_ylabel("dF/F")
         axes = panels[-1]
         if run.ensemble_std is not None:
-            spread = np.asarray(run.ensemble_std[roi])[frames]
+            spread = part(run.ensemble_std[roi])
             axes.fill_between(shown, rates - spread, rates + spread, color=LIGHT_BLUE, alpha=0.5, linewidth=0)
         axes.plot(shown, rates, color=BLUE, linewidth=0.8)
         axes.set(xlabel="Time (s)", ylabel="Expected spikes\nper frame", xlim=(shown[0], shown[-1]))

@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.pages import render
 from nwb_cascade.report.detail import PackedRoi
 
@@ -78,6 +79,8 @@ class Rows:
         Traces.
     one_clock : bool
         Whether all rows share their frames.
+    clock : FrameClock, optional
+        When the frames of all rows were; without it they follow at their rates.
     columns : sequence of Column
         Of the table.
     first : int
@@ -93,6 +96,7 @@ class Rows:
     one_clock: bool
     columns: Sequence[Column]
     first: int
+    clock: FrameClock | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,14 @@ def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
         "dff_unit": [float(f"{one.dff_unit:.9g}") for one in rows.packed],
         "rate_unit": [float(f"{one.rate_unit:.9g}") for one in rows.packed],
         "at": [packer.add(one.packed) for one in rows.packed],
+        **_uneven(rows.clock),
     }
+
+
+def _uneven(clock: FrameClock | None) -> dict[str, Any]:
+    """Frames and their times between which frames are even, and those before which some are missing."""
+    knots = None if clock is None else clock.knots()
+    return {} if clock is None or knots is None else {"knots": [*(one.tolist() for one in knots), clock.breaks]}
 
 
 @cache

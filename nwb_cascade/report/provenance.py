@@ -95,10 +95,10 @@ def _joined(*parts: Any) -> str:
 
 def _traces(run: StoredRun) -> str:
     n_rois, n_frames = run.shape
-    seconds = n_frames / run.imaging_rate
+    seconds = float((1 / run.clock.frame_rates).sum())
     length = f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.1f} s"
     shape = f"{counted(n_rois, 'ROI')} × {counted(n_frames, 'frame')}"
-    return f"{shape} at {rounded(run.imaging_rate, 6)} Hz ({length})"
+    return f"{shape} at {run.clock.describe()} ({length})"
 
 
 def _architecture(model: Any) -> str:

@@ -1,4 +1,4 @@
-"""The rates of a population as one picture: means over neighbouring ROIs and frames."""
+"""The rates of a population as one picture: means over neighbouring ROIs and times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nwb_cascade.core.clock import FrameClock
 
 MOST_ROWS = 400
 MOST_COLUMNS = 800
@@ -25,14 +27,16 @@ class Raster:
         (n_rows, n_columns) uint8: 0 to 254 from no spikes to ``top_hz`` and above, 255: no value.
     top_hz : float
         99.5th percentile of the means, spikes/s.
-    rois_per_row, frames_per_column : int
-        What is averaged; the last row and column may have fewer.
+    rois_per_row : int
+        What is averaged; the last row may have fewer.
+    column_s : float
+        Seconds that are averaged; a column within a pause has no value.
     """
 
     shades: NDArray[np.uint8]
     top_hz: float
     rois_per_row: int
-    frames_per_column: int
+    column_s: float
 
 
 class RasterMaker:
@@ -40,35 +44,46 @@ class RasterMaker:
 
     Parameters
     ----------
-    n_rois, n_frames : int
-        Shape of the recording.
-    imaging_rate : float
-        Hz.
+    n_rois : int
+        ROIs of the recording.
+    clock : FrameClock
+        When its frames were.
     """
 
-    def __init__(self, n_rois: int, n_frames: int, imaging_rate: float) -> None:
+    def __init__(self, n_rois: int, clock: FrameClock) -> None:
         self.rois_per_row = -(-n_rois // MOST_ROWS)
-        self.frames_per_column = -(-n_frames // MOST_COLUMNS)
-        shape = -(-n_rois // self.rois_per_row), -(-n_frames // self.frames_per_column)
+        self.column_s, self._columns = _columns(clock)
+        self._n_columns = int(self._columns[-1]) + 1
+        shape = -(-n_rois // self.rois_per_row), self._n_columns
         self._sums, self._counts = np.zeros(shape), np.zeros(shape)
-        self._starts = np.arange(0, n_frames, self.frames_per_column)
-        self._imaging_rate = imaging_rate
+        self._frame_rates = clock.frame_rates
 
     def add(self, roi: int, rates: NDArray[np.floating[Any]]) -> None:
         """Add the expected spikes per frame (n_frames,) of one ROI; NaN: no value."""
         there = np.isfinite(rates)
         row = roi // self.rois_per_row
-        self._sums[row] += np.add.reduceat(np.where(there, rates, 0).astype(np.float64), self._starts)
-        self._counts[row] += np.add.reduceat(there.astype(np.float64), self._starts)
+        hz = self._frame_rates * np.where(there, rates, 0)
+        self._sums[row] += np.bincount(self._columns, hz, self._n_columns)
+        self._counts[row] += np.bincount(self._columns, there, self._n_columns)
 
     def make(self) -> Raster:
         """Return the picture of what was added."""
         there = self._counts > 0
-        rates_hz = self._imaging_rate * self._sums / np.where(there, self._counts, 1)
+        rates_hz = self._sums / np.where(there, self._counts, 1)
         top = float(np.percentile(rates_hz[there], TOP_PERCENTILE)) if there.any() else 0.0
         if top <= 0:
             top = float(rates_hz.max(initial=0.0)) or 1.0
         shades = np.rint(np.clip(rates_hz / top, 0, 1) * LARGEST_SHADE)
-        return Raster(
-            np.where(there, shades, NO_VALUE).astype(np.uint8), top, self.rois_per_row, self.frames_per_column
-        )
+        return Raster(np.where(there, shades, NO_VALUE).astype(np.uint8), top, self.rois_per_row, self.column_s)
+
+
+def _columns(clock: FrameClock) -> tuple[float, NDArray[np.intp]]:
+    """Return how long a column is, s, and the column of every frame (n_frames,): some frames, or times if uneven."""
+    knots, n_frames = clock.knots(), clock.n_frames
+    if knots is None:
+        frames_per_column = -(-n_frames // MOST_COLUMNS)
+        return frames_per_column / clock.imaging_rate, np.arange(n_frames) // frames_per_column
+    seconds = np.interp(np.arange(n_frames), *knots) - knots[1][0]
+    frame_s = 1 / clock.imaging_rate
+    column_s = max(frame_s, (float(seconds[-1]) + frame_s) / MOST_COLUMNS)
+    return column_s, np.minimum((seconds / column_s).astype(np.intp), MOST_COLUMNS - 1)

@@ -21,6 +21,7 @@ from nwb_cascade.report.page import Packer, Page, room_for_traces
 from nwb_cascade.report.provenance import provenance_tables
 from nwb_cascade.report.raster import Raster
 
+BACK = "here frames follow one another at the usual rate, and discrete spikes are not shown."
 NAMES = {
     "rate": "expected spikes per frame",
     "rate_axis": "expected spikes<br>per frame",
@@ -46,7 +47,7 @@ def page_of(
     return Page(
         template="recording.html",
         title=f"Inferred spikes of {run.path.name}",
-        lead=f"{counted(n_rois, 'ROI')} at {rounded(run.imaging_rate, 5)} Hz, {model.name}, run {run.series.name}.",
+        lead=f"{counted(n_rois, 'ROI')} at {run.clock.describe()}, {model.name}, run {run.series.name}.",
         browser_title="Every ROI",
         browser_text=_browser_text(run, packed),
         values={
@@ -73,7 +74,7 @@ def _what_there_is(run: StoredRun) -> dict[str, bool]:
         "dff": run.dff is not None,
         "rate": True,
         "deviation": run.ensemble_std is not None,
-        "spikes": run.spikes is not None,
+        "spikes": run.spikes is not None and (run.clock.is_even or run.clock.knots() is not None),
     }
 
 
@@ -104,9 +105,9 @@ def _noise_facts(coverage: Coverage) -> dict[str, Any]:
 
 def _raster_text(raster: Raster, imaging_rate: float) -> str:
     """What a row, a column and the brightest colour of the raster stand for."""
-    seconds = rounded(raster.frames_per_column / imaging_rate, 3)
+    seconds = rounded(raster.column_s, 3)
     rows = "one ROI" if raster.rois_per_row == 1 else f"the mean of {raster.rois_per_row} ROIs"
-    columns = "one frame" if raster.frames_per_column == 1 else f"the mean of {seconds} s"
+    columns = "one frame" if round(raster.column_s * imaging_rate, 6) == 1 else f"the mean of {seconds} s"
     brightest = f"The brightest colour stands for {rounded(raster.top_hz, 3)} spikes/s and more."
     return f"Inferred rates; a row is {rows}, a column {columns}. {brightest}"
 
@@ -118,7 +119,7 @@ def _raster_facts(raster: Raster, packer: Packer) -> dict[str, Any]:
         "n_columns": n_columns,
         "top_hz": raster.top_hz,
         "rois_per_row": raster.rois_per_row,
-        "frames_per_column": raster.frames_per_column,
+        "column_s": raster.column_s,
         "at": packer.add(zlib.compress(raster.shades.tobytes(), 9)),
     }
 
@@ -176,4 +177,5 @@ def _browser_text(run: StoredRun, packed: Sequence[PackedRoi]) -> str:
         n_rois, n_frames = run.shape
         units = noise_units(n_rois * n_frames, room_for_traces(n_rois))
         rounding = f"dF/F is rounded to 1/{units} of the noise of a frame, rates to 1/250 of the largest of their ROI"
-    return " ".join(filter(None, (what, f"{rounding}.", run.dff_absent)))
+    back = "" if run.clock.is_even or run.clock.knots() else f"The clock of the file goes back: {BACK}"
+    return " ".join(filter(None, (what, f"{rounding}.", back, run.dff_absent)))

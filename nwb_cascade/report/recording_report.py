@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.progress import Progress
@@ -87,7 +88,7 @@ def write_report(
 def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -> tuple[list[PackedRoi], Seen, Raster]:
     """All traces, packed for the page, and what was seen of them in passing."""
     n_rois, n_frames = run.shape
-    raster, seen = RasterMaker(n_rois, n_frames, run.imaging_rate), Seen.nothing(n_rois)
+    raster, seen = RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock)
 
     def observe(roi: int, one: RoiTraces) -> None:
         raster.add(roi, one.rates)
@@ -106,7 +107,10 @@ def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -
 
 def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
     """How to read one ROI of a run."""
-    frame_std = noise_std(run.noise_levels, run.imaging_rate)
+    frame_std, knots = noise_std(run.noise_levels, run.imaging_rate), run.clock.knots()
+
+    def frames_at(times: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (times - run.start_s) * run.imaging_rate if knots is None else np.interp(times, knots[1], knots[0])
 
     def read(roi: int) -> RoiTraces:
         times = np.empty(0) if run.spikes is None else run.spikes.times(roi)
@@ -114,7 +118,7 @@ def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:
             rates=run.rates[roi],
             dff=None if run.dff is None else run.dff[roi],
             deviation=None if run.ensemble_std is None else run.ensemble_std[roi],
-            spike_frames=(times - run.start_s) * run.imaging_rate,
+            spike_frames=frames_at(times),
             noise_std=float(frame_std[roi]),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.nwb.stored_run import StoredRun
@@ -17,20 +18,21 @@ from nwb_cascade.report.page import Column, Rows, known_numbers
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the first pass over the traces finds per ROI: frames with a value, sum of the rates, discrete spikes."""
+    """What the first pass over the traces finds per ROI: seconds with a value, sum of the rates, discrete spikes."""
 
-    n_values: NDArray[np.int64]
+    frame_s: NDArray[np.float64]
+    seconds: NDArray[np.float64]
     activity: NDArray[np.float64]
     n_spikes: NDArray[np.int64]
 
     @classmethod
-    def nothing(cls, n_rois: int) -> Seen:
+    def nothing(cls, n_rois: int, clock: FrameClock) -> Seen:
         """Return zeros."""
-        return cls(np.zeros(n_rois, np.int64), np.zeros(n_rois), np.zeros(n_rois, np.int64))
+        return cls(1 / clock.frame_rates, np.zeros(n_rois), np.zeros(n_rois), np.zeros(n_rois, np.int64))
 
     def add(self, roi: int, one: RoiTraces) -> None:
         """Note what one ROI holds."""
-        self.n_values[roi] = np.isfinite(one.rates).sum()
+        self.seconds[roi] = self.frame_s[np.isfinite(one.rates)].sum()
         self.activity[roi] = np.nansum(one.rates, dtype=np.float64)
         self.n_spikes[roi] = one.spike_frames.size
 
@@ -48,6 +50,7 @@ def rows_of(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, warnings: S
         packed=packed,
         one_clock=True,
         columns=_columns(run, packed, seen, said),
+        clock=run.clock,
         first=max(range(n_rois), key=lambda roi: (not said[roi], seen.activity[roi])),
     )
 
@@ -62,9 +65,9 @@ def poor_fits(run: StoredRun) -> Iterator[RoiWarning]:
 
 def _columns(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, said: Sequence[str]) -> list[Column]:
     """What the table says of each ROI; of one without values nothing that a silent cell would have as well."""
-    has_values = seen.n_values > 0
+    has_values = seen.seconds > 0
     expected = np.where(has_values, seen.activity, np.nan)
-    mean_rates = run.imaging_rate * expected / np.maximum(seen.n_values, 1)
+    mean_rates = expected / np.where(has_values, seen.seconds, 1)
     columns = [
         Column("id", "ROI", run.roi_ids.tolist()),
         Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),

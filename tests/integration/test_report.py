@@ -20,6 +20,7 @@ import nwb_cascade.annotation.annotate
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.cli.report import command
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import appending
 from nwb_cascade.nwb.write import write_run
 from nwb_cascade.report import page as page_module
@@ -336,4 +337,30 @@ def test_a_page_too_small_for_every_frame_says_so_and_keeps_its_size(
         wait_for(browser, f"return document.getElementById('traces').dataset.framesPerColumn === '{coarse}'")
         shown = browser.execute_script("return document.getElementById('shown').textContent")
         assert "Zooming in shows nothing finer" in shown
+        assert console_problems(browser) == []
+
+
+def test_a_pause_is_a_pause_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+    times = 5 + np.arange(600) / 30
+    times[300:] += 20
+    dff = simulated_dff(2, 600)
+    result = annotate(dff_recording(tmp_path / "r.nwb", dff, timestamps=times), spikes="conserved")
+    with open_nwb(result.output) as (nwbfile, _):
+        stored = np.sort(nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][0])
+    page = write_report(result.output, tmp_path / "r.html")
+    assert "2 ROIs at 30 Hz in 2 stretches" in words_of(page)
+    with chromium(tmp_path / "profile") as browser:
+        open_page(browser, page)
+        browser.execute_script("document.querySelector('#rows tr[data-row=\"0\"] button').click()")
+        wait_for(browser, "return document.getElementById('traces').dataset.row === '0'")
+        of_row = "const d = document.getElementById('traces').data;"
+        x, y = browser.execute_script(f"{of_row} return [d[0].x, d[0].y]")
+        (apart,) = (at for at, value in enumerate(y) if value is None)
+        assert x[apart - 1] == pytest.approx(times[299], abs=0.05)
+        assert x[apart] == pytest.approx(times[300], abs=0.05)
+        spikes = browser.execute_script(f"{of_row} return d.filter((t) => t.name === 'discrete spikes')[0].x")
+        np.testing.assert_allclose(spikes, stored, atol=1 / 30 / 16)
+        end = "const [d] = document.getElementById('raster-chart').data; return d.x0 + d.dx * (d.z[0].length - 0.5)"
+        assert browser.execute_script(end) == pytest.approx(times[-1], abs=0.1)
         assert console_problems(browser) == []

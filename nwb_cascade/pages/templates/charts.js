@@ -50,7 +50,7 @@ async function drawRaster(raster, packed, rows, onClick) {
   const z = Array.from({ length: raster.n_rows }, (_, r) => Array.from(
     shades.subarray(r * raster.n_columns, (r + 1) * raster.n_columns),
     (shade) => (shade === 255 ? null : (shade / 254) * raster.top_hz)));
-  const dx = raster.frames_per_column / rows.rate[0], dy = raster.rois_per_row;
+  const dx = raster.column_s, dy = raster.rois_per_row;
   await Plotly.newPlot(element, [{
     type: "heatmap", z, x0: rows.start[0] + dx / 2, dx, y0: (dy - 1) / 2, dy, customdata: rowNames(raster, rows.ids), colorscale: "Cividis", zmin: 0, zmax: raster.top_hz,
     colorbar: { title: { text: "spikes/s", side: "right" }, thickness: 14 }, hoverongaps: false,

@@ -11,8 +11,8 @@ class Browser {
   }
 
   row(index) {
-    const { ids, n_frames, rate, start } = this.facts.rows;
-    return { id: ids[index], nFrames: n_frames[index], rate: rate[index], start: start[index] };
+    const { ids, n_frames, rate, start, knots } = this.facts.rows;
+    return { id: ids[index], nFrames: n_frames[index], rate: rate[index], start: start[index], knots };
   }
 
   async data(index) {
@@ -28,7 +28,7 @@ class Browser {
 
   whole(row) {
     const half = 0.5 / row.rate;
-    return [row.start - half, row.start + (row.nFrames - 1) / row.rate + half];
+    return [timeAt(row, 0) - half, timeAt(row, row.nFrames - 1) + half];
   }
 
   async select(index) {

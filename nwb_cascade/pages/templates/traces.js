@@ -6,10 +6,27 @@ const MOST_SPIKE_MARKS = 2500;
 // Three significant digits, without an exponent.
 const rounded = (value) => String(Number(value.toPrecision(3)));
 
+// Where a number lies between the ascending knots "from", as a number between those of "to".
+function between(from, to, value) {
+  let low = 0, high = from.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (from[middle] <= value) low = middle; else high = middle;
+  }
+  if (from[high] === from[low]) return to[low];
+  return to[low] + (Math.min(Math.max(value, from[0]), from[from.length - 1]) - from[low]) * (to[high] - to[low]) / (from[high] - from[low]);
+}
+
+// Time of a place between frames, and the other way round: evenly from the start, or between the knots of a clock.
+const timeAt = (row, frame) => (row.knots ? between(row.knots[0], row.knots[1], frame) : row.start + frame / row.rate);
+const frameAt = (row, time) => (row.knots ? between(row.knots[1], row.knots[0], time) : (time - row.start) * row.rate);
+
+// Whether frames are missing between two, so that no line leads from one to the other.
+const isApart = (row, frame, next) => row.knots && row.knots[2].some((first) => first > frame && first <= next);
+
 function windowOf(row, data, range, nColumns) {
-  const perSecond = row.rate / data.framesPerStep;
-  const first = Math.max(0, Math.floor((range[0] - row.start) * perSecond) - 1);
-  const stop = Math.min(data.nSteps, Math.ceil((range[1] - row.start) * perSecond) + 2);
+  const first = Math.max(0, Math.floor(frameAt(row, range[0]) / data.framesPerStep) - 1);
+  const stop = Math.min(data.nSteps, Math.ceil(frameAt(row, range[1]) / data.framesPerStep) + 2);
   const merged = Math.max(1, Math.ceil((stop - first) / nColumns));
   return { first: Math.floor(first / merged) * merged, stop: Math.max(first, stop), merged };
 }
@@ -26,6 +43,7 @@ function envelopePoints(low, high, view, row, framesPerStep) {
       if (high[i] > most) most = high[i];
     }
     const time = timeOf(row, framesPerStep, step, last);
+    if (step > view.first && isApart(row, (step - 1) * framesPerStep, step * framesPerStep)) { x.push(time); y.push(null); }
     if (most < least) { x.push(time); y.push(null); continue; }
     x.push(time); y.push(least);
     if (!everyFrame) { x.push(time); y.push(most); }
@@ -36,7 +54,7 @@ function envelopePoints(low, high, view, row, framesPerStep) {
 // Time of the middle of the frames that steps [step, last) cover.
 function timeOf(row, framesPerStep, step, last) {
   const firstFrame = step * framesPerStep, lastFrame = Math.min(last * framesPerStep, row.nFrames) - 1;
-  return row.start + (firstFrame + lastFrame) / 2 / row.rate;
+  return timeAt(row, (firstFrame + lastFrame) / 2);
 }
 
 // The rate less and plus the deviation, widest per column, as one closed outline.
@@ -59,7 +77,7 @@ function bandPoints(data, view, row) {
 
 function spikePoints(data, view, row) {
   if (data.spikeFrames && view.merged * data.framesPerStep < 8) {
-    const times = Array.from(data.spikeFrames, (frame) => row.start + frame / row.rate);
+    const times = Array.from(data.spikeFrames, (frame) => timeAt(row, frame));
     const from = timeOf(row, data.framesPerStep, view.first, view.first + 1);
     const to = timeOf(row, data.framesPerStep, view.stop - 1, view.stop);
     const x = times.filter((time) => time >= from - 1 && time <= to + 1);

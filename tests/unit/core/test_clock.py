@@ -227,3 +227,21 @@ def test_a_regular_recording_is_one_stretch_at_its_mean_rate(
     assert regular_rate(times) == (n_frames - 1) / (times[-1] - times[0])
     assert clock.is_even
     assert (clock.imaging_rate, clock.notes, clock.record()) == (regular_rate(times), (), [])
+
+
+@pytest.mark.parametrize("frame", [0, 59, 60, 61, 99])
+def test_knots_lead_from_frames_to_their_times_and_back(frame: int) -> None:
+    times = np.delete(np.arange(100) / 10, 20)
+    times[60:] += 20
+    clock = FrameClock.from_timestamps(np.append(times, times[-1] + 0.1))
+    knots = clock.knots()
+    assert knots is not None
+    assert clock.breaks == (20, 60)
+    assert np.interp(frame, *knots) == pytest.approx(clock.frame_times[frame])
+    assert np.interp(clock.frame_times[frame], *knots[::-1]) == pytest.approx(frame)
+
+
+def test_even_frames_and_a_clock_that_goes_back_have_no_knots() -> None:
+    again = np.concatenate([np.arange(50) / 10, np.arange(50) / 10])
+    assert FrameClock.from_rate(10.0, 50).knots() is None
+    assert FrameClock.from_timestamps(again).knots() is None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.page import Packer, room_for_traces
 from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, RasterMaker
 
 
-def raster_of(rates, imaging_rate=10.0):
-    maker = RasterMaker(*rates.shape, imaging_rate)
+def raster_of(rates, clock=None):
+    maker = RasterMaker(len(rates), clock or FrameClock.from_rate(10.0, rates.shape[1]))
     for roi, row in enumerate(rates):
         maker.add(roi, row)
     return maker.make()
@@ -32,10 +33,19 @@ def test_a_large_raster_holds_means_over_neighbours() -> None:
     rates[10, 31] = np.nan
     raster = raster_of(rates)
     assert raster.shades.shape == (MOST_ROWS, MOST_COLUMNS)
-    assert (raster.rois_per_row, raster.frames_per_column) == (2, 3)
+    assert (raster.rois_per_row, raster.column_s) == (2, pytest.approx(0.3))
     assert raster.top_hz == pytest.approx(6.0), "one busy cell among zeros still sets the scale"
     assert raster.shades[5, 10] == LARGEST_SHADE
     assert np.count_nonzero(raster.shades) == 1
+
+
+def test_a_pause_is_a_part_of_the_raster_without_values() -> None:
+    times = np.concatenate([np.arange(100) / 10, 20 + np.arange(200) / 20])
+    raster = raster_of(np.full((2, 300), 0.1), FrameClock.from_timestamps(times))
+    seconds = (np.arange(raster.shades.shape[1]) + 0.5) * raster.column_s
+    shown = raster.shades[0] / LARGEST_SHADE * raster.top_hz
+    assert (raster.shades[:, (seconds > 10.1) & (seconds < 19.9)] == NO_VALUE).all()
+    np.testing.assert_allclose(shown[raster.shades[0] != NO_VALUE][[0, -1]], [1.0, 2.0], atol=0.01)
 
 
 def test_a_raster_without_values_can_be_made() -> None:
