@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nwb_cascade.core.wording import counted, ranged, rounded
+from nwb_cascade.core.wording import counted, ranged
 from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.nwb.stored_run import Spikes, StoredRun
 
