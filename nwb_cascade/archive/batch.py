@@ -10,20 +10,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nwb_cascade.archive.cluster import PATIENT, import_dask, require_memory
+from nwb_cascade.archive.cluster import ANY_PORT, PATIENT, import_dask, require_memory
+from nwb_cascade.archive.credentials import as_environment, written_credentials
 from nwb_cascade.archive.job import ONE_THREAD
 from nwb_cascade.errors import InputError, RemoteError
 
 KEEP_JOBS_EVERY_S = 20.0
 LOST_BATCH_JOB = "2 minutes"  # without a sign of its worker, after which it is cancelled and another one submitted
-PROLOGUE = "job_script_prologue"
+PROLOGUE, WORKER_ARGUMENTS, SCHEDULER_OPTIONS = "job_script_prologue", "worker_extra_args", "scheduler_options"
 
 
 @contextmanager
 def batch_cluster(
-    system: str, jobs: int, *, memory: str, logs: Path, options: Mapping[str, Any], dashboard: str
+    system: str,
+    jobs: int,
+    *,
+    memory: str,
+    logs: Path,
+    options: Mapping[str, Any],
+    dashboard: str,
 ) -> Iterator[Any]:
     """Yield a client of workers that are jobs of a batch system.
+
+    All talk by TLS; the credentials are files that only the user may read, beside the logs, as long as the cluster is.
 
     Parameters
     ----------
@@ -43,14 +52,14 @@ def batch_cluster(
     Raises
     ------
     InputError
-        If the system is unknown or has no such option.
+        If the system is unknown or has no such option, or no scheduler starts with those that were given.
     RemoteError
         If it does not take the first batch jobs.
     """
     dask, distributed = import_dask()
     require_memory(memory)
     kind = _kind(system)
-    from nwb_cascade.archive.upkeep import folder_of_marks, kept_at, mark_of_end
+    from nwb_cascade.archive.upkeep import exported, kept_at, mark_of_end, private_folder
 
     host = dashboard.rpartition(":")[0] or "{host}"
     config = {
@@ -58,26 +67,37 @@ def batch_cluster(
         "distributed.deploy.lost-worker-timeout": LOST_BATCH_JOB,
         "distributed.dashboard.link": f"{{scheme}}://{host}:{{port}}/status",  # dask takes the scheduler's host for it
     }
-    with dask.config.set(config), folder_of_marks(logs) as marks:
-        theirs = options.get(PROLOGUE) or []
-        exports = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
-        settings = {
-            "cores": 1,
-            "processes": 1,
-            "memory": memory,
-            "log_directory": str(logs),
-            "scheduler_options": {"dashboard_address": dashboard},
-            **options,
-            PROLOGUE: [*exports, *mark_of_end(marks), *([theirs] if isinstance(theirs, str) else theirs)],
-        }
-        with _cluster(kind, settings, options) as cluster:
+    with private_folder(logs) as private:
+        tls = written_credentials(distributed, private)
+        prologue = [*exported({**ONE_THREAD, **as_environment(tls)}), *mark_of_end(private)]
+        settings = _settings({"memory": memory, "log_directory": str(logs), **options}, prologue, dashboard)
+        with dask.config.set({**config, **tls}), _cluster(kind, settings, options) as cluster:
             logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # what fails is told in one sentence
             _submit(cluster, jobs, system)
             with (
                 distributed.Client(cluster) as client,
-                kept_at(cluster, jobs, every_s=KEEP_JOBS_EVERY_S, marks=marks),
+                kept_at(cluster, jobs, every_s=KEEP_JOBS_EVERY_S, marks=private),
             ):
                 yield client
+
+
+def _settings(given: Mapping[str, Any], prologue: list[str], dashboard: str) -> dict[str, Any]:
+    """Arguments of dask-jobqueue's class: those that were given, and the lists among them with ours before them."""
+    return {
+        "cores": 1,
+        "processes": 1,
+        "protocol": "tls://",
+        **given,
+        SCHEDULER_OPTIONS: {"dashboard_address": dashboard, **dict(given.get(SCHEDULER_OPTIONS) or {})},
+        WORKER_ARGUMENTS: ["--dashboard-address", ANY_PORT, *_listed(given, WORKER_ARGUMENTS)],
+        PROLOGUE: [*prologue, *_listed(given, PROLOGUE)],
+    }
+
+
+def _listed(given: Mapping[str, Any], name: str) -> list[str]:
+    """A list among the arguments, which may be given as a single text."""
+    value = given.get(name) or []
+    return [value] if isinstance(value, str) else value
 
 
 def _kind(system: str) -> Any:
@@ -106,7 +126,10 @@ def _cluster(kind: Any, settings: Mapping[str, Any], given: Mapping[str, Any]) -
         raise InputError(
             f"Expected options of dask-jobqueue's {kind.__name__}, received {listed}: {error}. See its documentation."
         ) from error
-    return kind(**settings)
+    try:
+        return kind(**settings)
+    except RuntimeError as error:
+        raise InputError(f"No scheduler starts with these options: {error.__cause__ or error}.") from error
 
 
 def _submit(cluster: Any, jobs: int, system: str) -> None:

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nwb_cascade.archive.credentials import TLS, temporary_security
 from nwb_cascade.archive.job import ONE_THREAD
 from nwb_cascade.errors import InputError, RemoteError
 
-MEMORY_PER_WORKER = "4GiB"
+MEMORY_PER_WORKER, LEAST_MEMORY = "4GiB", "512MiB"  # with less a worker is killed before it has a job
 ANY_PORT = "127.0.0.1:0"
 CONNECT_TIMEOUT_S = 15.0
 KEEP_EVERY_S = 2.0
 LOG = "workers.log"
+NAMED = f"{TLS}.ca-file, {TLS}.client.cert and {TLS}.client.key"
 PATIENT = {
     # The ledger counts how often a job was interrupted, so dask need not give up on it sooner.
     "distributed.scheduler.allowed-failures": 1000,
@@ -34,6 +36,8 @@ def local_cluster(
     workers: int, *, logs: Path, memory: str = MEMORY_PER_WORKER, dashboard: str = ANY_PORT
 ) -> Iterator[Any]:
     """Yield a client of a cluster of processes on this machine, one thread each; they end with this process.
+
+    They talk by TLS with credentials that nobody else has: other users of the machine reach its loopback, too.
 
     Parameters
     ----------
@@ -56,6 +60,7 @@ def local_cluster(
             n_workers=0,
             threads_per_worker=1,
             processes=True,
+            security=temporary_security(distributed),
             memory_limit=memory,
             dashboard_address=dashboard,
             silence_logs=logging.CRITICAL,
@@ -68,15 +73,19 @@ def local_cluster(
 
 
 @contextmanager
-def existing_cluster(address: str) -> Iterator[Any]:
-    """Yield a client of a scheduler that runs already.
+def existing_cluster(address: str, *, encrypted: bool = True) -> Iterator[Any]:
+    """Yield a client of a scheduler that runs already, with the credentials that dask's configuration names.
 
     Raises
     ------
+    InputError
+        If it is to be ``encrypted``, and is not, or no credentials for it are known.
     RemoteError
         If it does not answer.
     """
     _, distributed = import_dask()
+    if encrypted:
+        require_encrypted(address)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told in one sentence
     try:
         client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S)
@@ -86,14 +95,35 @@ def existing_cluster(address: str) -> Iterator[Any]:
         yield client
 
 
+def require_encrypted(address: str) -> None:
+    """Raise InputError unless an address is that of an encrypted scheduler, and dask knows credentials for it."""
+    _, distributed = import_dask()
+    if distributed.comm.addressing.parse_address(address)[0] not in ("tls", "wss"):
+        raise InputError(
+            f"Expected a scheduler with TLS, such as tls://host:8786, received {address}: whoever reaches one without "
+            "runs code as the owner of its workers. See 'A scheduler of your own' in docs/archive.md, or give --no-tls "
+            "if nobody else reaches it."
+        )
+    try:
+        known = distributed.Security().get_connection_args("client")["ssl_context"]
+    except OSError as error:  # so are errors of ssl
+        raise InputError(
+            f"Cannot read the TLS credentials that dask's configuration names ({NAMED}): {error}."
+        ) from error
+    if known is None:
+        raise InputError(f"Expected TLS credentials for {address} in dask's configuration: {NAMED}.")
+
+
 def require_memory(memory: str) -> None:
-    """Raise InputError unless a text is an amount of memory."""
+    """Raise InputError unless a text is an amount of memory in which a worker can start."""
     from dask.utils import parse_bytes
 
     try:
-        parse_bytes(memory)
-    except ValueError as error:
+        enough = parse_bytes(memory) >= parse_bytes(LEAST_MEMORY)
+    except (ValueError, OverflowError) as error:
         raise InputError(f"Expected memory such as 4GiB, received {memory!r}.") from error
+    if not enough:
+        raise InputError(f"Expected at least {LEAST_MEMORY} of memory per worker, received {memory!r}.")
 
 
 def import_dask() -> tuple[Any, Any]:

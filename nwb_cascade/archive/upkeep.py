@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,16 @@ def kept_at(cluster: Any, workers: int, *, every_s: float, marks: Path | None = 
 
 
 @contextmanager
-def folder_of_marks(logs: Path) -> Iterator[Path]:
-    """Make a folder for the marks of this run's batch jobs."""
+def private_folder(logs: Path) -> Iterator[Path]:
+    """Make a folder for what this run's batch jobs read and leave, which other users may not enter."""
     logs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=logs, prefix=".ended-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=logs, prefix=".jobs-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def exported(variables: Mapping[str, str]) -> list[str]:
+    """Return the lines of a batch script that set variables."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def mark_of_end(marks: Path) -> list[str]:

@@ -82,8 +82,12 @@ def plan_command(
 @out_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes, or batch jobs [default: one per processor].")
 @click.option("--memory-per-worker", "memory", default="4GiB", show_default=True, help="One that takes more restarts.")
-@click.option("--scheduler", metavar="ADDRESS", help="Use a dask cluster that runs already.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a dask cluster that runs already, such as tls://host:8786.")
+@click.option("--no-tls", is_flag=True, help="Take a --scheduler as whose owner whoever reaches it can run code.")
 @click.option("--jobqueue", metavar="SYSTEM", help="Start workers as jobs of slurm, sge, pbs, lsf, ...")
+@click.option(
+    "--interface", metavar="NAME", help="Network that scheduler and batch jobs use, such as ib0 [default: all]."
+)
 @click.option(
     "--jobqueue-option",
     "batch_options",
@@ -108,6 +112,9 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
 
     if options["scheduler"] and options["jobqueue"]:
         raise click.UsageError("Give either --scheduler or --jobqueue.")
+    for option, wanted in (("no_tls", "scheduler"), ("interface", "jobqueue")):
+        if options[option] and not options[wanted]:
+            raise click.UsageError(f"--{option.replace('_', '-')} needs --{wanted}.")
     plan = Manifest(manifest)
     plan.count()  # checks every line before anything is started
     _prepare(Ledger(out))
@@ -225,6 +232,8 @@ def asked_cluster(
     jobqueue: str | None,
     workers: int | None,
     batch_options: tuple[str, ...],
+    no_tls: bool,
+    interface: str | None,
     **common: Any,
 ) -> AbstractContextManager[Any]:
     """The cluster that the options mean; ``common`` to those that are started are ``memory`` and ``dashboard``."""
@@ -235,10 +244,11 @@ def asked_cluster(
     from nwb_cascade.archive.ledger import LOGS_FOLDER
 
     if scheduler:
-        return existing_cluster(scheduler)
+        return existing_cluster(scheduler, encrypted=not no_tls)
     logs = out.resolve() / LOGS_FOLDER
     if jobqueue:
-        options = dict(map(_named_value, batch_options))
+        network = {"interface": interface, "scheduler_options": {"interface": interface}} if interface else {}
+        options = {**network, **dict(map(_named_value, batch_options))}
         return batch_cluster(jobqueue, workers or 1, logs=logs, options=options, **common)
     return local_cluster(workers or os.cpu_count() or 1, logs=logs, **common)
 

@@ -1,5 +1,6 @@
 """Workers as batch jobs: by a SLURM where NWB_CASCADE_SLURM=1 says that there is one, and by a stand-in everywhere."""
 
+import asyncio
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import dask
+import distributed
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -22,6 +24,7 @@ from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import RunStoppedError, run_manifest
 from nwb_cascade.archive.upkeep import mark_of_end
 from nwb_cascade.cli import main
+from nwb_cascade.errors import InputError
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
 from tests.support.slurm import end_process, needs_slurm, wait_and_finish
@@ -73,9 +76,15 @@ def run(tmp_path, n_jobs, progress=None):
     ledger.prepare()
     options = {"memory": "1GiB", "logs": tmp_path / "out" / "logs", "dashboard": "127.0.0.1:0"}
     with batch_cluster("slurm", 1, options={"job_extra_directives": ["--comment=test"]}, **options) as client:
+        assert client.scheduler.address.startswith("tls://")
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         tally = run_manifest(client, manifest, Settings(str(ledger.folder)), work=wait_and_finish, progress=progress)
     return tally, {ledger.entry(job.id).state for job in manifest.jobs()}
+
+
+def kept(tmp_path):
+    """Credentials of the batch jobs that run."""
+    return (tmp_path / "out" / "logs").glob(".jobs-*/*.pem")
 
 
 def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_path, monkeypatch):
@@ -84,14 +93,22 @@ def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_p
 
     def progress(tally, outcome):
         """Kill the batch job at work, as a time limit does; let the next one go on."""
+        secrets.update((path, path.stat().st_mode & 0o77, path.parent.stat().st_mode & 0o77) for path in kept(tmp_path))
         if list(tmp_path.glob("working-*")) and not (tmp_path / "go on").exists():
             os.killpg(jobs_of(spool)[0], signal.SIGKILL)
             (tmp_path / "go on").touch()
 
+    secrets = set()
     tally, states = run(tmp_path, 3, progress)
     assert (tally.done, states) == (3, {"done"})
+    assert {(path.name, *modes) for path, *modes in secrets} == {("cert.pem", 0, 0), ("key.pem", 0, 0)}
+    assert not any(path.exists() for path, *_ in secrets)
     assert len(jobs_of(spool)) >= 2
     scripts = [path.read_text() for path in spool.glob("script-*.sh")]
+    assert all(
+        " --protocol tls://" in text and f"__TLS__WORKER__KEY={tmp_path}/out/logs/.jobs-" in text for text in scripts
+    )
+    assert all(" --dashboard-address 127.0.0.1:0" in text for text in scripts)
     assert all("#SBATCH --comment=test\n" in text and f"{tmp_path}/out/logs/" in text for text in scripts)
     deadline = time.monotonic() + 60
     while any(is_running(job) for job in jobs_of(spool)):
@@ -150,6 +167,58 @@ def run_here(tmp_path, work):
         return run_manifest(client, manifest, Settings(str(ledger.folder)), work=work)
 
 
+def test_nobody_else_reaches_the_processes_of_this_machine(tmp_path):
+    with cluster.local_cluster(1, logs=tmp_path) as client:
+        client.wait_for_workers(1)
+        addresses = [client.scheduler.address, *client.scheduler_info()["workers"]]
+        assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
+        assert client.dashboard_link.startswith("http://127.0.0.1:")
+        other = distributed.Security.temporary()
+        for address, security in [(addresses[0].replace("tls", "tcp"), None), (addresses[0], other)]:
+            with pytest.raises(OSError, match=r"certificate does not match|reset by peer"):
+                distributed.Client(address, security=security, timeout=1)
+        with (
+            pytest.raises(OSError, match="before comm was established"),
+            dask.config.set({"distributed.comm.timeouts.connect": 1}),
+        ):
+            asyncio.run(ask(addresses[1], other))
+
+
+async def ask(address, security):
+    """Ask a worker who it is."""
+    async with distributed.rpc(address, connection_args=security.get_connection_args("client")) as worker:
+        return await worker.identity()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "tcp://127.0.0.1:1",
+            "Expected a scheduler with TLS, such as tls://host:8786, received tcp://127.0.0.1:1: who",
+        ),
+        ("127.0.0.1:1", "Expected a scheduler with TLS, such as tls://host:8786, received 127.0.0.1:1: whoever"),
+        ("tls://127.0.0.1:1", "Expected TLS credentials for tls://127.0.0.1:1 in dask's configuration: distributed."),
+    ],
+)
+def test_a_scheduler_that_everybody_reaches_is_taken_when_asked_only(tmp_path, monkeypatch, address, message):
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT_S", 0.5)
+    manifest = manifest_of(tmp_path / "m.jsonl", made_up_job(0))
+    command = ["archive", "run", str(manifest), "--out", str(tmp_path / "out"), "--scheduler", address]
+    ended = CliRunner().invoke(main, command)
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"Error: {message}"), ended.output
+    if not address.startswith("tls"):
+        taken = CliRunner().invoke(main, [*command, "--no-tls"])
+        assert taken.stderr.startswith(f"Error: No dask scheduler answers at {address}"), taken.output
+
+
+def test_credentials_that_cannot_be_read_are_one_sentence(tmp_path):
+    settings = {f"distributed.comm.tls.{name}": str(tmp_path / "none.pem") for name in ("ca-file", "client.cert")}
+    with dask.config.set(settings), pytest.raises(InputError, match=r"^Cannot read the TLS credentials .*No such file"):
+        cluster.require_encrypted("tls://here:1")
+
+
 @pytest.fixture
 def impatient(monkeypatch):
     """Two processes in a row are too many already, as they take seconds to start; more may end at once."""
@@ -188,6 +257,10 @@ def is_running(job):
     [
         (["--memory-per-worker", "lots"], "Expected memory such as 4GiB, received 'lots'."),
         (["--jobqueue", "slurm", "--memory-per-worker", "lots"], "Expected memory such as 4GiB, received 'lots'."),
+        (["--memory-per-worker", "-5GiB"], "Expected at least 512MiB of memory per worker, received '-5GiB'."),
+        (["--jobqueue", "slurm", "--memory-per-worker", "1MiB"], "Expected at least 512MiB of memory per worker, rec"),
+        (["--memory-per-worker", "1e400"], "Expected memory such as 4GiB, received '1e400'."),
+        (["--jobqueue", "slurm", "--interface", "none0"], "No scheduler starts with these options: 'none0' is not a"),
         (["--jobqueue", "batch"], "Expected a batch system out of htcondor, lsf,"),
     ],
 )
