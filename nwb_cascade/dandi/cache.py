@@ -102,6 +102,11 @@ class ExtentCache:
         while self._coming(wanted):
             self._take(*self._arrived.get(), raising=True)
 
+    def read_exactly(self, is_exact: bool) -> bool:
+        """Read little around what is asked for, or ahead as before; returns how it was until now."""
+        before, self.readahead.is_exact = self.readahead.is_exact, is_exact
+        return before
+
     def can_hold(self, n_bytes: int) -> bool:
         """Tell whether so many bytes stay here until they are read, beside as many that come ahead of time."""
         return 2 * n_bytes <= max(self.memory_bytes, self._store.capacity_bytes)

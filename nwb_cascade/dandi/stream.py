@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 
@@ -21,7 +21,9 @@ from nwb_cascade.dandi.ranges import ByteRange
 from nwb_cascade.dandi.store import ExtentStore, default_folder
 from nwb_cascade.dandi.transport import RangeReader
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.fence import Served, fenced
 
+Result = TypeVar("Result")
 CACHE_LIMIT_BYTES = 10 * 2**30
 BLOCK_BYTES = 8 * 2**20
 MEMORY_BYTES = 64 * 2**20
@@ -138,15 +140,15 @@ class RemoteFile(io.RawIOBase):
 
     def prefetch(self, ranges: Iterable[ByteRange]) -> None:
         """Begin to fetch byte ranges (start, stop) in the background; small gaps are fetched, too, to save requests."""
-        self._cache.prefetch(ranges)
+        self._cache.prefetch(list(ranges))
 
     def prefetch_around(self, positions: Iterable[int]) -> None:
         """Fetch what lies around some bytes, and what lies between as far as that saves requests."""
-        self._cache.prefetch_around(positions)
+        self._cache.prefetch_around(list(positions))
 
     def wait(self, ranges: Iterable[ByteRange]) -> None:
         """Wait until ranges that `prefetch` was called for are here; raises what went wrong with them."""
-        self._cache.wait(ranges)
+        self._cache.wait(list(ranges))
 
     def read_range(self, start: int, stop: int) -> bytes:
         """Return the bytes from start up to stop; the position of the file stays as it is."""
@@ -159,12 +161,11 @@ class RemoteFile(io.RawIOBase):
     @contextmanager
     def exact_reads(self) -> Iterator[None]:
         """Read little around what is asked for, not ahead: for looking up where data lie."""
-        readahead = self._cache.readahead
-        before, readahead.is_exact = readahead.is_exact, True
+        before = self._cache.read_exactly(True)
         try:
             yield
         finally:
-            readahead.is_exact = before
+            self._cache.read_exactly(before)
 
     def prefetched(self, dataset: Any) -> Any:
         """Return an h5py dataset of this file as an array that fetches by chunks, ahead of the reading.
@@ -172,6 +173,16 @@ class RemoteFile(io.RawIOBase):
         Anything else is returned as it is.
         """
         return PrefetchedDataset(dataset, self) if isinstance(dataset, h5py.Dataset) else dataset
+
+    def fenced(self, work: Callable[[RemoteFile], Result]) -> Result:
+        """Return what comes of work with this file in a fence; bytes are fetched and kept out here."""
+        served = Served(self._cache)
+
+        def within() -> Result:
+            self._cache = served  # type: ignore[assignment]  # of the copy in the child
+            return work(self)
+
+        return fenced(self.path, within, serves=served, n_bytes=self.size)
 
     def __reduce__(self) -> Any:
         raise TypeError(f"An open remote file cannot be pickled; pass its asset and open {self.path} there.")
@@ -221,7 +232,7 @@ def open_remote(source: Asset | str, settings: StreamSettings | None = None) -> 
     file = RemoteFile(asset, reader, settings)
     try:
         _require_hdf5(file)
-        prefetch_headers(file)
+        file.fenced(prefetch_headers)
         file.seek(0)
     except BaseException:
         file.close()

@@ -6,9 +6,10 @@ object is missing here only if the archive's listing lacks it; every other failu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
@@ -18,7 +19,9 @@ from nwb_cascade.dandi.stream import StreamSettings
 from nwb_cascade.dandi.zarr_chunks import PrefetchedArray
 from nwb_cascade.dandi.zarr_objects import N_CONNECTIONS, ZarrObjects
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.fence import Served, fenced
 
+Result = TypeVar("Result")
 PROTOCOL = "nwb-cascade-zarr"
 
 
@@ -51,6 +54,12 @@ class RemoteZarr:
     def path(self) -> str:
         """The address of the asset, for messages."""
         return self.asset.address
+
+    def fenced(self, work: Callable[[RemoteZarr], Result]) -> Result:
+        """Return what comes of work with this store in a fence; objects are fetched and kept out here."""
+        served = Served(self.objects)
+        inner = replace(self, objects=cast(ZarrObjects, served))
+        return fenced(self.path, lambda: work(inner), serves=served, n_bytes=max(0, self.asset.size))
 
     def prefetched(self, array: Any) -> Any:
         """Return an array of this store as one whose next block is fetched while the caller works on the last.

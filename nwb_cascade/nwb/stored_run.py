@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nwb_cascade.core.stretches import SAME_RATE
 from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
+from nwb_cascade.files.fence import fenced
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.discover import describe, object_path
 from nwb_cascade.nwb.files import open_nwb
@@ -147,15 +149,22 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
     OSError
         As for `nwb_cascade.nwb.files.open_nwb`.
     """
+    fenced(str(path), lambda: _try(path, run_name))
     with open_nwb(path) as (nwbfile, _):
-        series = _choose(nwbfile, run_name, path)
-        run = read_run(path, nwbfile, series, scratch_dir)
+        run = read_run(path, nwbfile, _choose(nwbfile, run_name, path), scratch_dir)
         try:
             yield run
         finally:
             for matrix in (run.rates, run.ensemble_std, run.dff):
                 if matrix is not None:
                     matrix.close()
+
+
+def _try(path: Path, run_name: str | None) -> None:
+    """Open a run for nothing but to see that it can be opened; warnings come when it is opened in earnest."""
+    with warnings.catch_warnings(), open_nwb(path) as (nwbfile, _):
+        warnings.simplefilter("ignore")
+        read_run(path, nwbfile, _choose(nwbfile, run_name, path), None)
 
 
 def _choose(nwbfile: NWBFile, run_name: str | None, path: Path) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pynwb import NWBFile
@@ -29,7 +31,7 @@ from nwb_cascade.nwb.timing import given_clock, timing_of
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
-from nwb_cascade.readers.sources import Source, opened
+from nwb_cascade.readers.sources import Source, in_a_fence, opened
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
@@ -54,12 +56,21 @@ class NwbReader(Reader):
         scratch_dir: Path | None = None,
         streaming: StreamSettings | None = None,
     ) -> Iterator[tuple[Recording, ...]]:
-        with opened(source, streaming) as (file, origin), open_nwb(file) as (nwbfile, _):
-            recording = _recording(nwbfile, Access.of(file, scratch_dir), options, origin)
-            try:
-                yield (recording,)
-            finally:
-                recording.traces.dff.close()  # type: ignore[attr-defined]  # TraceBlocks or DffRows
+        with opened(source, streaming) as (file, origin):
+            in_a_fence(file, lambda inner: _try(inner, options))
+            with open_nwb(file) as (nwbfile, _):
+                recording = _recording(nwbfile, Access.of(file, scratch_dir), options, origin)
+                try:
+                    yield (recording,)
+                finally:
+                    recording.traces.dff.close()  # type: ignore[attr-defined]  # TraceBlocks or DffRows
+
+
+def _try(file: NWBSource, options: InferenceOptions) -> None:
+    """Open a recording for nothing but to see that it can be opened; warnings come when it is opened in earnest."""
+    with warnings.catch_warnings(), open_nwb(file) as (nwbfile, _):
+        warnings.simplefilter("ignore")
+        _recording(nwbfile, Access.of(file), options, {}).traces.dff.close()  # type: ignore[attr-defined]  # as below
 
 
 def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, origin: Mapping[str, str]) -> Recording:
@@ -158,10 +169,13 @@ def inspect(
     LookupError, PermissionError, RemoteError
         If a remote file is not found, may not be read, or does not come.
     """
+    look = partial(discover.inspect, series=series, statistics=statistics, scratch_dir=scratch_dir)
+    if hasattr(source, "fenced"):  # a remote one that is open
+        return cast("tuple[Candidate, ...]", source.fenced(look))
     if hasattr(source, "read") or hasattr(source, "storage_options"):
-        return discover.inspect(source, series=series, statistics=statistics, scratch_dir=scratch_dir)  # type: ignore[arg-type]
+        return look(source)
     with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
-        return discover.inspect(file, series=series, statistics=statistics, scratch_dir=scratch_dir)
+        return in_a_fence(file, look)
 
 
 def look_at_header(
@@ -171,11 +185,16 @@ def look_at_header(
 
     Raises as `inspect`, and InputError if there is none that can be used.
     """
-    with opened(source, streaming) as (file, _), open_nwb(file) as (nwbfile, _):
-        candidates = _candidates(nwbfile, Access.of(file), options)
-        if not candidates:
-            raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
-        return _timed(nwbfile, pick(candidates, options), options)
+
+    def look(file: NWBSource) -> tuple[Candidate, FrameClock]:
+        with open_nwb(file) as (nwbfile, _):
+            candidates = _candidates(nwbfile, Access.of(file), options)
+            if not candidates:
+                raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
+            return _timed(nwbfile, pick(candidates, options), options)
+
+    with opened(source, streaming) as (file, _):
+        return in_a_fence(file, look)
 
 
 def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:

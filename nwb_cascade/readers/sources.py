@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from nwb_cascade.dandi.address_forms import is_remote as is_address
+from nwb_cascade.files.disk import size
+from nwb_cascade.files.fence import fenced
 from nwb_cascade.readers.folders import require_recording
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nwb_cascade.nwb.files import NWBSource
 
 Source: TypeAlias = "str | PathLike[str] | Asset"
+Result = TypeVar("Result")
 
 
 def is_remote(source: Source) -> bool:
@@ -28,6 +31,13 @@ def is_remote(source: Source) -> bool:
 def name_of(source: Source) -> str:
     """Return the path or address of a source."""
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.address
+
+
+def in_a_fence(file: NWBSource, work: Callable[[Any], Result]) -> Result:
+    """Return what comes of work with what `opened` gave, where it does no harm: see `nwb_cascade.files.fence`."""
+    if isinstance(file, Path):
+        return fenced(str(file), lambda: work(file), n_bytes=size(file) if file.exists() else 0)
+    return cast(Result, file.fenced(work))  # type: ignore[union-attr]  # remote
 
 
 def expand(source: str, *, instance: str | None = None) -> Iterator[Path | Asset]:
