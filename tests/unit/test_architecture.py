@@ -281,7 +281,10 @@ def test_private_names_of_other_packages_are_the_ones_that_a_bound_holds():
     own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     reached = {node.attr for node in nodes if isinstance(node, ast.Attribute)} - own
     reached |= {part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")}
-    assert {name for name in reached if re.match(r"_[^_]", name)} == {"_in_construct_mode", "_exit"}  # hdmf; os, documented
+    assert {name for name in reached if re.match(r"_[^_]", name)} == {
+        "_in_construct_mode",
+        "_exit",
+    }  # hdmf; os, documented
     mangled = {name for name in own if re.match(r"_[A-Z]\w+__\w+$", name)}
     reading = {"_HDF5IO__read_ref", "_HDF5IO__read_group", "_HDF5IO__read_dataset"}
     assert mangled == {*reading, "_AbstractContainer__object_id"}  # hdmf
