@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb import NWBFile
@@ -169,12 +169,14 @@ def inspect(
     LookupError, PermissionError, RemoteError
         If a remote file is not found, may not be read, or does not come.
     """
-    look = partial(discover.inspect, series=series, statistics=statistics, scratch_dir=scratch_dir)
+    look: Callable[[Any], tuple[Candidate, ...]] = partial(
+        discover.inspect, series=series, statistics=statistics, scratch_dir=scratch_dir
+    )
     if hasattr(source, "fenced"):  # a remote one that is open
-        return cast("tuple[Candidate, ...]", source.fenced(look))
+        return source.fenced(look)  # type: ignore[no-any-return]
     if hasattr(source, "read") or hasattr(source, "storage_options"):
         return look(source)
-    with opened(source, streaming) as (file, _):  # type: ignore[arg-type]  # a path, an address or an asset
+    with opened(source, streaming) as (file, _):
         return in_a_fence(file, look)
 
 
