@@ -117,10 +117,8 @@ def fenced(
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
     if not content:
-        ended_by = os.WTERMSIG(status) if has_ended and os.WIFSIGNALED(status) else 0
-        why = f"reading it did not end within {limit_s:.3g} s"
-        if has_ended and ended_by != signal.SIGXCPU:
-            why = f"the process that read it was ended{f' by {signal.Signals(ended_by).name}' * bool(ended_by)}"
+        why = _end(status) if has_ended else ""
+        why = why or f"reading it did not end within {limit_s:.3g} s"
         raise InputError(f"{name} cannot be read ({why}): it is damaged or made to do harm. Leave it out.")
     value, error, told, words = pickle.loads(content)
     for message, category, filename, line in words:
@@ -128,6 +126,14 @@ def fenced(
     if error is not None:
         raise error from FencedError(f"\n{told}")
     return cast(Result, value)
+
+
+def _end(status: int) -> str:
+    """Say how a child ended that sent nothing; empty if its time was up."""
+    if not os.WIFSIGNALED(status):
+        return "the process that read it ended without a word"
+    ended_by = signal.Signals(os.WTERMSIG(status))
+    return "" if ended_by is signal.SIGXCPU else f"the process that read it was ended by {ended_by.name}"
 
 
 def _waited(here: Any, limit_s: float, serves: Served | None) -> tuple[bytes, bool]:
