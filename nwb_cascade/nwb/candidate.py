@@ -34,7 +34,8 @@ class Candidate:
     Parameters
     ----------
     object_path, object_id, name, neurodata_type : str
-        Where and what it is; ``object_path`` as in the file (``/processing/ophys/DfOverF/RoiResponseSeries``).
+        Where and what it is; ``object_path`` as in the file (``/processing/ophys/DfOverF/RoiResponseSeries``),
+        ``object_id`` empty in a file that states none (NWB 2.0).
     kind : str
         One of `KINDS`.
     why : str
@@ -111,6 +112,11 @@ class Candidate:
         """Every rate that occurs, Hz, ascending; none if the file has no usable one."""
         rates = {stretch.imaging_rate for stretch in self.stretches} or {self.imaging_rate or 0.0}
         return tuple(sorted(rate for rate in rates if rate))
+
+    @property
+    def identity(self) -> str:
+        """What tells the series from others in all copies of its file: its id, or its path where it has none."""
+        return self.object_id or self.object_path
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; no number in it is NaN."""

@@ -75,7 +75,7 @@ def named(candidates: Sequence[Candidate], series: str) -> Candidate:
 
 def matching(candidates: Sequence[Candidate], series: str) -> list[Candidate]:
     """Return the series of a given path or id, else those of that name, else those whose path ends so."""
-    by_id = [c for c in candidates if series in (c.object_path, c.object_id)]
+    by_id = [c for c in candidates if series and series in (c.object_path, c.object_id)]
     by_name = [c for c in candidates if c.name == series]
     return by_id or by_name or [c for c in candidates if c.object_path.endswith("/" + series.strip("/"))]
 

@@ -31,6 +31,7 @@ from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.hdf5 import broken_links, require_stored
 from nwb_cascade.nwb.layout import Layout, layout
+from nwb_cascade.nwb.objects import containers, object_path, objects_of, series_at, stated_id
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, timing_of
 
@@ -52,7 +53,7 @@ def inspect(
         if series is None:
             return find_candidates(nwbfile, access, statistics=statistics)
         one = named(find_candidates(nwbfile, access, statistics=False, values=False), series)
-        return (describe(nwbfile.objects[one.object_id], nwbfile, access, statistics=statistics),)
+        return (describe(series_at(nwbfile, one.object_path), nwbfile, access, statistics=statistics),)
 
 
 def find_candidates(
@@ -60,12 +61,10 @@ def find_candidates(
 ) -> tuple[Candidate, ...]:
     """Describe every ROI response series of an open file, see `describe`."""
     access = access or Access()
-    series = {object_path(s): s for s in nwbfile.objects.values() if isinstance(s, RoiResponseSeries)}
+    series = objects_of(nwbfile, RoiResponseSeries).values()
     if not series:
         _require_whole_links(nwbfile, access.name)
-    return tuple(
-        describe(series[path], nwbfile, access, statistics=statistics, values=values) for path in sorted(series)
-    )
+    return tuple(describe(one, nwbfile, access, statistics=statistics, values=values) for one in series)
 
 
 def _require_whole_links(nwbfile: NWBFile, name: str) -> None:
@@ -83,11 +82,12 @@ def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access 
     Values are looked at where they matter: in the series that is named or, if none is, in those that are dF/F by their
     words, and in the others if none of these turns out to be. A look at each of 60 remote series costs 60 requests.
     """
-    found = {c.object_id: c for c in find_candidates(nwbfile, access, statistics=False, values=False)}
+    found = {c.object_path: c for c in find_candidates(nwbfile, access, statistics=False, values=False)}
+    series_of = objects_of(nwbfile, RoiResponseSeries)
 
     def look_at(chosen: list[Candidate]) -> None:
         for candidate in chosen:
-            found[candidate.object_id] = describe(nwbfile.objects[candidate.object_id], nwbfile, access)
+            found[candidate.object_path] = describe(series_of[candidate.object_path], nwbfile, access)
 
     candidates = list(found.values())
     if series is not None:
@@ -140,7 +140,7 @@ def _candidate(
     """Put together what was found."""
     return Candidate(
         object_path=object_path(series),
-        object_id=series.object_id,
+        object_id=stated_id(series),
         name=series.name,
         neurodata_type=series.neurodata_type,
         kind=judgement.kind,
@@ -233,15 +233,6 @@ def _lost_data(series: RoiResponseSeries) -> Layout | None:
     return Layout(0, 0, None, f"Its data are a link to {target}, which is not there.") if target else None
 
 
-def object_path(container: Any) -> str:
-    """Return the path of an object in its file, starting with a slash."""
-    io = container.get_read_io()
-    builder = io.manager.get_builder(container) if io is not None else None
-    if builder is not None:
-        return "/" + str(builder.path).removeprefix("root").lstrip("/")
-    return "/" + "/".join([*(c.name for c in _containers(container)[::-1]), container.name])
-
-
 def stored_traces(series: RoiResponseSeries, access: Access, *, transposed: bool, factor: float = 1.0) -> StoredTraces:
     """Wrap the data of a series with its conversion and offset."""
     return StoredTraces(
@@ -265,21 +256,16 @@ def as_array(data: Any) -> Any:
     return data if hasattr(data, "ndim") and hasattr(data, "dtype") else np.asarray(data)
 
 
-def _containers(series: Any) -> list[Any]:
-    """Return the containers of an object, nearest first, without the file."""
-    return [c for c in series.get_ancestors() if not isinstance(c, NWBFile)]
-
-
 def _evidence(series: RoiResponseSeries, unit: str) -> Evidence:
     """Gather what the classification looks at."""
-    containers = _containers(series)
-    others = getattr(containers[0], "roi_response_series", {}) if containers else {}
+    around = containers(series)
+    others = getattr(around[0], "roi_response_series", {}) if around else {}
     return Evidence(
         neurodata_type=series.neurodata_type,
         name=series.name,
         description=series.description or "",
         unit=unit,
-        ancestors=tuple((c.name, c.neurodata_type) for c in containers),
+        ancestors=tuple((c.name, c.neurodata_type) for c in around),
         siblings=frozenset(others) - {series.name},
     )
 

@@ -10,23 +10,25 @@ from pathlib import Path
 
 import h5py
 from pynwb import NWBFile
+from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.classify import OUR_SERIES
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.objects import objects_of
 from nwb_cascade.nwb.places import place_of, require_free, run_at, run_paths
 from nwb_cascade.provenance import file_name
 
 
-def recording_holds_run(nwbfile: NWBFile, source_id: str, run_name: str, run_key: str, *, overwrite: bool) -> bool:
-    """Tell whether a recording holds this very run for the series with the object id ``source_id``.
+def recording_holds_run(nwbfile: NWBFile, source_path: str, run_name: str, run_key: str, *, overwrite: bool) -> bool:
+    """Tell whether a recording holds this very run for the series at ``source_path``.
 
     Raises
     ------
     NameTakenError
         If it holds something else of this name that may not be replaced.
     """
-    place = place_of(nwbfile, source_id, run_name)
+    place = place_of(nwbfile, source_path, run_name)
     if place.key == run_key:
         return True
     require_free(place, overwrite=overwrite)
@@ -36,7 +38,7 @@ def recording_holds_run(nwbfile: NWBFile, source_id: str, run_name: str, run_key
 def copy_holds_run(
     copy: Path,
     nwbfile: NWBFile,
-    source_id: str,
+    source_path: str,
     run_name: str,
     run_key: str,
     *,
@@ -51,8 +53,8 @@ def copy_holds_run(
         The copy.
     nwbfile : pynwb.NWBFile
         The open recording.
-    source_id, run_name, run_key : str
-        Object id of the series, and the run.
+    source_path, run_name, run_key : str
+        Path of the series, and the run.
     overwrite : bool
         Whether the copy may be replaced.
     adding : callable
@@ -73,9 +75,9 @@ def copy_holds_run(
     with _output(copy) as held:
         if held.identifier != nwbfile.identifier:
             raise InputError("it is another recording")
-        is_there = source_id in held.objects
-        place = place_of(held, source_id, run_name) if is_there else None
-        command = adding(_free_name(held, source_id, run_name)) if is_there else ""
+        is_there = source_path in objects_of(held, RoiResponseSeries)
+        place = place_of(held, source_path, run_name) if is_there else None
+        command = adding(_free_name(held, source_path, run_name)) if is_there else ""
         runs = run_paths(held)
     if place is not None and place.key == run_key:
         return True
@@ -85,7 +87,7 @@ def copy_holds_run(
             f"The output {copy} exists without this run. Choose another output (-o), replace it (--overwrite), or "
             f"{add_to_it}."
         )
-    path = place_of(nwbfile, source_id, run_name).object_path
+    path = place_of(nwbfile, source_path, run_name).object_path
     if lost := sorted(runs - run_paths(nwbfile) - {path}):
         raise NameTakenError(
             f"The output {copy} exists and holds {', '.join(lost)}, which overwriting would lose. Choose another "
@@ -158,7 +160,7 @@ def is_of_another(sidecar: Path, source: Mapping[str, str]) -> bool:
 def _is_origin(origin: Mapping[str, str], source: Mapping[str, str]) -> bool:
     """Whether provenance is that of a recording: by the identifier of its file, which copied files may share."""
     is_named_so = origin.get("file_name") == file_name(source["path"])
-    is_series = origin.get("object_id") == source["object_id"]
+    is_series = all(origin.get(name) == source.get(name) for name in ("object_id", "object_path"))
     return origin.get("file_identifier") == source["file_identifier"] and (is_series or is_named_so)
 
 
@@ -173,7 +175,7 @@ def _output(path: Path) -> Iterator[NWBFile]:
         raise type(error)(f"The output {path} exists and is not replaced: {reason}. Choose another (-o).") from error
 
 
-def _free_name(nwbfile: NWBFile, source_id: str, name: str) -> str:
+def _free_name(nwbfile: NWBFile, source_path: str, name: str) -> str:
     """Return the name for a run, with a number behind it if it is taken."""
     names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-    return next(one for one in names if place_of(nwbfile, source_id, one).taken_by is None)
+    return next(one for one in names if place_of(nwbfile, source_path, one).taken_by is None)

@@ -96,9 +96,7 @@ def source_name(source: NWBSource) -> str:
 def _read(io: Any, name: str) -> NWBFile:
     """Build the NWBFile, turning failures of the libraries below into one sentence."""
     with told_as_damage(name, "opens but pynwb cannot read it"), _handled_warnings():
-        nwbfile = io.read()
-        nwbfile.objects  # noqa: B018  # gathered here, since ids that are no text are found by it
-        return nwbfile
+        return io.read()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pynwb.epoch import TimeIntervals
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.discover import object_path
+from nwb_cascade.nwb.objects import objects_of
 
 INVALID_TIMES = "invalid_times"
 
@@ -45,7 +45,7 @@ def masked(clock: FrameClock, nwbfile: NWBFile, series: Any, table: str | None =
 
 def _named(nwbfile: NWBFile, name: str) -> TimeIntervals:
     """Return the table of intervals of a name or path."""
-    tables = {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, TimeIntervals)}
+    tables = objects_of(nwbfile, TimeIntervals)
     found = [one for path, one in tables.items() if name in (path, one.name)]
     if len(found) == 1:
         return found[0]

@@ -10,7 +10,7 @@ from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.discover import object_path
+from nwb_cascade.nwb.objects import object_path, objects_of, series_at
 from nwb_cascade.provenance import json_object
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
@@ -31,9 +31,9 @@ class Place:
     key: str | None = None
 
 
-def place_of(nwbfile: NWBFile, source_object_id: str, name: str) -> Place:
+def place_of(nwbfile: NWBFile, source_path: str, name: str) -> Place:
     """Tell where a run of this name would go: into the processing module of its source, else into ``ophys``."""
-    return place_in(nwbfile, module_of(source_series(nwbfile, source_object_id)), name)
+    return place_in(nwbfile, module_of(series_at(nwbfile, source_path)), name)
 
 
 def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
@@ -66,20 +66,6 @@ def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
     return Place(path, type(existing).__name__, key)
 
 
-def source_series(nwbfile: NWBFile, object_id: str) -> RoiResponseSeries:
-    """Return the series of ROI traces with this object id.
-
-    Raises
-    ------
-    InputError
-        If the file holds none.
-    """
-    series = nwbfile.objects.get(object_id)
-    if not isinstance(series, RoiResponseSeries):
-        raise InputError(f"Expected a RoiResponseSeries with object id {object_id}, the file holds none.")
-    return series
-
-
 def module_of(source: RoiResponseSeries) -> str:
     """Return the name of the processing module that a series lies in, else of the one where results go by default."""
     ancestor = source.get_ancestor("ProcessingModule")
@@ -88,7 +74,7 @@ def module_of(source: RoiResponseSeries) -> str:
 
 def runs_of(nwbfile: NWBFile) -> dict[str, Any]:
     """Return all runs of a file by their paths."""
-    return {object_path(one): one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikeRateSeries)}
+    return objects_of(nwbfile, ndx.InferredSpikeRateSeries)
 
 
 def run_at(nwbfile: NWBFile, rates_path: str) -> Any:
@@ -106,13 +92,10 @@ def run_paths(nwbfile: NWBFile) -> frozenset[str]:
 
 def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str, ...]:
     """Return the paths of all tables of discrete spikes, or of those that explain one run."""
-    tables = (one for one in nwbfile.objects.values() if isinstance(one, ndx.InferredSpikesTable))
     return tuple(
-        sorted(
-            object_path(one)
-            for one in tables
-            if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
-        )
+        path
+        for path, one in objects_of(nwbfile, ndx.InferredSpikesTable).items()
+        if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
     )
 
 

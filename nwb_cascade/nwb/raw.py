@@ -19,7 +19,8 @@ from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import NOT_DFF, named, require_traces, resolve_rate
-from nwb_cascade.nwb.discover import describe, object_path, stored_traces
+from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.nwb.objects import series_at
 from nwb_cascade.nwb.read import roi_ids_of
 from nwb_cascade.options import FromRaw
 
@@ -124,7 +125,7 @@ def open_raw_traces(
     source = {
         "path": access.name,
         "object_path": raw.object_path,
-        "object_id": raw.object_id,
+        **({"object_id": raw.object_id} if raw.object_id else {}),
         "file_identifier": str(nwbfile.identifier),
         "unit": raw.unit,
         "scale": "fraction",
@@ -137,7 +138,7 @@ def open_raw_traces(
     }
     if others := [c.object_path for c in candidates if c.kind == "dff"]:
         notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
-    ids = roi_ids_of(nwbfile.objects[raw.object_id])
+    ids = roi_ids_of(series_at(nwbfile, raw.object_path))
     return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), dff, record, notes)
 
 
@@ -152,10 +153,7 @@ def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], ima
     method = DffMethod.from_json(json.dumps(record.get("method")))
     path, neuropil = record.get("neuropil_series"), None
     if path is not None:
-        found = [one for one in nwbfile.objects.values() if object_path(one) == path]
-        if not found:
-            raise InputError(f"Expected the neuropil traces {path} in the file.")
-        neuropil = describe(found[0], nwbfile)
+        neuropil = describe(series_at(nwbfile, path), nwbfile)
     return _rows(nwbfile, describe(series, nwbfile), neuropil, method, imaging_rate, Access())
 
 
@@ -166,7 +164,7 @@ def _neuropil(
     method = how.applied()
     if method.neuropil == "none":
         return None, method, ()
-    text = f"{raw.object_path} {nwbfile.objects[raw.object_id].description or ''}"
+    text = f"{raw.object_path} {series_at(nwbfile, raw.object_path).description or ''}"
     if CORRECTED.search(text) and not how.needs_neuropil:
         note = f"{raw.object_path} is corrected already, by its name or description: no neuropil was subtracted."
         return None, replace(method, neuropil="none"), (note,)
@@ -191,7 +189,7 @@ def _rows(
     access: Access,
 ) -> DffRows:
     def blocks(candidate: Candidate) -> TraceBlocks:
-        series = nwbfile.objects[candidate.object_id]
+        series = series_at(nwbfile, candidate.object_path)
         stored = stored_traces(series, access, transposed=bool(candidate.transposed))
         return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=access.scratch_dir)
 
@@ -202,5 +200,5 @@ def _same_rois(nwbfile: NWBFile, raw: Candidate, other: Candidate) -> bool:
     """Whether two series hold the same ROIs of the same table over as many frames."""
     if (raw.n_rois, raw.n_frames, raw.roi_table) != (other.n_rois, other.n_frames, other.roi_table):
         return False
-    mine, others = (np.asarray(nwbfile.objects[one.object_id].rois.data[:]) for one in (raw, other))
+    mine, others = (np.asarray(series_at(nwbfile, one.object_path).rois.data[:]) for one in (raw, other))
     return bool(np.array_equal(mine, others))

@@ -15,7 +15,8 @@ from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
-from nwb_cascade.nwb.discover import describe, object_path, stored_traces
+from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.nwb.objects import object_path, series_at
 
 
 def open_traces(
@@ -56,7 +57,7 @@ def open_traces(
         If the series is not in the file or cannot be used as dF/F, see `nwb_cascade.nwb.choose.choose`.
     """
     if isinstance(series, Candidate):
-        candidate, series = series, _series_of(nwbfile, series)
+        candidate, series = series, series_at(nwbfile, series.object_path)
     else:
         candidate = describe(series, nwbfile)
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
@@ -79,7 +80,7 @@ def _provenance(
         {
             "path": path,
             "object_path": candidate.object_path,
-            "object_id": candidate.object_id,
+            **({"object_id": candidate.object_id} if candidate.object_id else {}),
             "file_identifier": str(nwbfile.identifier),
             "unit": candidate.unit,
             "scale": "percent" if factor != 1 else "fraction",
@@ -87,17 +88,6 @@ def _provenance(
             "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
         }
     )
-
-
-def _series_of(nwbfile: NWBFile, candidate: Candidate) -> RoiResponseSeries:
-    """Return the series that a candidate describes."""
-    series = nwbfile.objects.get(candidate.object_id)
-    if series is None:
-        raise InputError(
-            f"Expected the series {candidate.object_path} ({candidate.object_id}) in {nwbfile.container_source}, "
-            "but it is not there: inspect this file anew."
-        )
-    return series
 
 
 def roi_ids_of(series: RoiResponseSeries) -> NDArray[np.int64]:

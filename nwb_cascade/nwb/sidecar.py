@@ -12,7 +12,8 @@ from pynwb import NWBHDF5IO, NWBFile
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.access import Access
-from nwb_cascade.nwb.places import module_of, place_in, source_series
+from nwb_cascade.nwb.objects import series_at
+from nwb_cascade.nwb.places import module_of, place_in
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
 from nwb_cascade.nwb.storage import compressed
@@ -59,7 +60,7 @@ def write_sidecar(
     InputError
         If the source series is not in the recording.
     """
-    series = source_series(source, record.source_object_id)
+    series = series_at(source, record.source_path)
     module = module_of(series)
     nwbfile = session_copy(source, identifier=_identifier(source, record))
     table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())

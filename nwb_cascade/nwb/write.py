@@ -22,7 +22,8 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.core.wording import ranged
-from nwb_cascade.nwb.places import module_of, place_of, require_free, source_series, spikes_tables
+from nwb_cascade.nwb.objects import series_at
+from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tables
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
 
@@ -37,8 +38,8 @@ class RunRecord:
     ----------
     name : str
         Name of the run and of its series in the file.
-    source_object_id : str
-        Identifies the dF/F series in the file.
+    source_path : str
+        Path of the dF/F series in the file.
     config : ModelConfig
         The model.
     weights_sha256 : str
@@ -67,7 +68,7 @@ class RunRecord:
     """
 
     name: str
-    source_object_id: str
+    source_path: str
     config: ModelConfig
     weights_sha256: str
     expected_spikes: TraceArray
@@ -130,7 +131,7 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
     """
     program = (SOFTWARE, software_version())
     with appending(path, generator=program) as (nwbfile, io):
-        place = place_of(nwbfile, record.source_object_id, record.name)
+        place = place_of(nwbfile, record.source_path, record.name)
         require_free(place, overwrite=overwrite)
         if place.taken_by is None:
             _add_to_source(nwbfile, record, path, progress)
@@ -145,7 +146,7 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
 
 def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Progress | None) -> None:
     """Add a run to the file that holds its source."""
-    source = source_series(nwbfile, record.source_object_id)
+    source = series_at(nwbfile, record.source_path)
     stored = partial(compressed, path=path, progress=progress)
     add_run(nwbfile, record, _axes(source, record), stored)
 

@@ -25,6 +25,7 @@ from nwb_cascade.nwb.choose import choose, resolve_rate
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.masking import masked
+from nwb_cascade.nwb.objects import series_at
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import given_clock, timing_of
@@ -86,7 +87,7 @@ def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, orig
         traces, dff, notes = raw.traces, MadeDff(raw.rows, raw.record), (*notes, *raw.notes)
         sample = _sample_sha256(raw.rows.fluorescence, raw.rows.neuropil)
     content = {
-        "object_id": series.object_id,
+        "object_id": series.identity,
         "n_rois": traces.n_rois,
         "n_frames": traces.n_frames,
         "scale": traces.source["scale"],
@@ -95,7 +96,7 @@ def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, orig
         **({} if clock.is_even else {"clock": clock.record()}),
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
-    others = (one for one in candidates if one.object_id != series.object_id)
+    others = (one for one in candidates if one.object_path != series.object_path)
     return Recording(
         name=access.name,
         traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
@@ -123,7 +124,7 @@ def _sample_sha256(*matrices: Any) -> str:
 
 def _timed(nwbfile: NWBFile, candidate: Candidate, options: InferenceOptions) -> tuple[Candidate, FrameClock]:
     """Read the clock of a series by all its timestamps; the search for candidates has looked at the first ones."""
-    series = nwbfile.objects[candidate.object_id]
+    series = series_at(nwbfile, candidate.object_path)
     timing = timing_of(series, candidate.n_frames, candidate.plane_rate)
     candidate = replace(candidate, imaging_rate=timing.imaging_rate, imaging_rate_why=timing.why)
     rate = resolve_rate(candidate, options.imaging_rate)

@@ -18,7 +18,7 @@ from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import stored_run
-from nwb_cascade.nwb.discover import object_path
+from nwb_cascade.nwb.objects import object_path
 from nwb_cascade.nwb.places import DEFAULT_MODULE
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.write import Axes, RunRecord, add_run
@@ -118,7 +118,6 @@ def _as_run(path: Path, record: Mapping[str, Any], arrays: Mapping[str, Any]) ->
             SpikesRecord(SPIKES, object_path(series), tuple(times), errors, spikes["method"], canonical_json(spikes)),
             path,
         )
-    nwbfile.all_children()  # pynwb lists the objects of a file once
     return stored_run.read_run(path, nwbfile, series, None)
 
 
@@ -129,7 +128,7 @@ def _run_record(record: Mapping[str, Any], arrays: Mapping[str, Any]) -> RunReco
     told = {**parameters, "model_choice": record["model_choice"], "software": record["software"]}
     return RunRecord(
         name=record.get("run_name", RATES),
-        source_object_id="",
+        source_path="",
         config=config,
         weights_sha256=parameters["weights_sha256"],
         expected_spikes=arrays[RATES],

@@ -82,7 +82,7 @@ class CopyWriter(NwbWriter, Replacement):
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the recording or its copy if it holds the run; the spikes of a run that is replaced are noted."""
         nwbfile, overwrite = _nwb(recording).nwbfile, self._where.overwrite
-        run = recording.traces.source["object_id"], result.run_name, result.run_key
+        run = recording.traces.source["object_path"], result.run_name, result.run_key
         if recording_holds_run(nwbfile, *run, overwrite=overwrite):
             return recording.name
         is_new = self._where.in_place or not self.target.exists()
@@ -146,7 +146,8 @@ class SidecarWriter(NwbWriter):
         else:
             run = place.run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
             source = recording.traces.source
-            key = hashlib.sha256(f"{source['file_identifier']} {source['object_id']}".encode()).hexdigest()
+            identity = f"{source['file_identifier']} {_nwb(recording).series.identity}"
+            key = hashlib.sha256(identity.encode()).hexdigest()
             name = sidecar_name(_nwb(recording).nwbfile, recording.name, run)
             places = [placed(self.folder, one) for one in names_apart(name, recording.name, key)]
             target = next((place for place in places if not is_of_another(place, source)), places[-1])
@@ -199,7 +200,7 @@ def _place(recording: Recording, target: Path, run_name: str | None) -> Place:
     """Return where a run goes in a file: by default it is named after its series if the file holds other dF/F."""
     nwb = _nwb(recording)
     name = run_name or (DEFAULT_RUN_NAME if nwb.is_only_dff else f"{DEFAULT_RUN_NAME}_{nwb.series.name}")
-    return Place(target, name, place_of(nwb.nwbfile, nwb.series.object_id, name).object_path)
+    return Place(target, name, place_of(nwb.nwbfile, nwb.series.object_path, name).object_path)
 
 
 def _store_spikes(prepared: Path, one: Inferred) -> None:

@@ -23,7 +23,7 @@ def run_record(one: Inferred) -> RunRecord:
     smoothing = f"smoothed by a {run.kernel} kernel of {run.smoothing_s:g} s" if run.smoothing_s else "not smoothed"
     return RunRecord(
         name=result.run_name,
-        source_object_id=source["object_id"],
+        source_path=source["object_path"],
         config=run.model.config,
         weights_sha256=run.model.sha256,
         expected_spikes=stored.expected_spikes,

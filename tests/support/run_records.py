@@ -11,15 +11,16 @@ from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.nwb.files import open_nwb
+from nwb_cascade.nwb.objects import objects_of
 from nwb_cascade.nwb.write import RunRecord
 from tests.support.fake_runs import FAKE_CONFIG, FAKE_SHA256
 
 
-def object_id_of(path: Path, name: str = "RoiResponseSeries") -> str:
-    """Object id of the series of this name in a recording."""
+def series_path_of(path: Path, name: str = "RoiResponseSeries") -> str:
+    """Path in a recording of the series of this name."""
     with open_nwb(path) as (nwbfile, _):
-        objects = nwbfile.objects.values()
-        return next(str(o.object_id) for o in objects if isinstance(o, RoiResponseSeries) and o.name == name)
+        series = objects_of(nwbfile, RoiResponseSeries)
+        return next(where for where, one in series.items() if one.name == name)
 
 
 def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any) -> RunRecord:
@@ -28,7 +29,7 @@ def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any)
     spikes[:, :4] = np.nan
     record = RunRecord(
         name="Rates",
-        source_object_id=changes.pop("source_object_id", None) or object_id_of(path),
+        source_path=changes.pop("source_path", None) or series_path_of(path),
         config=FAKE_CONFIG,
         weights_sha256=FAKE_SHA256,
         expected_spikes=spikes,

@@ -1,0 +1,54 @@
+"""Objects of an open NWB file by their paths: early writers gave them no ids, and copied ones share an id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynwb import NWBFile
+from pynwb.ophys import RoiResponseSeries
+
+from nwb_cascade.errors import InputError
+
+
+def object_path(container: Any) -> str:
+    """Return the path of an object in its file, starting with a slash."""
+    builder = _builder(container)
+    if builder is not None:
+        return "/" + str(builder.path).removeprefix("root").lstrip("/")
+    return "/" + "/".join([*(c.name for c in containers(container)[::-1]), container.name])
+
+
+def containers(container: Any) -> list[Any]:
+    """Return the containers of an object, nearest first, without the file."""
+    return [c for c in container.get_ancestors() if not isinstance(c, NWBFile)]
+
+
+def stated_id(container: Any) -> str:
+    """Return the id of an object, empty if its file states none: pynwb then makes a new one at each opening."""
+    builder = _builder(container)
+    return str(container.object_id if builder is None else builder.attributes.get("object_id", ""))
+
+
+def objects_of(nwbfile: NWBFile, kind: type) -> dict[str, Any]:
+    """Return all objects of a type by their paths, sorted; one that links lead to stands once."""
+    found, waiting = {}, [nwbfile]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.children
+        if isinstance(one, kind):
+            found[object_path(one)] = one
+    return dict(sorted(found.items()))
+
+
+def series_at(nwbfile: NWBFile, path: str) -> RoiResponseSeries:
+    """Return the series of ROI traces at a path; raises InputError if there is none."""
+    series = objects_of(nwbfile, RoiResponseSeries).get(path)
+    if series is None:
+        raise InputError(f"Expected a RoiResponseSeries at {path} in {nwbfile.container_source}, there is none.")
+    return series
+
+
+def _builder(container: Any) -> Any:
+    """Return what an object was read from; None for one that was not read."""
+    io = container.get_read_io()
+    return None if io is None else io.manager.get_builder(container)
