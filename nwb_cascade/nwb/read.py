@@ -16,7 +16,7 @@ from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
 from nwb_cascade.nwb.discover import describe, stored_traces
-from nwb_cascade.nwb.objects import object_path, series_at
+from nwb_cascade.nwb.objects import object_path, series_at, stated_id
 
 
 def open_traces(
@@ -58,6 +58,11 @@ def open_traces(
     """
     if isinstance(series, Candidate):
         candidate, series = series, series_at(nwbfile, series.object_path)
+        if stated_id(series) != candidate.object_id:
+            raise InputError(
+                f"Expected the series {candidate.object_path} ({candidate.object_id}) in {nwbfile.container_source}, "
+                "but it is not there: inspect this file anew."
+            )
     else:
         candidate = describe(series, nwbfile)
     require_usable(candidate, scale=scale, imaging_rate=imaging_rate)
