@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -49,13 +50,12 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
 
     def _HDF5IO__read_group(self, h5obj: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
         """Read a group, but not from within itself: hdmf follows links in circles until the stack is full."""
-        info = h5py.h5o.get_info(h5obj.id)
-        key = (info.fileno, info.addr)
+        key = _address(h5obj)
         if key in self._entered:
             raise ValueError(f"{h5obj.name} lies within itself, links form a circle")
         self._entered.add(key)
         try:
-            return super()._HDF5IO__read_group(h5obj, *args, **options)
+            return super()._HDF5IO__read_group(_Members(h5obj.id), *args, **options)
         finally:
             self._entered.discard(key)
 
@@ -79,6 +79,35 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
             self._paths.setdefault(
                 info.u, path
             )  # bytes: in a damaged file it need not be UTF-8, and HDF5 takes it as it is
+
+
+def _address(h5obj: Any) -> tuple[int, int]:
+    """File number and address of an object, whatever names lead to it."""
+    info = h5py.h5o.get_info(h5obj.id)
+    return info.fileno, info.addr
+
+
+class _Members(h5py.Group):  # type: ignore[misc]  # h5py has no type hints
+    """A group as hdmf understands it: each member under one name, and links that start at the root.
+
+    hdmf refuses an object that its container holds under two names, and takes relative links for absolute ones.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        names = list(super().__iter__())
+        links = {name: h5py.Group.get(self, name, getlink=True) for name in names}
+        soft = {name for name, link in links.items() if isinstance(link, h5py.SoftLink)}
+        own = {_address(self[name]) for name in names if name not in soft} if soft else set()
+        for name in names:
+            target = self.get(name) if name in soft else None
+            if target is None or _address(target) not in own:
+                yield name
+
+    def get(self, name: Any, *args: Any, **options: Any) -> Any:
+        found = super().get(name, *args, **options)
+        if isinstance(found, h5py.SoftLink) and not found.path.startswith("/"):
+            return h5py.SoftLink(f"{self.name}/{found.path}")
+        return found
 
 
 def broken_links(io: Any) -> dict[str, str]:
