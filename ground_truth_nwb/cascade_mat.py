@@ -138,7 +138,9 @@ def _fields_v73(path: Path) -> Iterator[TrialFields]:
     """Yield the fields of each trial of a MATLAB 7.3 (HDF5) file; bulk fields are not read."""
     import h5py
 
-    with h5py.File(path, "r") as file:
+    from ground_truth_nwb.hdf5_files import open_hdf5
+
+    with open_hdf5(path) as file:
         if VARIABLE not in file:
             raise ValueError(f"{path}: expected the variable {VARIABLE}, it is not in the file.")
         # MATLAB stores arrays in column order, so that the transposed dataset lists the trials as MATLAB

@@ -30,16 +30,18 @@ def read_nwb_cell(path: Path) -> Cell:
     """
     from pynwb import NWBHDF5IO
 
-    with NWBHDF5IO(str(path), "r", load_namespaces=True) as file:
+    from ground_truth_nwb.hdf5_files import open_hdf5
+
+    with open_hdf5(path) as hdf5, NWBHDF5IO(file=hdf5, mode="r", load_namespaces=True) as file:
         return _cell(file.read(), Path(path))
 
 
 def read_source_record(path: Path) -> dict[str, Any]:
     """Return the record of origin that a ground truth file carries, without reading its data; {} for other files."""
-    import h5py
+    from ground_truth_nwb.hdf5_files import open_hdf5
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return _record(file["general/notes"][()].decode())
     except (OSError, KeyError, ValueError, AttributeError):
         return {}

@@ -49,13 +49,15 @@ def read_nwb_cells(path: Path) -> tuple[Cell, ...]:
     """
     from pynwb import NWBHDF5IO
 
+    from ground_truth_nwb.hdf5_files import open_hdf5
+
     path = Path(path)
     with warnings.catch_warnings():
         # pynwb warns of what other writers did (empty ROI references, missing fields); it is judged here
         # instead.
         warnings.simplefilter("ignore")
         try:
-            with NWBHDF5IO(str(path), "r", load_namespaces=True) as file:
+            with open_hdf5(path) as hdf5, NWBHDF5IO(file=hdf5, mode="r", load_namespaces=True) as file:
                 return (_read(file.read(), path),)
         except (OSError, TypeError, KeyError) as error:
             raise ValueError(f"{path}: expected an NWB file, could not read it as one ({error}).") from error

@@ -88,7 +88,7 @@ def annotate_spikes(
         holder = _holder(run, target, name, options.key(key), in_place=in_place, overwrite=overwrite)
         if holder is not None:
             return replace(plan, output=str(holder), skipped=True)
-        require_links(source, target.parent)
+        require_links(run.nwbfile, source, target.parent)
         require_writable(target)
         found = find_spikes(run.rates, options, run.clock, n_threads=n_threads, progress=progress)
     record = spikes_record(found, run_name=run_name, rates_path=plan.run, run_key=key)

@@ -58,10 +58,10 @@ def read_keras_weights(path: Path) -> Arrays:
     ModelFileError
         If the file is not HDF5, is truncated, or holds another architecture.
     """
-    import h5py
+    from ground_truth_nwb.hdf5_files import open_hdf5
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             names = _keras_layer_order(file, path)
             group = file["model_weights"]
             return {

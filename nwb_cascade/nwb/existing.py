@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
+from ground_truth_nwb.hdf5_files import open_hdf5
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.classify import OUR_SERIES
 from nwb_cascade.nwb.files import open_nwb
@@ -144,7 +144,7 @@ def is_of_another(sidecar: Path, source: Mapping[str, str]) -> bool:
     if not sidecar.is_file():
         return False
     try:
-        with h5py.File(sidecar, "r") as file:
+        with open_hdf5(sidecar) as file:
             texts = [
                 series["source_provenance"].asstr()[()]
                 for module in file.get("processing", {}).values()

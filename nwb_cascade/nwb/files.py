@@ -16,7 +16,7 @@ from pynwb import NWBFile
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.damage import told_as_damage
-from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
+from nwb_cascade.nwb.hdf5 import IndexedHDF5IO, judged
 from nwb_cascade.nwb.lookalikes import about_hdf5
 
 
@@ -70,7 +70,8 @@ def open_nwb(source: NWBSource) -> Iterator[tuple[NWBFile, Any]]:
     FileNotFoundError, PermissionError, BlockingIOError
         If there is no such file, it may not be read, or another process is writing to it.
     InputError
-        If it is not an NWB file, empty, truncated, or of NWB 1.
+        If it is not an NWB file, empty, truncated, or of NWB 1; or if it names other files that may not be read for it:
+        none for a file object or remote store, only those below its own folder for a path.
     ImportError
         If it is a Zarr folder and hdmf-zarr is not installed.
     """
@@ -81,6 +82,11 @@ def open_nwb(source: NWBSource) -> Iterator[tuple[NWBFile, Any]]:
 def is_zarr(source: NWBSource) -> bool:
     """Tell whether a source is a Zarr store."""
     return Path(source).is_dir() if isinstance(source, (str, os.PathLike)) else hasattr(source, "storage_options")
+
+
+def other_files(nwbfile: NWBFile) -> tuple[str, ...]:
+    """Return the names of the files that parts of an open file lie in, as it names them."""
+    return tuple(sorted(nwbfile.get_read_io().elsewhere))
 
 
 def source_name(source: NWBSource) -> str:
@@ -124,8 +130,9 @@ def _open_hdf5(source: Any) -> Iterator[IndexedHDF5IO]:
         raise _explained(error, source, name) from error
     with file:
         with told_as_damage(name), _handled_warnings():
+            own = judged(file, source)
             _require_nwb(file, name)
-            io = IndexedHDF5IO(file=file, mode="r", load_namespaces=True)
+            io = IndexedHDF5IO(file, *own, mode="r", load_namespaces=True)
         try:
             yield io
         finally:
@@ -185,17 +192,17 @@ def _open_zarr(source: Any) -> Iterator[Any]:
     """Open a Zarr store by hdmf-zarr."""
     name = source_name(source)
     if isinstance(source, (str, os.PathLike)):
-        where, options = os.fspath(source), None
+        where, options, is_remote = os.fspath(source), None, False
         if not any((Path(source) / mark).exists() for mark in (".zgroup", ".zmetadata", "zarr.json")):
             raise InputError(f"Expected an NWB file, received {name}: a folder, but not a Zarr store.")
     else:
-        where, options = source.url, source.storage_options
+        where, options, is_remote = source.url, source.storage_options, True
     try:
-        from hdmf_zarr import NWBZarrIO
+        from nwb_cascade.nwb.zarr_files import OwnZarrIO
     except ImportError as error:
         raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
     with _handled_warnings():
-        io = NWBZarrIO(where, mode="r", load_namespaces=True, storage_options=options)
+        io = OwnZarrIO(where, name=name, is_remote=is_remote, mode="r", load_namespaces=True, storage_options=options)
     try:
         yield io
     finally:

@@ -8,6 +8,9 @@ from typing import Any
 import h5py
 from pynwb import NWBHDF5IO
 
+from ground_truth_nwb.hdf5_files import ForeignFileError, contents_of, require_own, sources_of
+from nwb_cascade.errors import InputError
+
 LEAST_DECLARED = 2**28  # bytes; a smaller array is read sooner than judged
 MOST_COMPRESSION = 10_000  # times; real traces are compressed to a fifth at best, arrays of one value by gzip to 1/1000
 
@@ -32,17 +35,33 @@ def require_stored(dataset: Any) -> None:
         )
 
 
+def judged(file: h5py.File, source: Any) -> tuple[dict[int, bytes], frozenset[str]]:
+    """Return the paths of an open file's objects by address, and the names of other files that parts of it lie in.
+
+    Raises
+    ------
+    InputError
+        If these may not be read: of a path they may if they lie below its own folder.
+    """
+    contents = contents_of(file)
+    try:
+        return contents.paths, require_own(contents, source, below_folder=True)
+    except ForeignFileError as error:
+        raise InputError(str(error)) from error
+
+
 class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
     """NWBHDF5IO that finds the names of referenced objects in an index.
 
     HDF5 does not know the path of an object that was opened by reference; asking for its name searches the whole
     file. hdmf asks several times per reference, so that opening takes time with the square of the number of objects
     (https://github.com/NeurodataWithoutBorders/pynwb/issues/1889). One visit of all objects answers all questions.
+    ``paths`` and ``elsewhere`` are what `judged` says of the file.
     """
 
-    def __init__(self, file: h5py.File, **options: Any) -> None:
+    def __init__(self, file: h5py.File, paths: dict[int, bytes], elsewhere: frozenset[str], **options: Any) -> None:
         super().__init__(file=file, **options)
-        self._own_file = file
+        self._own_file, self._paths, self.elsewhere = file, paths, elsewhere
         self._entered: set[tuple[int, int]] = set()  # groups that are being read: file number and address
 
     def _HDF5IO__read_ref(self, h5obj: Any) -> Any:  # noqa: N802  # the name that hdmf's private method has
@@ -61,24 +80,20 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
 
     def _HDF5IO__read_dataset(self, h5obj: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
         """Read a dataset; hdmf reads all values of texts and of some with one dimension (tables, ROI regions)."""
+        if not self.elsewhere.issuperset(name for _, name in sources_of(h5obj.id)):
+            raise ValueError(f"{h5obj.name or 'an object in no group'} lies in another file")
         if h5obj.ndim <= 1:
             require_stored(h5obj)
         return super()._HDF5IO__read_dataset(h5obj, *args, **options)
 
     def by_path(self, h5obj: Any) -> Any:
-        """Return an object that was opened by reference as opened by path."""
-        if not hasattr(self, "_paths"):
-            self._paths: dict[int, bytes] = {}
-            # Not h5o.visit, which reads the index of all chunks.
-            self._own_file.id.links.visit(self._index, info=True)
+        """Return an object that was opened by reference as opened by path; one that no path leads to was not judged."""
+        if h5obj.file.filename != self._own_file.filename:
+            return h5obj
         path = self._paths.get(h5py.h5o.get_info(h5obj.id).addr)
-        return h5obj if path is None or h5obj.file.filename != self._own_file.filename else h5obj.file[path]
-
-    def _index(self, path: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_HARD:
-            self._paths.setdefault(
-                info.u, path
-            )  # bytes: in a damaged file it need not be UTF-8, and HDF5 takes it as it is
+        if path is None:
+            raise ValueError("a reference leads to an object that is in no group")
+        return h5obj.file[path]
 
 
 def _address(h5obj: Any) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from pynwb import NWBFile
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.files import HANDLED_WARNINGS, is_zarr
-from nwb_cascade.nwb.hdf5 import IndexedHDF5IO
+from nwb_cascade.nwb.files import HANDLED_WARNINGS, is_zarr, other_files
+from nwb_cascade.nwb.hdf5 import IndexedHDF5IO, judged
 
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
 CHUNK_FRAMES = CHUNK_BYTES // 4
@@ -68,36 +68,19 @@ def chunk_shape(n_frames: int, n_rois: int) -> tuple[int, int]:
     return frames, min(n_rois, max(1, CHUNK_BYTES // (4 * frames)))
 
 
-def require_links(source: Path, folder: Path) -> None:
-    """Raise if a copy of an HDF5 file in another folder would lose parts that lie in files it names relatively.
+def require_links(nwbfile: NWBFile, source: Path, folder: Path) -> None:
+    """Raise if a copy of an open file in another folder would lose parts that lie in files it names.
 
     Raises
     ------
     InputError
-        With the first such link.
+        With these files.
     """
-    if is_zarr(source) or folder.resolve() == source.resolve().parent:
-        return
-    with h5py.File(source, "r") as file:
-        for path in _external_links(file):
-            other = file.get(path, getlink=True).filename
-            if not Path(other).is_absolute():
-                raise InputError(
-                    f"Expected a file that is complete in itself, but {source} has {path} in {other}, which a copy in "
-                    f"{folder} would not find. Write the copy beside it, or annotate it in place."
-                )
-
-
-def _external_links(file: h5py.File) -> list[str]:
-    """Paths of the links of a file that lead to other files."""
-    found: list[str] = []
-
-    def visit(name: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_EXTERNAL:
-            found.append(name.decode())
-
-    file.id.links.visit(visit, info=True)
-    return found
+    if (others := other_files(nwbfile)) and folder.resolve() != source.resolve().parent:
+        raise InputError(
+            f"Expected a file that is complete in itself, but parts of {source} lie in {', '.join(others)}, which a "
+            f"copy in {folder} would not find. Write the copy beside it, or annotate it in place."
+        )
 
 
 def compressed(matrix: TraceArray, path: Path, progress: Progress | None = None) -> DataIO:
@@ -134,17 +117,18 @@ def appending(
     """
     if is_zarr(path):
         import zarr
-        from hdmf_zarr import NWBZarrIO
+
+        from nwb_cascade.nwb.zarr_files import OwnZarrIO
 
         group = zarr.open_group(str(path), mode="r+")
         _edit(group, remove, generator)
         zarr.consolidate_metadata(group.store)
-        with NWBZarrIO(str(path), mode="r+") as io:
+        with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
             yield _read(io), io
     else:
         with h5py.File(path, "r+") as file:
             _edit(file, remove, generator)
-            with IndexedHDF5IO(file=file, mode="a") as io:
+            with IndexedHDF5IO(file, *judged(file, path), mode="a") as io:
                 yield _read(io), io
 
 

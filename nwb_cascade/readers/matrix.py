@@ -117,7 +117,9 @@ def open_matrix(path: Path, variable: str | None = None) -> Iterator[TraceArray]
     elif is_mat73(path):
         import h5py
 
-        with h5py.File(path, "r") as file:
+        from ground_truth_nwb.hdf5_files import open_hdf5
+
+        with open_hdf5(path, below_folder=True) as file:
             shapes = {
                 name: tuple(reversed(item.shape))
                 for name, item in file.items()
@@ -138,9 +140,9 @@ def is_mat73(path: Path) -> bool:
 def read_text(path: Path, variable: str) -> str | None:
     """Return a text variable of a ``.mat`` file of either version, None if it has none of that name."""
     if is_mat73(path):
-        import h5py
+        from ground_truth_nwb.hdf5_files import open_hdf5
 
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, below_folder=True) as file:
             if variable not in file:
                 return None
             return bytes(np.asarray(file[variable][()], np.uint16).tobytes()).decode("utf-16-le")

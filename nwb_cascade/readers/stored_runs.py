@@ -87,9 +87,9 @@ def _arrays(path: Path, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
             found |= dict(np.load(beside["spikes"]))
         yield found
     elif is_mat73(path):
-        import h5py
+        from ground_truth_nwb.hdf5_files import open_hdf5
 
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, below_folder=True) as file:
             yield {name: TransposedDataset(dataset) for name, dataset in file.items() if name != RECORD}
     else:
         from scipy.io import loadmat

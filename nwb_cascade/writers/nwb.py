@@ -15,6 +15,7 @@ from nwb_cascade.files.disk import reserve, size
 from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, is_of_another, recording_holds_run, sidecar_holds_run
+from nwb_cascade.nwb.files import other_files
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, place_of, spikes_tables
 from nwb_cascade.nwb.sidecar import write_sidecar
 from nwb_cascade.nwb.storage import SCHEMA_BYTES, require_links
@@ -75,7 +76,7 @@ class CopyWriter(NwbWriter, Replacement):
 
     def place(self, recording: Recording, options: InferenceOptions) -> Place:
         """Return the place in the target; raises if a copy there would lose parts of the recording."""
-        require_links(self.source, self.folder)
+        require_links(_nwb(recording).nwbfile, self.source, self.folder)
         self._options = options
         return _place(recording, self.target, options.run_name)
 
@@ -178,6 +179,8 @@ class SidecarWriter(NwbWriter):
         object_path, notes = write_sidecar(
             self._prepared, nwb.nwbfile, record, nwb.access, reserve_bytes=room, progress=progress
         )
+        if others := ", ".join(other_files(nwb.nwbfile)):
+            notes += (f"Parts of the recording lie in {others}; what the sidecar repeats of them is in it.",)
         notes = (*notes, *foreign(check_run(self._prepared, object_path, record)))
         _store_spikes(self._prepared, one)
         return notes

@@ -142,6 +142,7 @@ def test_a_folder_that_is_no_zarr_store_is_refused(tmp_path):
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / ".zgroup").touch()
     monkeypatch.setitem(sys.modules, "hdmf_zarr", None)
+    monkeypatch.delitem(sys.modules, "nwb_cascade.nwb.zarr_files", raising=False)
     assert refused(tmp_path, ImportError).endswith("needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.")
 
 
