@@ -107,7 +107,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("make", KINDS)
 def test_a_recording_on_disk_reads_nothing_outside_its_folder(make, home, folder):
     path = recording_that_names(make, home / "values0.h5", folder)
-    with pytest.raises(InputError, match="names another file: .* Only files below the recording's own folder"):
+    with pytest.raises(InputError, match=r"names another file: .* Only files below the recording's own folder"):
         annotate(path, sidecar=True)
     assert os.listdir(folder) == [path.name]
 
