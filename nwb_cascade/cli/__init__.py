@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from nwb_cascade.cli.terminal import echo, printable
 from nwb_cascade.errors import RemoteError
 
 COMMANDS = {
@@ -45,12 +46,15 @@ class LazyGroup(click.Group):
         """Turn an error that a user can mend into one line and exit status 1; ``--debug`` keeps the traceback."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            error.message = printable(error.message)  # type: ignore[misc]  # final by its types only
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except USER_ERRORS as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"Error: {error}", err=True)
+            echo(f"Error: {error}", err=True)
             sys.exit(1)
 
 

@@ -13,6 +13,7 @@ from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argumen
 from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.options import inference_options, take_inference
+from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted, proposed
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def plan_command(
             streaming=_streaming(cache_dir, cache_size),
             progress=progress,
         )
-    click.echo(f"{counted(summary.n_jobs, 'job')} in {path}, {counted(len(summary.skipped), 'file')} without one.")
+    echo(f"{counted(summary.n_jobs, 'job')} in {path}, {counted(len(summary.skipped), 'file')} without one.")
     for group in grouped(("", one.reason, one.address) for one in summary.skipped):
-        click.echo(f"  {group.in_words('skipped')}")
+        echo(f"  {group.in_words('skipped')}")
 
 
 @command.command("run")
@@ -124,11 +125,9 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
     with asked_cluster(out, **options) as client, run_progress(client) as progress:
         tally = run_manifest(client, plan, settings, progress=progress)
     failed = tally.failed + tally.before_failed
-    click.echo(
-        f"{tally.done + tally.before_done} of {counted(tally.total, 'job')} done, {failed} failed; results in {out}."
-    )
+    echo(f"{tally.done + tally.before_done} of {counted(tally.total, 'job')} done, {failed} failed; results in {out}.")
     if failed:
-        click.echo(f"See why: {proposed('archive', 'status', manifest, '--out', out)}", err=True)
+        echo(f"See why: {proposed('archive', 'status', manifest, '--out', out)}", err=True)
         raise SystemExit(3)
 
 
@@ -159,7 +158,7 @@ def run_one_command(
     for job in jobs:
         outcomes.append(perform(job, settings))
         cause = f": {outcomes[-1].cause}" if outcomes[-1].cause else ""
-        click.echo(f"{job.id} {outcomes[-1].status} {job.address}{cause}")
+        echo(f"{job.id} {outcomes[-1].status} {job.address}{cause}")
         if outcomes[-1].status == "halted":
             raise SystemExit(1)
     if any(outcome.status == "failed" for outcome in outcomes):
@@ -181,22 +180,20 @@ def status_command(manifest: Path, out: Path, as_json: bool) -> None:
         ledger.require()
     status = status_of(plan, ledger)
     if as_json:
-        click.echo(json.dumps(status.to_dict(), indent=1))
+        echo(json.dumps(status.to_dict(), indent=1))
         return
     _print_status(status)
 
 
 def _print_status(status: Status) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    click.echo(
+    echo(
         f"{counted(status.total, 'job')}: {counts or 'none'}; {counted(status.n_skipped, 'file')} skipped by the plan."
     )
     if status.per_second and status.seconds_left:
-        click.echo(
-            f"{60 * status.per_second:.1f} jobs per minute lately, about {status.seconds_left / 60:.0f} min left."
-        )
+        echo(f"{60 * status.per_second:.1f} jobs per minute lately, about {status.seconds_left / 60:.0f} min left.")
     for group in status.failures:
-        click.echo(f"  {group.in_words('failed')}")
+        echo(f"  {group.in_words('failed')}")
 
 
 def _prepare(ledger: Any) -> None:
@@ -294,20 +291,20 @@ def submit_command(manifest: Path, out: Path, slurm: bool, script: Path | None, 
     others = [f"{left.n_done} done already"] if left.n_done else []
     others += [f"{left.n_failed} failed (--retry-failed takes them up)"] if left.n_failed else []
     if others and not left.n_jobs:
-        click.echo(f"No job of {manifest} is left: {', '.join(others)}.")
+        echo(f"No job of {manifest} is left: {', '.join(others)}.")
         return
     out = out.resolve()
     batch = write_slurm_script(script or out / "slurm.sh", left.manifest, out, left.n_jobs, wanted)
     jobs, tasks = counted(left.n_jobs, "job"), counted(batch.n_tasks, "task")
-    click.echo("; ".join([f"{batch.path}: {jobs} in {tasks}, {batch.chunk} each at most", *others]) + ".")
+    echo("; ".join([f"{batch.path}: {jobs} in {tasks}, {batch.chunk} each at most", *others]) + ".")
     if not now:
-        click.echo(f"Submit it with: {' '.join(batch.submit)}")
+        echo(f"Submit it with: {' '.join(batch.submit)}")
         return
     try:
         run = subprocess.run(batch.submit, check=False, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise FileNotFoundError("There is no sbatch here: submit the script on a machine that has SLURM.") from error
-    click.echo((run.stdout + run.stderr).strip())
+    echo((run.stdout + run.stderr).strip())
     if run.returncode:
         raise SystemExit(1)
 

@@ -8,6 +8,7 @@ import click
 
 from nwb_cascade.cli.archive_arguments import manifest_argument, out_option
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted
 
 
@@ -33,14 +34,14 @@ def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parque
     with progress_bar("Collecting") as progress:
         found = collect(Manifest(manifest), Ledger(out), derived, copy=copy, parquet=parquet, progress=progress)
     missing = counted(found.n_missing, "job")
-    click.echo(f"{counted(found.n_files, 'result')} in {derived}, {missing} not done; see overview.html there.")
+    echo(f"{counted(found.n_files, 'result')} in {derived}, {missing} not done; see overview.html there.")
     if pages is None:
         return
     with progress_bar("Reports") as progress:
         failures = write_pages(derived, pages, progress=progress)
     for failure in failures:
-        click.echo(f"No page for {failure}", err=True)
-    click.echo(f"{counted(found.n_files - len(failures), 'page')} in {pages}")
+        echo(f"No page for {failure}", err=True)
+    echo(f"{counted(found.n_files - len(failures), 'page')} in {pages}")
     if failures:
         raise SystemExit(1)
 
@@ -66,31 +67,31 @@ def upload_command(derived: Path, dandiset: str, instance: str, with_metadata: b
     with progress_bar("Validating") as progress:
         findings = validate_derived(derived, progress=progress)
     for finding in findings:
-        click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
+        echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}", err=True)
     if any(finding.blocks_upload for finding in findings):
-        click.echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
+        echo(f"Error: DANDI would refuse {derived}; nothing was sent.", err=True)
         raise SystemExit(1)
     results = results_in(derived)
     what = f"{counted(len(results), 'file')}, {sum(path.stat().st_size for path in results) / 1e6:.1f} MB"
     sending = f"{what} to dandiset {dandiset} on {instance}"
     if dry_run and not with_metadata:
-        click.echo(f"Would upload {sending}; nothing was sent.")
+        echo(f"Would upload {sending}; nothing was sent.")
         return
     server = find_server(dandiset, instance)
     if with_metadata:
         _show(merge_metadata(derived, dandiset, server, send=False), "would be added" if dry_run else "to be added")
     if dry_run:
-        click.echo(f"Would upload {sending}; nothing was sent.")
+        echo(f"Would upload {sending}; nothing was sent.")
         return
     upload_files(derived, dandiset, server)
-    click.echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")
+    echo(f"Handed {what} to dandi's uploader for dandiset {dandiset} on {instance}.")
     if with_metadata and merge_metadata(derived, dandiset, server, send=True):
-        click.echo(f"Added to the metadata of dandiset {dandiset}; all else there is as it was.")
+        echo(f"Added to the metadata of dandiset {dandiset}; all else there is as it was.")
 
 
 def _show(additions: tuple[str, ...], what: str) -> None:
     """Show how metadata change."""
     if not additions:
-        click.echo("Metadata: all of it is there.")
+        echo("Metadata: all of it is there.")
     for addition in additions:
-        click.echo(f"Metadata, {what}: {addition}")
+        echo(f"Metadata, {what}: {addition}")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from nwb_cascade.cli.terminal import echo, printable
 from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LINE_EVERY_S = 30.0
 def run_progress(client: Any) -> Iterator[TallyProgress]:
     """Say where the dashboard is, then yield what `run_manifest` reports to."""
     console = Console(stderr=True)
-    click.echo(f"Scheduler {client.scheduler.address}; dashboard {client.dashboard_link or 'not there'}", err=True)
+    echo(f"Scheduler {client.scheduler.address}; dashboard {client.dashboard_link or 'not there'}", err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rest]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("Jobs", total=None, rest="")
@@ -34,10 +34,10 @@ def run_progress(client: Any) -> Iterator[TallyProgress]:
             nonlocal last_line
             bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
             if outcome is not None and outcome.status == "failed" and outcome.is_new:
-                bar.console.print(f"{outcome.job} failed: {outcome.cause}", markup=False, highlight=False)
+                bar.console.print(printable(f"{outcome.job} failed: {outcome.cause}"), markup=False, highlight=False)
             if not console.is_terminal and time.monotonic() - last_line > LINE_EVERY_S:
                 last_line = time.monotonic()
-                click.echo(f"{tally.settled} of {counted(tally.total, 'job')}{describe(tally)}", err=True)
+                echo(f"{tally.settled} of {counted(tally.total, 'job')}{describe(tally)}", err=True)
 
         yield progress
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import proposed
 
 
@@ -29,18 +30,18 @@ def command(output: Path, seed: int, report: bool) -> None:
     with progress_bar("Inferring") as progress:
         demo = run_demo(output, seed=seed, report=report, progress=progress)
     annotation = demo.annotation
-    click.echo(f"Simulated {N_ROIS} neurons ({INDICATOR}, {IMAGING_RATE:g} Hz, {DURATION_S:g} s) in {demo.recording}")
-    click.echo(f"Model: {annotation.reason}")
-    click.echo(f"Wrote {annotation.run_name} to {annotation.output}")
-    click.echo(
+    echo(f"Simulated {N_ROIS} neurons ({INDICATOR}, {IMAGING_RATE:g} Hz, {DURATION_S:g} s) in {demo.recording}")
+    echo(f"Model: {annotation.reason}")
+    echo(f"Wrote {annotation.run_name} to {annotation.output}")
+    echo(
         f"Spikes: {demo.n_true_spikes} simulated, {demo.n_expected_spikes:.0f} expected; "
         f"median correlation of the rates {demo.correlation:.2f}"
     )
     if demo.discrete is not None:
-        click.echo(
+        echo(
             f"Discrete spikes: {demo.discrete.n_spikes}, median F1 {demo.f1:.2f} for spikes at most a frame "
             f"({1000 / IMAGING_RATE:.0f} ms) apart"
         )
     if demo.report is not None:
-        click.echo(f"Wrote {demo.report}: open it in a browser.")
-    click.echo(f"Look at it: {proposed('inspect', annotation.output)}")
+        echo(f"Wrote {demo.report}: open it in a browser.")
+    echo(f"Look at it: {proposed('inspect', annotation.output)}")

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 if TYPE_CHECKING:
     from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
@@ -155,7 +156,7 @@ def _rows(found: list[tuple[Condition, list[Result]]]) -> list[tuple[str, ...]]:
 def _report_skipped(results: list[Result]) -> None:
     skipped = {(result.dataset, result.cell): result.skipped for result in results if result.skipped}
     for (dataset, cell), reason in skipped.items():
-        click.echo(f"{dataset} {cell}: left out, {reason}", err=True)
+        echo(f"{dataset} {cell}: left out, {reason}", err=True)
 
 
 def _write_csv(path: Path, found: list[tuple[Condition, list[Result]]]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,7 @@ def command(folder: Path, output: Path, model: str, no_infer: bool, imaging_rate
     infer_cell = None if no_infer else _inference(model)
     with progress_bar("Reading cells") as progress:
         page = write_explorer(folder, output, infer=infer_cell, imaging_rate=imaging_rate, progress=progress)
-    click.echo(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser.")
+    echo(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
 def _inference(model: str) -> InferCell:

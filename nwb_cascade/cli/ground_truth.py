@@ -11,6 +11,7 @@ import click
 
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.explore import command as explore
+from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
         )
     for result in results:
         if result.error:
-            click.echo(f"FAILED  {result.path}: {result.error}", err=True)
+            echo(f"FAILED  {result.path}: {result.error}", err=True)
     counts = {status: sum(one.status == status for one in results) for status in ("fetched", "present", "failed")}
-    click.echo(f"{counted(counts['fetched'], 'file')} downloaded to {output}, {counts['present']} were there already.")
+    echo(f"{counted(counts['fetched'], 'file')} downloaded to {output}, {counts['present']} were there already.")
     if counts["failed"]:
         raise SystemExit(1)
 
@@ -83,7 +84,7 @@ def convert(source: Path, target: Path, workers: int, csv_path: Path | None, as_
     _print_outcomes(outcomes, csv_path, as_json)
     for outcome in outcomes:
         if outcome.error:
-            click.echo(f"FAILED  {outcome.source}: {outcome.error}", err=True)
+            echo(f"FAILED  {outcome.source}: {outcome.error}", err=True)
     if any(outcome.error for outcome in outcomes):
         raise SystemExit(1)
 
@@ -99,7 +100,7 @@ def list_(as_json: bool) -> None:
 
     datasets = load_catalogue().datasets
     if as_json:
-        click.echo(json.dumps([asdict(dataset) for dataset in datasets], indent=1))
+        echo(json.dumps([asdict(dataset) for dataset in datasets], indent=1))
         return
     rows = [
         (
@@ -129,14 +130,12 @@ def validate(folder: Path, as_json: bool) -> None:
     with progress_bar("Validating") as progress:
         findings = validate_dandiset(folder, progress=progress)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+        echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         for finding in findings:
-            click.echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}")
+            echo(f"{finding.severity}  {finding.rule}  {finding.path}: {finding.message}")
         blocking = sum(finding.blocks_upload for finding in findings)
-        click.echo(
-            f"{counted(blocking, 'finding')} would stop an upload of {folder}, {len(findings) - blocking} are advice."
-        )
+        echo(f"{counted(blocking, 'finding')} would stop an upload of {folder}, {len(findings) - blocking} are advice.")
     if any(finding.blocks_upload for finding in findings):
         raise SystemExit(1)
 
@@ -165,7 +164,7 @@ def simulate(target: Path, cells: int, indicator: str, seed: int, **options: Any
     with progress_bar("Simulating") as progress:
         for number in range(1, cells + 1):
             cell = simulate_cell(rng, indicator=indicator, cell_id=f"{indicator}-{seed}-{number}", **options)
-            click.echo(str(write_cell(cell, target)))
+            echo(str(write_cell(cell, target)))
             progress(number, cells)
 
 
@@ -189,7 +188,7 @@ def _print_outcomes(outcomes: Sequence[Conversion], csv_path: Path | None, as_js
     if csv_path is not None:
         write_csv(outcomes, csv_path)
     if as_json:
-        click.echo(json.dumps([_facts(row) for row in rows], indent=1))
+        echo(json.dumps([_facts(row) for row in rows], indent=1))
     else:
         print_table(COLUMNS, [_cells(row) for row in (*rows, totals(rows))])
 

@@ -12,6 +12,7 @@ import click
 from nwb_cascade.cli.command import Command
 from nwb_cascade.cli.failures import in_one_line, of_file
 from nwb_cascade.cli.options import inference_options, output_options, take_inference, take_output
+from nwb_cascade.cli.terminal import echo
 
 if TYPE_CHECKING:
     from nwb_cascade.annotation.annotate import AnnotationResult
@@ -53,9 +54,9 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
         else:
             records.append(_attempt(source, options, where, report=report, debug=debug))
         if not as_json and "description" in records[-1]:
-            click.echo(records[-1]["description"])
+            echo(records[-1]["description"])
     if as_json:
-        click.echo(json.dumps(records, indent=1))
+        echo(json.dumps(records, indent=1))
     ctx.exit(1 if any("error" in record for record in records) else 0)
 
 
@@ -99,7 +100,7 @@ def _failure(name: str, error: Exception, *, debug: bool) -> dict[str, Any]:
     if debug:
         traceback.print_exception(error)
     message = in_one_line(error)
-    click.echo(of_file(name, message), err=True)
+    echo(of_file(name, message), err=True)
     return {"path": name, "error": message, "traceback": "".join(traceback.format_exception(error))}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 if TYPE_CHECKING:
     from nwb_cascade.nwb.candidate import Candidate
@@ -40,7 +41,7 @@ def command(ctx: click.Context, files: tuple[str, ...], as_json: bool, series: s
         files, series, not no_statistics, found, failed, debug=bool(ctx.find_root().params.get("debug"))
     )
     if as_json:
-        click.echo(json.dumps([_as_dict(name, found, failed) for name in names], indent=1))
+        echo(json.dumps([_as_dict(name, found, failed) for name in names], indent=1))
     else:
         _print_found(found)
     sys.exit(1 if failed else 0)
@@ -80,7 +81,7 @@ def _inspect_all(
                 if debug:
                     traceback.print_exc()
                 failed[name] = in_one_line(error)
-                click.echo(f"Error: {of_file(name, failed[name])}", err=True)
+                echo(f"Error: {of_file(name, failed[name])}", err=True)
     return list(names)
 
 
@@ -99,17 +100,17 @@ def _print_found(found: dict[str, tuple[Candidate, ...]]) -> None:
 
     for path, candidates in found.items():
         if not candidates:
-            click.echo(f"{path}: no series of ROI traces (RoiResponseSeries).", err=True)
+            echo(f"{path}: no series of ROI traces (RoiResponseSeries).", err=True)
     if not Console().is_terminal:
         rows = [(path, *_facts(c), *_words(c)) for path in found for c in found[path]]
         print_table(("File", *FACTS, *WORDS), rows)
         return
     for path, candidates in found.items():
         if candidates:
-            click.echo(path)
+            echo(path)
             print_table(("#", *FACTS), [(str(n), *_facts(c)) for n, c in enumerate(candidates, 1)])
             for n, candidate in enumerate(candidates, 1):
-                click.echo(_paragraph(n, candidate))
+                echo(_paragraph(n, candidate))
 
 
 def _facts(candidate: Candidate) -> tuple[str, ...]:

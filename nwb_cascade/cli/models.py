@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Group
+from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted, natural_key, ranged
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def available(registry: str | None, as_json: bool) -> None:
 
     entries = sorted(read_registry(registry).values(), key=lambda entry: natural_key(entry.name))
     if as_json:
-        click.echo(json.dumps([vars(entry) for entry in entries], indent=1))
+        echo(json.dumps([vars(entry) for entry in entries], indent=1))
         return
     facts = [(entry, parse_model_name(entry.name)) for entry in entries]
     rows = [(entry.name, _spell(fact.model_rate), _smoothing(fact.smoothing_s, fact.causal)) for entry, fact in facts]
@@ -89,11 +90,11 @@ def list_(as_json: bool) -> None:
 
     installed = sorted(list_installed(), key=lambda entry: natural_key(entry.name))
     if as_json:
-        click.echo(json.dumps([_summary(entry) for entry in installed], indent=1))
+        echo(json.dumps([_summary(entry) for entry in installed], indent=1))
     elif installed:
         print_table(COLUMNS, [_row(entry) for entry in installed])
     else:
-        click.echo(f"No models are installed in {user_models_folder()}.")
+        echo(f"No models are installed in {user_models_folder()}.")
 
 
 @command.command("show")
@@ -106,12 +107,12 @@ def show(name: str, as_json: bool) -> None:
     model = load_model(name)
     if as_json:
         facts = {**json.loads(model.config.to_json()), "sha256": model.sha256, "path": str(model.path)}
-        click.echo(json.dumps(facts, indent=1, sort_keys=True))
+        echo(json.dumps(facts, indent=1, sort_keys=True))
         return
     facts = _facts(model)
     width = max(map(len, facts))
     for key, value in facts.items():
-        click.echo(f"{key:<{width}}  {value}")
+        echo(f"{key:<{width}}  {value}")
 
 
 @command.command("verify")
@@ -135,7 +136,7 @@ def remove(name: str, yes: bool) -> None:
 
     if not yes:
         click.confirm(f"Delete the model {name}?", abort=True)
-    click.echo(f"Removed {remove_model(name)}")
+    echo(f"Removed {remove_model(name)}")
 
 
 def _verify(name: str) -> bool:
@@ -145,25 +146,25 @@ def _verify(name: str) -> bool:
     try:
         model = load_model(name)
     except (ValueError, LookupError, OSError) as error:
-        click.echo(f"FAILED  {name}: {error}")
+        echo(f"FAILED  {name}: {error}")
         return False
-    click.echo(f"ok      {name}  sha256 {model.sha256}")
+    echo(f"ok      {name}  sha256 {model.sha256}")
     return True
 
 
 def _report_installed(model: Model) -> None:
     config = model.config
     for sentence in config.extra.get("name_disagrees", []):
-        click.echo(f"Note: {sentence} The configuration is used.", err=True)
+        echo(f"Note: {sentence} The configuration is used.", err=True)
     stated = config.extra.get("published_config", {}).get("ensemble_size", config.ensemble_size)
     if stated != config.ensemble_size:
-        click.echo(
+        echo(
             f"Note: {counted(config.ensemble_size, 'network')} per noise level, its configuration says {stated}.",
             err=True,
         )
     if lacking := config.extra.get("levels_without_networks"):
-        click.echo(f"Note: no networks for the noise levels {_levels(lacking)} that its configuration lists.", err=True)
-    click.echo(f"{config.name} is installed in {model.path} (sha256 {model.sha256})")
+        echo(f"Note: no networks for the noise levels {_levels(lacking)} that its configuration lists.", err=True)
+    echo(f"{config.name} is installed in {model.path} (sha256 {model.sha256})")
 
 
 def _row(entry: InstalledModel) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich import progress as bars
 from rich.console import Console
 
+from nwb_cascade.cli.terminal import printable
 from nwb_cascade.core.progress import Progress
 
 
@@ -18,7 +19,7 @@ def progress_bar(description: str) -> Iterator[Progress]:
     columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
     hidden = not console.is_terminal
     with bars.Progress(*columns, bars.TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(printable(description), total=None)
 
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

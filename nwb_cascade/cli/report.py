@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 
 @click.command(cls=Command)
@@ -32,4 +33,4 @@ def command(file: Path, output: Path, run_name: str | None, ground_truth: Path |
         page = write_report(
             file, output, run_name=run_name, ground_truth=ground_truth, detail=detail, progress=progress
         )
-    click.echo(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser.")
+    echo(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nwb_cascade.cli.command import Group
+from nwb_cascade.cli.terminal import echo
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -85,7 +86,7 @@ def run(
             settings=settings,
             cache=cache,
             progress=progress,
-            say=lambda text: click.echo(text, err=True),
+            say=lambda text: echo(text, err=True),
         )
     print_table(
         ("Window", "Method", "Windows", "Accuracy", "Spread", "Repetitions"),
@@ -99,7 +100,7 @@ def run(
             for row in result.summaries
         ],
     )
-    click.echo(f"{result.page}")
+    echo(f"{result.page}")
 
 
 @command.command("fetch")
@@ -112,7 +113,7 @@ def fetch(output: Path, url: str | None) -> None:
 
     with progress_bar("Downloading") as progress:
         fetched = fetch_spikefinder(output, url=url, progress=progress)
-    click.echo(f"{fetched.status}: {fetched.folder} holds {fetched.pairs} pairs of CSV files.")
+    echo(f"{fetched.status}: {fetched.folder} holds {fetched.pairs} pairs of CSV files.")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

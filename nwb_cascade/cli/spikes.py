@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 
 @click.command(cls=Command)
@@ -48,4 +49,4 @@ def command(
             n_threads=n_threads,
             progress=progress,
         )
-    click.echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())
+    echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())

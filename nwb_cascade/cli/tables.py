@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-import click
+from nwb_cascade.cli.terminal import echo, printable
 
 LONG_CELL = 40  # characters; a column with longer ones leaves no room for the others on a terminal of 80
 
@@ -18,9 +18,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
 
     console = Console()
+    rows = [[printable(cell, kept="") for cell in cells] for cells in rows]
     if not console.is_terminal:
         for cells in (columns, *rows):
-            click.echo("\t".join(cells))
+            echo("\t".join(cells))
         return
     long = [number for number in range(1, len(columns)) if any(len(cells[number]) > LONG_CELL for cells in rows)]
     short = [number for number in range(len(columns)) if number not in long]
@@ -28,7 +29,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for cells in rows:
         below = [f"{columns[number]}: {cells[number]}" for number in long if cells[number]]
         for line in [cells[0], *(_wrapped(text, console.width) for text in below)] if below else ():
-            click.echo(line)
+            echo(line)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> object:

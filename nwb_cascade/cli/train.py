@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.terminal import echo
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -117,8 +118,8 @@ def command(
         def show(network: str, step: int, total: int, losses: Mapping[str, float]) -> None:
             progress(step, total)
             figures = ", ".join(f"{key} {value:.4g}" for key, value in losses.items() if key != "step")
-            click.echo(f"{network}: step {step} of {total}, {figures}", err=True)
+            echo(f"{network}: step {step} of {total}, {figures}", err=True)
 
         config, weights = run_plan(training, recordings, folder, start=warm_start, progress=show)
     model = save_bundle(output, config, weights, overwrite=overwrite)
-    click.echo(f"{model.config.name}\t{model.sha256}\t{output}")
+    echo(f"{model.config.name}\t{model.sha256}\t{output}")
