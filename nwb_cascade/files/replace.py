@@ -84,7 +84,7 @@ def beside(work: Path, suffix: str) -> Path:
 
     For files that name others relative to their folder.
     """
-    return work.with_name(work.name + suffix)
+    return work.with_name(work.name + (suffix or ".file"))
 
 
 def repair(target: Path) -> None:

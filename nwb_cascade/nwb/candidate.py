@@ -42,8 +42,8 @@ class Candidate:
         The evidence for the kind, in words.
     n_rois, n_frames : int
         Shape of the traces, whatever the orientation in the file.
-    n_region : int
-        ROIs that the series names; another number than ``n_rois`` makes it unusable.
+    region_problem : str
+        Why the ROIs that the series names cannot be those of its traces; empty if they can.
     imaging_rate : float or None
         Frames per second, of most frames, Hz; None if the file has no usable rate.
     imaging_rate_why : str
@@ -85,7 +85,7 @@ class Candidate:
     why: str
     n_rois: int
     n_frames: int
-    n_region: int
+    region_problem: str
     imaging_rate: float | None
     imaging_rate_why: str
     stretches: tuple[Stretch, ...]

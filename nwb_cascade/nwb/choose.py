@@ -108,10 +108,10 @@ def require_traces(candidate: Candidate) -> None:
             f"Cannot tell which axis of {path} is time. {layout_problem} Correct its ROI region or its timestamps in "
             "the file."
         )
-    if candidate.n_region != candidate.n_rois:
+    if problem := candidate.region_problem:
         raise InputError(
-            f"Expected a ROI for every trace of {path}, but its ROI region names {candidate.n_region} and its data "
-            f"hold {candidate.n_rois}: correct the region in the file."
+            f"Expected a ROI for every trace of {path}, but {problem[0].lower()}{problem[1:]} Correct the region in "
+            "the file."
         )
 
 

@@ -30,7 +30,7 @@ from nwb_cascade.nwb.classify import (
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.hdf5 import broken_links, require_stored
-from nwb_cascade.nwb.layout import Layout, layout
+from nwb_cascade.nwb.layout import Layout, layout, region_problem
 from nwb_cascade.nwb.objects import containers, object_path, objects_of, series_at, stated_id
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, timing_of
@@ -147,7 +147,7 @@ def _candidate(
         why=judgement.why,
         n_rois=facts.layout.n_rois,
         n_frames=facts.layout.n_frames,
-        n_region=facts.n_region,
+        region_problem=facts.region_problem,
         imaging_rate=facts.timing.imaging_rate,
         imaging_rate_why=facts.timing.why,
         stretches=facts.stretches,
@@ -175,13 +175,13 @@ class _Facts:
     unit: str
     plane: Any
     roi_table: str | None
-    n_region: int
+    region_problem: str
 
     @classmethod
     def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
         stamps = series.timestamps
         require_stored(series.data)
-        region, table = series.rois.data, series.rois.table
+        region, table = np.asarray(series.rois.data[:]), series.rois.table
         found = _lost_data(series) or layout(
             tuple(int(n) for n in np.shape(series.data)),
             n_region=len(region),
@@ -190,7 +190,8 @@ class _Facts:
         )
         plane = getattr(table, "imaging_plane", None)
         timing = timing_of(series, found.n_frames, plane_rate(plane), complete=complete)
-        return cls(found, timing, str(series.unit), plane, object_path(table), len(region))
+        problem = "" if found.transposed is None else region_problem(region, found.n_rois, len(table))
+        return cls(found, timing, str(series.unit), plane, object_path(table), problem)
 
     @property
     def readable(self) -> bool:
@@ -210,6 +211,7 @@ class _Facts:
         other_rate = bool(stated and rate and abs(stated - rate) > PLANE_RATE_TOLERANCE * rate)
         found = (
             (bool(self.layout.problem), self.layout.problem),
+            (bool(self.region_problem), self.region_problem),
             (
                 other_rate,
                 f"Its rate is {rate or 0:g} Hz, but its imaging plane {getattr(self.plane, 'name', '')!r} states "

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from nwb_cascade.core.wording import counted
 
@@ -58,13 +61,13 @@ def layout(shape: tuple[int, ...], *, n_region: int | None, n_timestamps: int | 
     if any(standard) and any(swapped):
         return Layout(second, first, None, f"Its lengths contradict each other ({lengths}).")
     if any(swapped):
-        return Layout(first, second, True, _region_problem(first, n_region))
+        return Layout(first, second, True)
     if any(standard) or n_region == second:
-        return Layout(second, first, False, _region_problem(second, n_region))
+        return Layout(second, first, False)
     if _agrees(second, first, n_table):
-        return Layout(second, first, False, _region_problem(second, n_region))
+        return Layout(second, first, False)
     if _agrees(first, second, n_table):
-        return Layout(first, second, True, _region_problem(first, n_region))
+        return Layout(first, second, True)
     return Layout(second, first, None, f"No length tells its ROI axis from its time axis ({lengths}).")
 
 
@@ -72,7 +75,7 @@ def _single(length: int, n_region: int | None) -> Layout:
     """Judge one-dimensional data: one trace, or one value per ROI as the AllenSDK stores some."""
     if n_region is not None and n_region > 1 and n_region == length:
         return Layout(length, 1, None, f"It holds one value for each of {counted(length, 'ROI')}, not a trace.")
-    return Layout(1, length, False, _region_problem(1, n_region))
+    return Layout(1, length, False)
 
 
 def _agrees(axis: int, other: int, length: int | None) -> bool:
@@ -80,7 +83,22 @@ def _agrees(axis: int, other: int, length: int | None) -> bool:
     return length is not None and axis == length != other
 
 
-def _region_problem(n_rois: int, n_region: int | None) -> str:
-    if n_region is None or n_region == n_rois:
+def region_problem(rows: NDArray[Any], n_rois: int, n_table: int) -> str:
+    """Say why the rows of a ROI table that a series names cannot be those of its traces; empty if they can.
+
+    Examples
+    --------
+    >>> print(region_problem(np.array([1, 2, 3]), n_rois=3, n_table=3))
+    Its ROI region names rows 1 to 3 of a table whose 3 rows are 0 to 2: it may count from 1, as MATLAB does.
+    """
+    if len(rows) != n_rois:
+        return f"Its ROI region names {counted(len(rows), 'ROI')}, its data have {n_rois}."
+    if rows.size and rows.dtype.kind not in "iu":
+        return f"Its ROI region holds values of type {rows.dtype}, not rows of its table."
+    low, high = (int(rows.min()), int(rows.max())) if rows.size else (0, -1)
+    if low >= 0 and high < n_table:
         return ""
-    return f"Its ROI region names {counted(n_region, 'ROI')}, its data have {n_rois}."
+    from_one = ": it may count from 1, as MATLAB does" if low > 0 and high == n_table else ""
+    return (
+        f"Its ROI region names rows {low} to {high} of a table whose {n_table} rows are 0 to {n_table - 1}{from_one}."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynwb import NWBFile
+from pynwb import NWBFile, ProcessingModule
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError
@@ -38,6 +38,17 @@ def objects_of(nwbfile: NWBFile, kind: type) -> dict[str, Any]:
         if isinstance(one, kind):
             found[object_path(one)] = one
     return dict(sorted(found.items()))
+
+
+def is_stored(nwbfile: NWBFile, path: str) -> bool:
+    """Whether a file holds anything at a path, be it of no type that NWB knows."""
+    builder = _builder(nwbfile)
+    return builder is not None and builder.get(path.strip("/")) is not None
+
+
+def is_taken(nwbfile: NWBFile, module: ProcessingModule, name: str) -> bool:
+    """Whether a name in a processing module is that of an object, or of something else in the file."""
+    return name in module.data_interfaces or is_stored(nwbfile, f"processing/{module.name}/{name}")
 
 
 def series_at(nwbfile: NWBFile, path: str) -> RoiResponseSeries:

@@ -10,20 +10,21 @@ from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.objects import object_path, objects_of, series_at
+from nwb_cascade.nwb.objects import is_stored, object_path, objects_of, series_at
 from nwb_cascade.provenance import json_object
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
 DEFAULT_MODULE = "ophys"
 SPIKES_KEY = "spikes_key"
+NO_TYPE = "something of no NWB type"
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a run, or the table of its spikes, goes in a file and what is there already.
 
-    ``taken_by`` is the type of an object that has this name already (None: it is free), ``key`` that object's own key
-    if it is what would go there (None: it is something else).
+    ``taken_by`` says what object has this name already (None: it is free), ``key`` is that object's own key if
+    it is what would go there (None: it is something else).
     """
 
     object_path: str
@@ -37,13 +38,21 @@ def place_of(nwbfile: NWBFile, source_path: str, name: str) -> Place:
 
 
 def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
-    """Tell where a run of this name would go in a processing module, and what is there."""
+    """Tell where a run of this name would go in a processing module, and what is there.
+
+    Raises
+    ------
+    NameTakenError
+        If something else has the name of the module.
+    """
     path = f"/processing/{module}/{name}"
+    if module not in nwbfile.processing and is_stored(nwbfile, f"/processing/{module}"):
+        raise NameTakenError(f"Expected a processing module at /processing/{module}, the file has {NO_TYPE} there.")
     existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
     if existing is None:
-        return Place(path)
+        return Place(path, NO_TYPE if is_stored(nwbfile, path) else None)
     key = existing.run_key if isinstance(existing, ndx.InferredSpikeRateSeries) else None
-    return Place(path, type(existing).__name__, key)
+    return Place(path, f"a {type(existing).__name__}", key)
 
 
 def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
@@ -60,10 +69,10 @@ def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
     path = f"{object_path(module)}/{name}"
     existing = module.data_interfaces.get(name)
     if existing is None:
-        return Place(path)
+        return Place(path, NO_TYPE if is_stored(nwbfile, path) else None)
     is_spikes = isinstance(existing, ndx.InferredSpikesTable)
     key = str(json_object(existing.parameters).get(SPIKES_KEY, "")) if is_spikes else None
-    return Place(path, type(existing).__name__, key)
+    return Place(path, f"a {type(existing).__name__}", key)
 
 
 def module_of(source: RoiResponseSeries) -> str:
@@ -109,7 +118,7 @@ def require_free(place: Place, *, overwrite: bool) -> None:
     """
     if place.taken_by is None or (overwrite and place.key is not None):
         return
-    what = "a run made from other inputs" if place.key is not None else f"a {place.taken_by}"
+    what = "a run made from other inputs" if place.key is not None else place.taken_by
     remedy = "Choose another with --run-name" + (", or replace it with --overwrite" if place.key else "")
     raise NameTakenError(f"The name {place.object_path} is taken by {what}. {remedy}.")
 
@@ -119,7 +128,7 @@ def require_free_for_spikes(place: Place, *, overwrite: bool) -> None:
     if place.taken_by is None or (overwrite and place.key is not None):
         return
     if place.key is None:
-        raise NameTakenError(f"The name {place.object_path} is taken by a {place.taken_by}, which is not replaced.")
+        raise NameTakenError(f"The name {place.object_path} is taken by {place.taken_by}, which is not replaced.")
     raise NameTakenError(
         f"{place.object_path} holds discrete spikes that were found with other rates or options. Replace them with "
         "--overwrite."

@@ -16,6 +16,7 @@ from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
 from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.nwb.layout import region_problem
 from nwb_cascade.nwb.objects import object_path, series_at, stated_id
 
 
@@ -98,10 +99,7 @@ def _provenance(
 def roi_ids_of(series: RoiResponseSeries) -> NDArray[np.int64]:
     """Return the ids of the ROIs in their table; raises InputError if the region names rows that it does not have."""
     rows, ids = np.asarray(series.rois.data[:]), np.asarray(series.rois.table.id[:])
-    if rows.size and not 0 <= rows.min() <= rows.max() < ids.size:
-        raise InputError(
-            f"Expected rows 0 to {ids.size - 1} of the ROI table in the region of {object_path(series)}, received "
-            f"{rows.min()} to {rows.max()}: correct the region in the file."
-        )
+    if problem := region_problem(rows, rows.size, ids.size):
+        raise InputError(f"{object_path(series)} has no ROIs. {problem} Correct the region in the file.")
     named: NDArray[np.int64] = ids[rows].astype(np.int64)
     return named

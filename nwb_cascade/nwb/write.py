@@ -22,7 +22,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.core.wording import ranged
-from nwb_cascade.nwb.objects import series_at
+from nwb_cascade.nwb.objects import is_taken, series_at
 from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tables
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.provenance import SOFTWARE, software_version
@@ -156,7 +156,7 @@ def add_run(
 ) -> ndx.InferredSpikeRateSeries:
     """Add model, series and program to an open file, or to one in memory; ``stored`` hands a matrix to pynwb."""
     module = _module(nwbfile, axes.module)
-    model = _stored_model(module, record) or _add_model(module, record)
+    model = _stored_model(module, record) or _add_model(nwbfile, module, record)
     series = _rates(record, axes, model, stored)
     module.add(series)
     if nwbfile.was_generated_by is None:
@@ -200,13 +200,13 @@ def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInfer
     return None
 
 
-def _add_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel:
+def _add_model(nwbfile: NWBFile, module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel:
     """Store the model under its name; one that is taken gets the start of the weights' hash behind it."""
     config = record.config
-    plain, taken = re.sub(r"[/:]", "_", config.name), {record.name, *module.data_interfaces}
+    plain = re.sub(r"[/:]", "_", config.name)
     marked = f"{plain}_{record.weights_sha256[:8]}"
     names = itertools.chain((plain, marked), (f"{marked}_{number}" for number in itertools.count(2)))
-    name = next(name for name in names if name not in taken)
+    name = next(name for name in names if name != record.name and not is_taken(nwbfile, module, name))
     model: ndx.SpikeInferenceModel = ndx.SpikeInferenceModel(
         name=name,
         version=config.version,

@@ -15,7 +15,7 @@ DFF = Candidate(
     why="its container is named 'dff'",
     n_rois=5,
     n_frames=300,
-    n_region=5,
+    region_problem="",
     imaging_rate=30.0,
     imaging_rate_why="stated rate",
     stretches=(),
@@ -153,8 +153,8 @@ def test_traces_without_values_are_refused():
 
 
 def test_a_region_of_another_length_is_refused_with_both_numbers():
-    with pytest.raises(InputError, match=r"but its ROI region names 3 and its data hold 5: correct the region"):
-        choose([variant(n_region=3)])
+    with pytest.raises(InputError, match=r"but its ROI region names 3 ROIs, its data have 5\. Correct the region"):
+        choose([variant(region_problem="Its ROI region names 3 ROIs, its data have 5.")])
 
 
 def test_data_behind_a_broken_link_are_refused_by_that():

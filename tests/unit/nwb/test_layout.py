@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from nwb_cascade.nwb.layout import Layout, layout
+from nwb_cascade.nwb.layout import Layout, layout, region_problem
 
 
 def judged(shape, n_region=None, n_timestamps=None, n_table=None):
@@ -26,18 +27,18 @@ def test_lengths_that_agree_decide_the_orientation(shape, lengths, expected):
 
 def test_timestamps_decide_where_the_region_is_one_roi_short():
     found = judged((7, 1000), n_region=6, n_timestamps=1000, n_table=7)
-    assert found == Layout(7, 1000, True, "Its ROI region names 6 ROIs, its data have 7.")
+    assert found == Layout(7, 1000, True)
 
 
 @pytest.mark.parametrize("shape, transposed", [((300, 5), False), ((5, 300), True)])
 def test_the_roi_table_decides_where_nothing_else_does(shape, transposed):
     found = judged(shape, n_region=3, n_table=5)
-    assert found == Layout(5, 300, transposed, "Its ROI region names 3 ROIs, its data have 5.")
+    assert found == Layout(5, 300, transposed)
 
 
 def test_a_squeezed_trace_with_an_empty_region_is_one_roi():
     found = judged((400,), n_region=0, n_timestamps=400, n_table=1)
-    assert found == Layout(1, 400, False, "Its ROI region names 0 ROIs, its data have 1.")
+    assert found == Layout(1, 400, False)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,24 @@ def test_lengths_that_do_not_tell_leave_the_orientation_open(shape, lengths, pro
     found = judged(shape, **lengths)
     assert found.transposed is None
     assert problem in found.problem
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([0, 1, 2], ""),
+        ([2, 2, 0], ""),
+        ([0, 1], "Its ROI region names 2 ROIs, its data have 3."),
+        ([2, 3, 4], "Its ROI region names rows 2 to 4 of a table whose 4 rows are 0 to 3: it may count from 1, as MAT"),
+        ([0, 1, 4], "Its ROI region names rows 0 to 4 of a table whose 4 rows are 0 to 3."),
+        ([-1, 0, 1], "Its ROI region names rows -1 to 1 of a table whose 4 rows are 0 to 3."),
+        ([0.0, 1.0, 2.0], "Its ROI region holds values of type float64, not rows of its table."),
+    ],
+)
+def test_a_region_names_a_row_of_the_table_for_every_trace(rows, problem):
+    assert region_problem(np.array(rows), 3, 4).startswith(problem)
+    assert bool(problem) == bool(region_problem(np.array(rows), 3, 4))
+
+
+def test_a_region_of_nothing_suits_no_traces():
+    assert region_problem(np.empty(0), 0, 0) == ""

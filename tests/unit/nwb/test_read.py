@@ -177,5 +177,5 @@ def test_a_region_beyond_its_table_is_refused(tmp_path):
     path = one_series(tmp_path / "a.nwb", simulated_dff(4, 300).T)
     with h5py.File(path, "r+") as file:
         file["/processing/ophys/DfOverF/RoiResponseSeries/rois"][3] = 9
-    with pytest.raises(InputError, match=r"Expected rows 0 to 3 of the ROI table .*, received 0 to 9: correct"):
+    with pytest.raises(InputError, match=r"region names rows 0 to 9 of a table whose 4 rows are 0 to 3\. Correct"):
         read_all(path)

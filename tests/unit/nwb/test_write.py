@@ -203,7 +203,7 @@ def test_a_place_tells_what_is_there(recording: Path) -> None:
     with open_nwb(recording) as (nwbfile, _):
         source = series_path_of(recording)
         assert place_of(nwbfile, source, "Rates").key == "1" * 64
-        assert place_of(nwbfile, source, "DfOverF").taken_by == "DfOverF"
+        assert place_of(nwbfile, source, "DfOverF").taken_by == "a DfOverF"
         assert place_of(nwbfile, source, "Free").taken_by is None
 
 
