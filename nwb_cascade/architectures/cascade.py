@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
+from nwb_cascade.core.bounds import Bounds, require
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.core.indicators import canonical_indicator
@@ -28,6 +29,11 @@ from nwb_cascade.errors import ModelFileError
 N_CONVOLUTIONS = 3
 POOL = 2
 LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
+BOUNDS = {
+    "filter_sizes": Bounds(int, 1, 10_000, (N_CONVOLUTIONS, N_CONVOLUTIONS)),
+    "filter_numbers": Bounds(int, 1, 10_000, (N_CONVOLUTIONS, N_CONVOLUTIONS)),
+    "dense_width": Bounds(int, 1, 10_000),
+}
 FOLDS = (8, 2)  # frames computed at once by the first and second convolution; measured, docs/benchmarks.md
 JOINED_FRAMES = 9_000  # longest row that short rows are joined to
 
@@ -60,7 +66,7 @@ def n_time_steps(window_size: int, filter_sizes: Sequence[int]) -> int:
     return (steps - third + 1) // POOL
 
 
-def network_shapes(window_size: int, network: Mapping[str, object]) -> Shapes:
+def network_shapes(window_size: int, network: Mapping[str, Any]) -> Shapes:
     """Give the shapes of one network's arrays.
 
     Parameters
@@ -79,11 +85,10 @@ def network_shapes(window_size: int, network: Mapping[str, object]) -> Shapes:
     Raises
     ------
     ModelFileError
-        If a size is missing or not a positive integer, or the filters do not fit into the window.
+        If a size is missing or out of its bounds, or the filters do not fit into the window.
     """
-    sizes = _positive_integers(network, "filter_sizes", N_CONVOLUTIONS)
-    numbers = _positive_integers(network, "filter_numbers", N_CONVOLUTIONS)
-    (dense_width,) = _positive_integers({"dense_width": [network.get("dense_width")]}, "dense_width", 1)
+    require(network, BOUNDS, "the network")
+    sizes, numbers, dense_width = (network[key] for key in BOUNDS)
     steps = n_time_steps(window_size, sizes)
     if steps < 1:
         raise ModelFileError(
@@ -240,14 +245,3 @@ def _folded(member: Weights, n_steps: int) -> dict[str, NDArray[np.float32]]:
     arrays["dense/kernel"] = member["dense/kernel"][None]
     arrays["output/kernel"] = member["output/kernel"].reshape(n_steps, -1, 1)
     return arrays
-
-
-def _positive_integers(network: Mapping[str, object], key: str, count: int) -> list[int]:
-    values = network.get(key)
-    if (
-        not isinstance(values, (list, tuple))
-        or len(values) != count
-        or not all(isinstance(value, int) and value > 0 for value in values)
-    ):
-        raise ModelFileError(f"Expected {key} of the network as {count} positive integer(s), received {values!r}.")
-    return list(values)

@@ -7,10 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nwb_cascade.architectures.architecture import Shapes
+from nwb_cascade.core.bounds import Bounds, require
 from nwb_cascade.errors import ModelFileError
 
 CODES = "indicator_code/embeddings"
 POOL = 2
+MOST_CONTEXT = 10_000  # frames on either side
+BOUNDS = {
+    "widths": Bounds(int, 1, 4096, (1, 12)),
+    "depths": Bounds(int, 1, 64, (1, 12)),
+    "filter_size": Bounds(int, 1, 255),
+    "first_filter_size": Bounds(int, 1, 255),
+    "embedding": Bounds(int, 1, 4096),
+    "condition": Bounds(int, 1, 4096),
+    "indicators": Bounds(str, 1, 100, (0, 1000)),
+}
 N_CONDITIONS = 2  # noise level and imaging rate
 N_CHANNELS = 3  # dF/F, dF/F in units of its noise, which frames are present
 
@@ -39,7 +50,7 @@ class ConditionalSizes:
     Raises
     ------
     ModelFileError
-        If a size is no positive integer, there are more widths than depths or fewer, or a filter has no middle.
+        If a size is out of its bounds, there are more widths than depths or fewer, or a filter has no middle.
     """
 
     widths: tuple[int, ...] = (16, 32, 48, 64, 64)
@@ -51,13 +62,15 @@ class ConditionalSizes:
     indicators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.widths or len(self.widths) != len(self.depths):
+        require(vars(self), BOUNDS, "a conditional network")
+        if len(self.widths) != len(self.depths):
             raise ModelFileError(f"Expected one depth per width, received {self.widths} and {self.depths}.")
-        sizes = (*self.widths, *self.depths, self.filter_size, self.first_filter_size, self.embedding, self.condition)
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ModelFileError(f"Expected positive integers as the sizes of a conditional network, received {self}.")
         if self.filter_size % 2 == 0 or self.first_filter_size % 2 == 0:
             raise ModelFileError("Expected odd filter sizes, which are centred on a frame.")
+        if self.halo > MOST_CONTEXT:
+            raise ModelFileError(
+                f"Expected a conditional network with at most {MOST_CONTEXT} frames of context, received {self.halo}."
+            )
 
     @classmethod
     def from_network(cls, network: Mapping[str, Any]) -> ConditionalSizes:

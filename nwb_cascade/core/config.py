@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from nwb_cascade.core.bounds import Bounds, is_shallow, require, shown
 from nwb_cascade.errors import ModelFileError
 
 KERNELS = ("gaussian", "causal")
 CONFIG_FORMAT = 1
+MOST_NETWORKS = 1000
+_NAME = re.compile(r"[^\W_][\w.+ -]*(?<![. ])")  # can be the name of a folder on every platform
+BOUNDS = {
+    "name": Bounds(str, 1, 150),
+    "version": Bounds(str, 0, 100),
+    "architecture": Bounds(str, 1, 100),
+    "model_rates_hz": Bounds(float, 0.01, 10_000, (2, 2)),
+    "kernel": Bounds(str, 1, 100),
+    "smoothing_s": Bounds(float, 0, 10),
+    "noise_levels": Bounds(float, 0.001, 1000, (1, 100)),
+    "ensemble_size": Bounds(int, 1, 100),
+    "window_size": Bounds(int, 1, 100_000),
+    "before_frames": Bounds(int, 0, 100_000),
+    "training_datasets": Bounds(str, 0, 300, (0, 1000)),
+    "indicators": Bounds(str, 0, 300, (0, 1000)),
+    "licence": Bounds(str, 0, 10_000),
+    "citation": Bounds(str, 0, 10_000),
+}
+# What the rest of the package reads in the record of how a model was made, if it is there.
+BOUNDS_OF_EXTRA = {
+    "family": Bounds(str, 1, 150),
+    "imported_from": Bounds(str, 1, 300),
+    "published_before_frames": Bounds(int, -1, 100_000),
+    "name_disagrees": Bounds(str, 0, 1000, (0, 10)),
+    "levels_without_networks": Bounds(float, 0, 1000, (0, 100)),
+}
 
 
 @dataclass(frozen=True)
@@ -73,23 +101,25 @@ class ModelConfig:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        name = require_model_name(self.name)
+        what = f"the model {name!r}"
+        require(vars(self), BOUNDS, what)
+        for key in ("network", "extra"):
+            if not isinstance(vars(self)[key], Mapping) or not is_shallow(vars(self)[key]):
+                raise ModelFileError(
+                    f"Expected {key} of {what} as a few named values, received {shown(vars(self)[key])}."
+                )
+        require(self.extra, {key: BOUNDS_OF_EXTRA[key] for key in BOUNDS_OF_EXTRA if key in self.extra}, what)
         low, high = self.model_rates_hz
-        problems = [
-            text
-            for bad, text in (
-                (not self.name, "a name"),
-                (not self.architecture, "an architecture"),
-                (self.kernel not in KERNELS, f"kernel one of {KERNELS}"),
-                (not 0 < low <= high, "0 < lowest <= highest model rate"),
-                (self.smoothing_s < 0, "smoothing_s >= 0"),
-                (not self.noise_levels, "at least one noise level"),
-                (self.ensemble_size < 1, "ensemble_size >= 1"),
-                (not 0 <= self.before_frames < self.window_size, "0 <= before_frames < window_size"),
-            )
-            if bad
-        ]
-        if problems:
-            raise ModelFileError(f"Model {self.name!r}: expected {', '.join(problems)}; received {self!r}.")
+        problems = {
+            f"kernel one of {KERNELS}": self.kernel not in KERNELS,
+            "lowest <= highest model rate": low > high,
+            "before_frames < window_size": self.before_frames >= self.window_size,
+            f"at most {MOST_NETWORKS} networks": len(self.noise_levels) * self.ensemble_size > MOST_NETWORKS,
+            "published_config with named values": not isinstance(self.extra.get("published_config", {}), Mapping),
+        }
+        if any(problems.values()):
+            raise ModelFileError(f"Expected of {what}: {', '.join(text for text, bad in problems.items() if bad)}.")
 
     @property
     def after_frames(self) -> int:
@@ -117,7 +147,7 @@ class ModelConfig:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelFileError(
                 f"Expected a model configuration as JSON, received text that fails: {error}."
             ) from error
@@ -125,7 +155,7 @@ class ModelConfig:
             raise ModelFileError(f"Expected a model configuration of format {CONFIG_FORMAT}.")
         names = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - names):
-            raise ModelFileError(f"Expected the fields {sorted(names)}, received unknown {unknown}.")
+            raise ModelFileError(f"Expected the fields {sorted(names)}, received unknown {shown(unknown)}.")
         for key in ("model_rates_hz", "noise_levels", "training_datasets", "indicators"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
@@ -133,3 +163,12 @@ class ModelConfig:
             return cls(**values)
         except TypeError as error:
             raise ModelFileError(f"Model configuration is incomplete: {error}.") from error
+
+
+def require_model_name(name: object) -> str:
+    """Return a name if a model can have it, and so a folder on every platform; else raise ModelFileError."""
+    if not BOUNDS["name"].allows(name) or not _NAME.fullmatch(str(name)):
+        raise ModelFileError(
+            f"Expected a model name of up to {BOUNDS['name'].high} letters, digits and _.+-, received {shown(name)}."
+        )
+    return str(name)

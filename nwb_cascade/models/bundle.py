@@ -19,11 +19,12 @@ from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.files.replace import install, stamp, workplace
-from nwb_cascade.models.weights import check_weights
+from nwb_cascade.models.weights import check_weights, implied_bytes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 HASH_FILE = "SHA256SUMS"
+MOST_TEXT_BYTES = 2**22
 BUNDLE_FILES = (CONFIG_FILE, WEIGHTS_FILE, HASH_FILE)
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -131,10 +132,10 @@ def load_config(directory: str | os.PathLike[str]) -> ModelConfig:
         If the configuration is missing or damaged.
     """
     folder = Path(directory)
-    data = _read(folder / CONFIG_FILE)
+    data = _read(folder / CONFIG_FILE, MOST_TEXT_BYTES)
     try:
         config = ModelConfig.from_json(data.decode())
-        architecture_of(config)
+        architecture_of(config).shapes(config)  # which checks the sizes of the networks
         return config
     except ValueError as error:
         raise ModelFileError(f"{folder / CONFIG_FILE}: {error}") from error
@@ -164,10 +165,10 @@ def load_bundle(directory: str | os.PathLike[str], *, verify: bool = True) -> Mo
     folder = Path(directory)
     config = load_config(folder)
     path = folder / WEIGHTS_FILE
-    content = _read(path)
+    content = _read(path, implied_bytes(config))
     if verify:
         recorded = _recorded_hashes(folder)
-        _check_hash(folder / CONFIG_FILE, _read(folder / CONFIG_FILE), recorded)
+        _check_hash(folder / CONFIG_FILE, _read(folder / CONFIG_FILE, MOST_TEXT_BYTES), recorded)
         _check_hash(path, content, recorded)
     weights = _deserialise(content, path)
     check_weights(config, weights, str(path))
@@ -195,7 +196,7 @@ def recorded_sha256(directory: str | os.PathLike[str]) -> str:
 
 def _recorded_hashes(folder: Path) -> dict[str, str]:
     path = folder / HASH_FILE
-    lines = [line.split(maxsplit=1) for line in _read(path).decode(errors="replace").splitlines()]
+    lines = [line.split(maxsplit=1) for line in _read(path, MOST_TEXT_BYTES).decode(errors="replace").splitlines()]
     hashes = {line[1]: line[0].lower() for line in lines if len(line) == 2}
     if lacking := {CONFIG_FILE, WEIGHTS_FILE} - set(hashes):
         raise ModelFileError(f"Expected the hash of {' and '.join(sorted(lacking))} in {path}, which lacks it.")
@@ -226,7 +227,7 @@ def _deserialise(content: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
 
     try:
         weights: dict[str, NDArray[np.float32]] = load(content)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         detail = f"{len(content)} bytes, {error}"
         raise ModelFileError(f"{path} is truncated or damaged ({detail}); import the model again.") from error
     for key, array in weights.items():
@@ -239,8 +240,12 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most_bytes: int) -> bytes:
+    """Content of a regular file; bounds first, as a file may be declared larger than the memory."""
     try:
+        size = path.stat().st_size
+        if not path.is_file() or size > most_bytes:
+            raise ModelFileError(f"Expected a file of at most {most_bytes} bytes as {path}, received {size} bytes.")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelFileError(f"Expected a model bundle, which has {path.name}; there is no {path}.") from error

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
+from nwb_cascade.core.config import require_model_name
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.bundle import Model, load_bundle
 
 FOLDER_VARIABLE = "NWB_CASCADE_MODELS"
-_NAME = re.compile(r"[^\W_][\w.+ -]*(?<![. ])")
-MAX_NAME_LENGTH = 150
 PUBLISHED_CONFIG = "config.yaml"  # of Cascade's folders; no bundle has one
 IMPORTED_FROM = "imported_from"  # in the record of a model that is used by its published folder: that folder's name
 IMPORTED = ".imported"  # beside the models: no model's name begins with a dot
@@ -34,11 +32,7 @@ def bundle_folder(name: str, into: str | os.PathLike[str] | None = None) -> Path
     ModelFileError
         If the name cannot be the name of a folder on every platform.
     """
-    if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
-        raise ModelFileError(
-            f"Expected a model name of up to {MAX_NAME_LENGTH} letters, digits and _.+-, received {name!r}."
-        )
-    return (user_models_folder() if into is None else Path(into)) / name
+    return (user_models_folder() if into is None else Path(into)) / require_model_name(name)
 
 
 def imported_folder(digest: str) -> Path:

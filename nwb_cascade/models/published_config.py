@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nwb_cascade.core.bounds import Bounds, require, shown
+from nwb_cascade.core.config import BOUNDS as CONFIG_BOUNDS
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.models.published_names import dataset_indicators, parse_model_name
+from nwb_cascade.models.yaml_entries import MOST_CHARACTERS, read_entries
 
 VERSION = "published"
+BOUNDS = {
+    "sampling_rate": replace(CONFIG_BOUNDS["model_rates_hz"], count=None),
+    "smoothing": CONFIG_BOUNDS["smoothing_s"],
+    "noise_levels": CONFIG_BOUNDS["noise_levels"],
+    "windowsize": CONFIG_BOUNDS["window_size"],
+    "before_frac": Bounds(float, 0, 1),
+}
 LICENCE = "GPL-3.0 (weights published with Cascade)"
 CITATION = (
     "Rupprecht P, Carta S, Hoffmann A, et al. (2021). A database and deep learning toolbox for "
@@ -114,6 +124,8 @@ def read_published_config(path: Path) -> PublishedConfig:
         training_datasets=tuple(str(name) for name in read.sequence("training_datasets")),
         values=values,
     )
+    stated = (published.model_rate, published.smoothing_s, published.noise_levels, published.window_size)
+    require(dict(zip(BOUNDS, (*stated, published.before_frac), strict=True)), BOUNDS, str(path))
     if not 0 <= published.before_frames < published.window_size:
         raise ModelFileError(
             f"Expected before_frac to place the output frame inside the window of {published.window_size} "
@@ -182,28 +194,14 @@ def to_model_config(
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace").expandtabs()
-        values = yaml.safe_load(text)
+        with open(path, "rb") as file:
+            text = file.read(MOST_CHARACTERS + 1).decode("utf-8-sig", errors="replace")
     except FileNotFoundError as error:
         raise ModelFileError(
             f"Expected a folder of a Cascade model, which has {path.name}; there is no {path}."
         ) from error
-    except yaml.YAMLError as error:
-        raise ModelFileError(f"Expected YAML in {path}, received text that fails: {error}.") from error
-    if not isinstance(values, dict):
-        raise ModelFileError(f"Expected the entries of a Cascade model in {path}, received {type(values).__name__}.")
-    return {str(key): _jsonable(value) for key, value in values.items()}
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    return read_entries(text, f"the configuration {path}")
 
 
 class _Reader:
@@ -242,7 +240,7 @@ class _Reader:
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            raise ModelFileError(f"Expected {key} as a finite number, received {value!r} in {self.path}.")
+            raise ModelFileError(f"Expected {key} as a finite number, received {shown(value)} in {self.path}.")
         return number
 
     def _to_integer(self, key: str, value: float) -> int:

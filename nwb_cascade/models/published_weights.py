@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.bounds import shown
 from nwb_cascade.errors import ModelFileError
 
 Arrays = dict[str, NDArray[np.float32]]
+MOST_VALUES = 2**24  # of one array; those of the published networks have some thousands
 LAYERS = ("conv1", "conv2", "conv3", "dense", "output")
 KERAS_CHAIN = (
     ("Conv1D", "relu"),
@@ -63,15 +67,14 @@ def read_keras_weights(path: Path) -> Arrays:
     try:
         with open_hdf5(path) as file:
             names = _keras_layer_order(file, path)
-            group = file["model_weights"]
             return {
                 f"{layer}/{kind}": array
                 for layer, name in zip(LAYERS, names, strict=True)
-                for kind, array in _keras_layer(group[name], path).items()
+                for kind, array in _keras_layer(_inside(file, f"model_weights/{name}", path), path).items()
             }
     except ModelFileError:
         raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"Expected a Keras model in HDF5, {path} cannot be read: {error}.") from error
 
 
@@ -104,8 +107,12 @@ def read_torch_weights(path: Path) -> Arrays:
         layer, _, kind = str(key).rpartition(".")
         if layer not in TORCH_LAYERS or kind not in ("weight", "bias") or not hasattr(tensor, "detach"):
             expected = "the layers conv1, conv2, conv3, dense1 and dense2"
-            raise ModelFileError(f"Expected {expected} in {path}, received the entry {key!r}.")
-        values = np.asarray(tensor.detach().numpy(), dtype=np.float32)
+            raise ModelFileError(f"Expected {expected} in {path}, received the entry {shown(key)}.")
+        _require_small(key, tensor.shape, path)
+        try:
+            values = np.asarray(tensor.detach().numpy(), dtype=np.float32)
+        except (TypeError, RuntimeError) as error:
+            raise ModelFileError(f"Expected {key} as an array of numbers in {path}: {error}.") from error
         name = "kernel" if kind == "weight" else "bias"
         arrays[f"{TORCH_LAYERS[layer]}/{name}"] = np.ascontiguousarray(values.T)
     return arrays
@@ -124,6 +131,7 @@ def _load_state(path: Path) -> Mapping[str, Any]:
         ) from error
     import pickle
 
+    _require_unpacked(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
@@ -132,6 +140,14 @@ def _load_state(path: Path) -> Mapping[str, Any]:
     if not isinstance(state, Mapping):
         raise ModelFileError(f"Expected a PyTorch state dict in {path}, received {type(state).__name__}.")
     return state
+
+
+def _require_unpacked(path: Path) -> None:
+    """PyTorch compresses nothing; an archive that does could unpack to more than the memory."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ModelFileError(f"Expected a PyTorch file as PyTorch writes it, {path} is compressed.")
 
 
 def _keras_layer_order(file: Any, path: Path) -> list[str]:
@@ -168,8 +184,31 @@ def _keras_layer(group: Any, path: Path) -> Arrays:
         match = re.search(r"(kernel|bias)(:0)?$", name)
         if match is None:
             raise ModelFileError(f"Expected a kernel and a bias, received {name} in {path}.")
-        arrays[match[1]] = np.asarray(group[name][()], dtype=np.float32)
+        dataset = _inside(group, name, path)
+        if dataset.external or dataset.is_virtual:
+            raise ModelFileError(f"Expected weights that lie in {path} itself, received {name} in another file.")
+        _require_small(name, dataset.shape, path)
+        arrays[match[1]] = np.asarray(dataset[()], dtype=np.float32)
     return arrays
+
+
+def _inside(group: Any, name: str, path: Path) -> Any:
+    """What lies in a group by a name, without following links: they may lead out of the file, or nowhere for ever."""
+    import h5py
+
+    for part in filter(None, name.split("/")):
+        if isinstance(group.get(part, getlink=True), (h5py.SoftLink, h5py.ExternalLink)):
+            raise ModelFileError(f"Expected weights that lie in {path} itself, received a link, {part}.")
+        group = group[part]
+    return group
+
+
+def _require_small(name: object, shape: Sequence[int], path: Path) -> None:
+    """Bounds first: a file of a few bytes can declare more than the memory."""
+    if math.prod(shape) > MOST_VALUES:
+        raise ModelFileError(
+            f"Expected at most {MOST_VALUES} weights in {name}, received {math.prod(shape)} in {path}."
+        )
 
 
 def _spell(chain: tuple[tuple[str, str | None], ...]) -> str:

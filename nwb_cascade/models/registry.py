@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nwb_cascade.core.bounds import shown
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import ModelFileError, NoModelError
 from nwb_cascade.files.download import BACKOFF_S, download, read_text
@@ -15,6 +16,7 @@ from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.folders import bundle_folder, load_if_sound
 from nwb_cascade.models.import_cascade import import_cascade
 from nwb_cascade.models.library import unknown_name
+from nwb_cascade.models.yaml_entries import read_entries
 
 REGISTRY_VARIABLE = "NWB_CASCADE_REGISTRY"
 DEFAULT_REGISTRY = (
@@ -70,20 +72,13 @@ def read_registry(
     FileNotFoundError, ConnectionError
         If it cannot be read.
     """
-    import yaml
-
     source = os.fspath(registry or os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY)
     if _is_url(source):
         text = read_text(source, backoff_s=backoff_s)
     else:
         text = Path(source).read_text(encoding="utf-8", errors="replace")
-    try:
-        values = yaml.safe_load(text.expandtabs())
-    except yaml.YAMLError as error:
-        raise ModelFileError(f"Expected a registry in YAML, {source} fails: {error}.") from error
-    if not isinstance(values, dict) or not values:
-        raise ModelFileError(f"Expected a registry with models, {source} has none.")
-    return {str(name): _entry(str(name), value, source) for name, value in values.items()}
+    values = read_entries(text, f"the registry {source}")
+    return {name: _entry(name, value, source) for name, value in values.items()}
 
 
 def fetch_model(
@@ -151,7 +146,7 @@ def _entry(name: str, value: object, source: str) -> RegistryEntry:
     link = value.get("Link") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(link, str) or not _is_url(link):
         raise ModelFileError(
-            f"Expected an http(s) address as Link of the model {name!r} in {source}, received {link!r}."
+            f"Expected an http(s) address as Link of the model {name!r} in {source}, received {shown(link)}."
         )
     sha256 = str(value.get("SHA256") or "").lower()
     if sha256 and not _SHA256.fullmatch(sha256):

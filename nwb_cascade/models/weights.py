@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import ModelFileError
+
+ROOM_PER_ARRAY, ROOM = 512, 2**20  # for names and shapes, bytes
 
 
 def check_weights(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]], where: str) -> None:
@@ -41,6 +44,12 @@ def check_weights(config: ModelConfig, weights: Mapping[str, NDArray[np.float32]
             raise ModelFileError(f"Expected {key} as float32, received {array.dtype} in {where}.")
         if not np.isfinite(array).all():
             raise ModelFileError(f"Expected finite weights, received NaN or infinity in {key} of {where}.")
+
+
+def implied_bytes(config: ModelConfig) -> int:
+    """Return how large a file with the arrays that a configuration implies can be, with room for wrong ones."""
+    shapes = architecture_of(config).shapes(config)
+    return sum(4 * math.prod(shape) for shape in shapes.values()) + ROOM_PER_ARRAY * len(shapes) + ROOM
 
 
 def _check_keys(expected: set[str], received: set[str], where: str) -> None:

@@ -144,8 +144,11 @@ def test_unknown_sizes_are_refused():
     [
         ({"widths": [4], "depths": [1, 1]}, "one depth per width"),
         ({"filter_size": 4}, "odd filter sizes"),
-        ({"widths": ["4", "6"], "depths": [1, 1]}, "positive integers"),
-        ({"condition": 0}, "positive integers"),
+        ({"widths": ["4", "6"], "depths": [1, 1]}, "widths of a conditional network as 1 to 12 whole numbers"),
+        ({"condition": 0}, "condition of a conditional network as a whole number"),
+        ({"widths": [4] * 40, "depths": [1] * 40}, "widths of a conditional network as 1 to 12 whole numbers"),
+        ({"widths": [4], "depths": [10**9]}, "depths of a conditional network as 1 to 12 whole numbers from 1 to 64"),
+        ({"widths": [4] * 12, "depths": [1] * 12}, "at most 10000 frames of context, received"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(sizes, message):

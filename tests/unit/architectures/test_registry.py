@@ -75,5 +75,5 @@ def test_filters_longer_than_the_window_are_refused():
 
 @pytest.mark.parametrize("sizes", [[31, 19], [31, 19, 0], "abc", None, [31, 19, 5.5]])
 def test_filter_sizes_must_be_three_positive_integers(sizes):
-    with pytest.raises(ModelFileError, match=r"filter_sizes of the network as 3 positive integer"):
+    with pytest.raises(ModelFileError, match=r"filter_sizes of the network as 3 whole numbers"):
         network_shapes(64, NETWORK | {"filter_sizes": sizes})

@@ -137,6 +137,25 @@ def test_truncated_weights_are_recognised(saved, kept):
             load_bundle(saved.path, verify=verify)
 
 
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "SHA256SUMS"])
+def test_what_is_larger_than_a_model_is_not_read(saved, name):
+    with open(saved.path / name, "r+b") as file:
+        file.truncate(2**42)  # takes no room on disk
+    with pytest.raises(ModelFileError, match=rf"at most \d{{7}} bytes as .*{name}, received {2**42} bytes"):
+        load_bundle(saved.path)
+
+
+def test_a_kind_of_number_that_numpy_has_not_is_named(saved):
+    path = saved.path / "weights.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"BF8"'))
+    with pytest.raises(ModelFileError, match=r"weights\.safetensors is truncated or damaged"):
+        load_bundle(saved.path, verify=False)
+    header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
+    with pytest.raises(ModelFileError, match=r"truncated or damaged \(\d+ bytes, 'BF16'\)"):
+        load_bundle(saved.path, verify=False)
+
+
 def test_one_changed_bit_is_recognised(saved):
     path = saved.path / "weights.safetensors"
     content = bytearray(path.read_bytes())

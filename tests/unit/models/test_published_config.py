@@ -131,6 +131,10 @@ def test_a_single_noise_level_need_not_be_a_list(write):
         ("before_frac: 0.5", "before_frac: 1.0", "inside the window of 16 frames, received 1.0"),
         ("dense_expansion: 2", "dense_expansion: !!python/name:os.system x", "Expected YAML in .*config.yaml"),
         ("windowsize: 16", "windowsize: [", "Expected YAML in .*config.yaml"),
+        ("windowsize: 16", "windowsize: 1000000000000", "windowsize of .* from 1 to 100000, received 1000000000000"),
+        ("before_frac: 0.5", "before_frac: 1.0e+308", "before_frac of .* from 0 to 1, received 1e.308"),
+        ("smoothing: 0.05", "smoothing: 1.0e+9", "smoothing of .* from 0 to 10, received 1000000000.0"),
+        ("windowsize: 16", "windowsize: 2001-13-01", "Expected YAML in .*config.yaml, .*month must be in 1..12"),
     ],
 )
 def test_a_bad_entry_is_named_with_its_file(write, old, new, message):
@@ -138,8 +142,21 @@ def test_a_bad_entry_is_named_with_its_file(write, old, new, message):
         read_published_config(write(lambda text: text.replace(old, new)))
 
 
+def test_noise_levels_without_end_are_refused_in_one_line(write):
+    levels = ", ".join(map(str, range(1, 20_000)))
+    path = write(lambda text: text.replace("noise_levels:\n- 2\n- 3\n", f"noise_levels: [{levels}]\n"))
+    with pytest.raises(ModelFileError, match=r"^Expected noise_levels of .*as 1 to 100 numbers .{0,100}$"):
+        read_published_config(path)
+
+
+def test_a_few_bytes_do_not_stand_for_gigabytes(write):
+    bomb = "".join(f"x{n}: &x{n} [{', '.join(9 * [f'*x{n - 1}'])}]\n" for n in range(1, 30))
+    with pytest.raises(ModelFileError, match=r"Expected YAML in .*config\.yaml.*: an entry refers to another one\.$"):
+        read_published_config(write(lambda text: f"{text}x0: &x0 [1]\n{bomb}"))
+
+
 def test_a_file_without_entries_is_refused(write):
-    with pytest.raises(ModelFileError, match=r"Expected the entries of a Cascade model.*received str"):
+    with pytest.raises(ModelFileError, match=r"the configuration .*yaml to have named entries, received str"):
         read_published_config(write(lambda text: "just words"))
 
 

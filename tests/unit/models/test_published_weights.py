@@ -1,7 +1,9 @@
 """One network out of a Keras or PyTorch file."""
 
 import json
+import os
 import pickle
+import zipfile
 
 import h5py
 import numpy as np
@@ -108,6 +110,46 @@ def test_keras_file_without_a_layers_weights_is_named(keras_file):
         del file["model_weights/conv1d_10"]
     with pytest.raises(ModelFileError, match=r"n\.h5 cannot be read.*conv1d_10"):
         read_keras_weights(keras_file)
+
+
+KERNEL = "model_weights/conv1d_10/conv1d_10/kernel:0"
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda file: file.create_dataset(KERNEL, (10**12,), "f4"), "at most 16777216 weights in .*, received 10000"),
+        (lambda file: file.create_dataset(KERNEL, (4,), "f4", external=[("secret", 0, 16)]), "in another file"),
+        (lambda file: file.__setitem__(KERNEL, h5py.ExternalLink("pipe", "/x")), "received a link, kernel:0"),
+        (lambda file: file.__setitem__(KERNEL, h5py.SoftLink("/loop")), "received a link, kernel:0"),
+    ],
+)
+def test_keras_weights_that_lie_elsewhere_or_are_declared_only_are_refused(keras_file, put, message):
+    with h5py.File(keras_file, "r+") as file:
+        del file[KERNEL]
+        put(file)
+    (keras_file.parent / "secret").write_bytes(b"0123456789abcdef")
+    os.mkfifo(keras_file.parent / "pipe")
+    with pytest.raises(ModelFileError, match=message):
+        read_keras_weights(keras_file)
+
+
+def test_torch_arrays_that_are_declared_only_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"conv1.weight": torch.zeros(1).expand(10**12)}, tmp_path / "n.pth")
+    with pytest.raises(ModelFileError, match=r"at most 16777216 weights in conv1.weight, received 1000000000000"):
+        read_torch_weights(tmp_path / "n.pth")
+    torch.save({"conv1.weight": torch.zeros(3, dtype=torch.bfloat16)}, tmp_path / "n.pth")
+    with pytest.raises(ModelFileError, match=r"conv1.weight as an array of numbers"):
+        read_torch_weights(tmp_path / "n.pth")
+
+
+def test_a_compressed_torch_file_is_refused(tmp_path):
+    pytest.importorskip("torch")
+    with zipfile.ZipFile(tmp_path / "n.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("n/data/0", bytes(2**20))
+    with pytest.raises(ModelFileError, match=r"n\.pth is compressed"):
+        read_torch_weights(tmp_path / "n.pth")
 
 
 def test_a_broken_architecture_text_is_named(keras_file):

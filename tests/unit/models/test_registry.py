@@ -166,11 +166,14 @@ def test_the_published_registries_are_read_from_a_file():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("", "Expected a registry with models, .* has none"),
-        ("a: [", "Expected a registry in YAML"),
-        ("<html>Not found</html>", "Expected a registry with models"),
+        ("", "Expected the registry .* to have named entries, received NoneType"),
+        ("a: [", "Expected YAML in the registry"),
+        ("<html>Not found</html>", "the registry .* to have named entries, received str"),
         ("m:\n  Info: x\n", "http.* address as Link of the model 'm'.*received None"),
         ("m:\n  Link: file:///etc/passwd\n", "address as Link of the model 'm'.*received 'file:///etc/passwd'"),
+        ("a: &a [1]\nm:\n  Link: *a\n", "Expected YAML in the registry .*: an entry refers to another one"),
+        ("m: " + "[" * 5000, "Expected YAML in the registry"),
+        ("m: " + "x" * 2**20, "the registry .* of at most 1048576 characters, received 1048579"),
         ("m: text\n", "address as Link of the model 'm'"),
         ("m:\n  Link: http://x\n  SHA256: abc\n", "64 hexadecimal digits as SHA256 of 'm'.*received 'abc'"),
     ],
