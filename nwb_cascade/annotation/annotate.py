@@ -14,7 +14,7 @@ from nwb_cascade import provenance
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.spike_total import SpikeTotal
-from nwb_cascade.files.disk import clear_disk_errors, require_space
+from nwb_cascade.files.disk import clear_disk_errors, require_plain, require_space
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run, require_rates
 from nwb_cascade.models.bundle import Model
@@ -22,7 +22,7 @@ from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, taken
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.registry import reader_of
-from nwb_cascade.readers.sources import Source, is_remote
+from nwb_cascade.readers.sources import Source, is_remote, name_of
 from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions, find_spikes, spikes_result
 from nwb_cascade.results.inferred import Inferred
 from nwb_cascade.results.result import AnnotationResult, SpikesResult
@@ -157,6 +157,8 @@ def annotate_source(
     progress: Progress | None = None,
 ) -> tuple[AnnotationResult, ...]:
     """Annotate the recordings of a source that the options mean, as `annotate` does; a result for each."""
+    if not is_remote(source):
+        require_plain(Path(name_of(source)))
     reader = reader_of(source)
     reader.check(source, options)
     writer = writer_of(source, reader, where)(source, reader, where)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import require_plain
+from nwb_cascade.readers.sources import is_remote, named
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.assets import Asset
@@ -44,7 +46,7 @@ def list_sources(given: Iterable[str], *, instance: str | None = None) -> Iterat
     InputError, LookupError, PermissionError, RemoteError
         As `list_assets`.
     """
-    for text in given:
+    for text in map(named, given):
         if is_address(text):
             yield from _assets(text, instance)
         else:
@@ -55,16 +57,15 @@ def is_address(text: str) -> bool:
     """Tell an address on the web from a path or glob on disk."""
     if os.path.exists(text):
         return False
-    from nwb_cascade.dandi.address_forms import is_remote
-
     return is_remote(text)
 
 
 def local_source(path: Path) -> Source:
     """Describe a recording on disk; a file that cannot be read gets an empty content id."""
     try:
+        require_plain(path)
         identifier = content_id(path)
-    except OSError:
+    except (OSError, InputError):
         identifier = ""
     return {"kind": "file", "address": str(path), "content_id": identifier}
 

@@ -40,6 +40,12 @@ def size(path: Path) -> int:
     return sum(p.stat().st_size for p in path.rglob("*")) if path.is_dir() else path.stat().st_size
 
 
+def require_plain(path: Path) -> None:
+    """Raise InputError for what is neither file nor folder: a pipe is waited for, a device may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"Expected a file or folder, received {path}, which is a pipe, socket or device.")
+
+
 def flush(prepared: Path) -> None:
     """Wait until a file, or every file and folder below a folder, is on the disk."""
     for path in (*prepared.rglob("*"), prepared) if prepared.is_dir() else (prepared,):

@@ -230,3 +230,11 @@ class TraceBlocks:
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None
+
+
+def lost_chunks(data: Any) -> tuple[str, ...]:
+    """Say that chunks of a Zarr array are not in its store: zarr reads its fill value instead, without a word."""
+    if not hasattr(data, "nchunks_initialized") or (lost := data.nchunks - data.nchunks_initialized) <= 0:
+        return ()
+    are = "are" if lost > 1 else "is"
+    return (f"{lost} of {data.nchunks} chunks of its data {are} not in the store: read as {data.fill_value}.",)

@@ -14,7 +14,7 @@ from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.access import Access
-from nwb_cascade.nwb.blocks import StoredTraces
+from nwb_cascade.nwb.blocks import StoredTraces, lost_chunks
 from nwb_cascade.nwb.candidate import FACTORS, Candidate
 from nwb_cascade.nwb.choose import matching, named
 from nwb_cascade.nwb.classify import (
@@ -29,7 +29,7 @@ from nwb_cascade.nwb.classify import (
 )
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.files import NWBSource, open_nwb
-from nwb_cascade.nwb.hdf5 import broken_links, require_stored
+from nwb_cascade.nwb.hdf5 import broken_links, require_readable
 from nwb_cascade.nwb.layout import Layout, layout, region_problem
 from nwb_cascade.nwb.objects import containers, object_path, objects_of, series_at, stated_id
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
@@ -124,7 +124,8 @@ def describe(
         stored = replace(stored, factor=FACTORS.get(scale.scale, 1.0))
         rate = facts.timing.imaging_rate
         numbers = trace_statistics(stored, kind=judgement.kind, imaging_rate=rate, scratch_dir=access.scratch_dir)
-    problems = (*facts.problems(judgement.kind, sample), *numbers.problems)
+    lost = () if stored is None else lost_chunks(series.data)
+    problems = (*lost, *facts.problems(judgement.kind, sample), *numbers.problems)
     return _candidate(series, nwbfile, facts, judgement, scale, numbers, problems)
 
 
@@ -180,7 +181,7 @@ class _Facts:
     @classmethod
     def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
         stamps = series.timestamps
-        require_stored(series.data)
+        require_readable(series.data)
         region, table = np.asarray(series.rois.data[:]), series.rois.table
         found = _lost_data(series) or layout(
             tuple(int(n) for n in np.shape(series.data)),

@@ -15,6 +15,7 @@ import h5py
 from pynwb import NWBFile
 
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import require_plain
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.hdf5 import IndexedHDF5IO, judged
 from nwb_cascade.nwb.lookalikes import about_hdf5
@@ -143,6 +144,7 @@ def _require_file(path: Path) -> None:
     """Raise if a path has no bytes that could be an HDF5 file."""
     if not path.exists():
         raise FileNotFoundError(f"Expected an NWB file at {path}, but there is none. Check the spelling of the path.")
+    require_plain(path)
     if path.stat().st_size == 0:
         raise InputError(f"Expected an NWB file, received {path}, which is empty: write, copy or download it anew.")
 
@@ -182,7 +184,9 @@ def _require_nwb(file: h5py.File, name: str) -> None:
     if "nwb_version" not in file.attrs:
         about = about_hdf5(file, name)
         raise InputError(f"Expected an NWB file, received {name}: HDF5, but without the attribute nwb_version.{about}")
-    version = str(file.attrs["nwb_version"])
+    version = file.attrs["nwb_version"]
+    if not isinstance(version, str):
+        raise InputError(f"Expected the attribute nwb_version of {name} to be text, received {version!r}.")
     if not version.lstrip("NWB-").startswith("2"):
         raise InputError(f"{name} is of NWB version {version}; only NWB 2 can be read.")
 
@@ -193,7 +197,10 @@ def _open_zarr(source: Any) -> Iterator[Any]:
     name = source_name(source)
     if isinstance(source, (str, os.PathLike)):
         where, options, is_remote = os.fspath(source), None, False
-        if not any((Path(source) / mark).exists() for mark in (".zgroup", ".zmetadata", "zarr.json")):
+        marks = [mark for mark in (".zgroup", ".zmetadata", "zarr.json") if (Path(source) / mark).exists()]
+        if marks == ["zarr.json"]:
+            raise InputError(f"{name} is a Zarr store of format 3, which hdmf-zarr cannot read: store it in format 2.")
+        if not marks:
             raise InputError(f"Expected an NWB file, received {name}: a folder, but not a Zarr store.")
     else:
         where, options, is_remote = source.url, source.storage_options, True

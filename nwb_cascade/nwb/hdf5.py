@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import h5py
@@ -15,14 +17,15 @@ LEAST_DECLARED = 2**28  # bytes; a smaller array is read sooner than judged
 MOST_COMPRESSION = 10_000  # times; real traces are compressed to a fifth at best, arrays of one value by gzip to 1/1000
 
 
-def require_stored(dataset: Any) -> None:
-    """Raise ValueError if an HDF5 dataset declares far more values than its file can hold.
+def require_readable(dataset: Any) -> None:
+    """Raise an error if an HDF5 dataset declares far more values than its file can hold, or none can unpack them.
 
-    Reading it would fill the memory or the disk with values that nobody wrote. Only the header is looked at; of a file
+    Reading would fill the memory or the disk with values that nobody wrote. Only the header is looked at; of a file
     on disk also how much is stored, which would cost many requests on a remote one.
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual:
         return
+    _require_filters(dataset)
     declared = dataset.size * dataset.dtype.itemsize
     if declared < LEAST_DECLARED:
         return
@@ -33,6 +36,20 @@ def require_stored(dataset: Any) -> None:
             f"{dataset.name} declares shape {dataset.shape}, {declared / 2**30:.3g} GiB, of which {stored} bytes are "
             "stored"
         )
+
+
+def _require_filters(dataset: h5py.Dataset) -> None:
+    """Raise InputError if values were compressed by what HDF5 lacks here; hdf5plugin brings the usual ones."""
+    stored = dataset.id.get_create_plist()
+    for number, _, _, name in (stored.get_filter(index) for index in range(stored.get_nfilters())):
+        if not h5py.h5z.filter_avail(number):
+            with suppress(ImportError):
+                importlib.import_module("hdf5plugin")  # its import is all that it needs
+        if not h5py.h5z.filter_avail(number):
+            raise InputError(
+                f"{dataset.name} is compressed by {name.decode(errors='replace') or 'a filter without a name'} (HDF5 "
+                f"filter {number}), which is not installed: pip install hdf5plugin."
+            )
 
 
 def judged(file: h5py.File, source: Any) -> tuple[dict[int, bytes], frozenset[str]]:
@@ -83,7 +100,7 @@ class IndexedHDF5IO(NWBHDF5IO):  # type: ignore[misc]  # pynwb has no type hints
         if not self.elsewhere.issuperset(name for _, name in sources_of(h5obj.id)):
             raise ValueError(f"{h5obj.name or 'an object in no group'} lies in another file")
         if h5obj.ndim <= 1:
-            require_stored(h5obj)
+            require_readable(h5obj)
         return super()._HDF5IO__read_dataset(h5obj, *args, **options)
 
     def by_path(self, h5obj: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.stretches import FIRST_TIMESTAMPS, regular_rate
 from nwb_cascade.core.wording import counted
+from nwb_cascade.errors import InputError
 
 LEAST_RATE = 0.1
 """Hz; no recording that shows calcium transients is slower, and frames of 10 s would be."""
@@ -131,7 +133,12 @@ def given_clock(series: Any, imaging_rate: float, n_frames: int) -> FrameClock:
 
 def _start(series: Any) -> float:
     """Time of the first frame of a series without timestamps, s."""
-    return 0.0 if series.starting_time is None else float(series.starting_time)
+    start = 0.0 if series.starting_time is None else float(series.starting_time)
+    if not math.isfinite(start):
+        raise InputError(
+            f"Expected the starting_time of {series.name} in seconds, received {start}: write it anew, as 0."
+        )
+    return start
 
 
 def _regularity(clock: FrameClock, stamps: NDArray[np.float64]) -> str:

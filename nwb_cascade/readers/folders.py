@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import require_plain
 
 STORE_MARKS = (".zgroup", ".zmetadata", "zarr.json")
 MEANT = ("*.nwb", "*/*.nwb", "*.zarr", "*/*.zarr", "F.npy", "plane*/F.npy", "*/plane*/F.npy", "*/*/plane*/F.npy")
@@ -17,7 +18,8 @@ MOST_LOOKED_AT = 1000
 
 
 def require_recording(folder: Path) -> None:
-    """Raise InputError for a folder that is no Zarr store, with what in it could be meant."""
+    """Raise InputError for a folder that is no Zarr store, with what in it could be meant; and for pipes."""
+    require_plain(folder)
     if not folder.is_dir() or any((folder / mark).exists() for mark in STORE_MARKS):
         return
     found = list(islice(_meant(folder), MOST_LOOKED_AT))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from nwb_cascade.dandi.address_forms import is_remote as is_address
+from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import size
 from nwb_cascade.files.fence import fenced
 from nwb_cascade.readers.folders import require_recording
@@ -31,6 +32,13 @@ def is_remote(source: Source) -> bool:
 def name_of(source: Source) -> str:
     """Return the path or address of a source."""
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.address
+
+
+def named(text: str) -> str:
+    """Return the text that names a recording; InputError if it is empty, which would mean the current folder."""
+    if not text:
+        raise InputError("Expected a path or address of a recording, received an empty text: a variable without value?")
+    return text
 
 
 def in_a_fence(file: NWBSource, work: Callable[[Any], Result]) -> Result:
@@ -55,7 +63,7 @@ def expand(source: str, *, instance: str | None = None) -> Iterator[Path | Asset
     InputError, LookupError, PermissionError, RemoteError
         As `nwb_cascade.dandi.assets.list_assets`.
     """
-    if not is_remote(source):
+    if not is_remote(named(source)):
         yield Path(source)
         return
     from nwb_cascade.dandi.assets import list_assets

@@ -17,6 +17,7 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.disk import require_plain
 from nwb_cascade.nwb import stored_run
 from nwb_cascade.nwb.objects import object_path
 from nwb_cascade.nwb.places import DEFAULT_MODULE
@@ -38,6 +39,7 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
 
     See `nwb_cascade.nwb.stored_run.open_run`. A matrix holds one run, whatever its name.
     """
+    require_plain(path)
     if not is_matrix(path):
         with stored_run.open_run(path, run_name, scratch_dir=scratch_dir) as run:
             yield run

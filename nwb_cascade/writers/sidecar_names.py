@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ OTHER_ENTITIES = ("tis", "slice", "cell", "desc", "probe", "obj")  # in the orde
 NAMING = ("sub", "ses")
 DESCRIPTION = "spikes"
 KEY_CHARACTERS = 8
+LABEL_CHARACTERS = 48  # of names of 255 bytes at most, which hold four labels and may become part of other names
 
 
 def sidecar_name(nwbfile: NWBFile, source_name: str, run: str = "") -> str:
@@ -81,14 +83,18 @@ def names_apart(name: str, source_name: str, key: str) -> Iterator[str]:
 
 
 def label(text: str) -> str:
-    """Return a text as a label of DANDI's names: letters, digits and single hyphens.
+    """Return a text as a label of DANDI's names: letters, digits and single hyphens; a long one ends with its hash.
 
     Examples
     --------
-    >>> label("mouse 7_ü/b.")
-    'mouse-7-b'
+    >>> label("mouse 7_ü/b."), label("m" * 200)
+    ('mouse-7-b', 'mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm-cc90b279')
     """
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
+    words = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
+    if len(words) <= LABEL_CHARACTERS:
+        return words
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:KEY_CHARACTERS]
+    return f"{words[: LABEL_CHARACTERS - KEY_CHARACTERS - 1].rstrip('-')}-{digest}"
 
 
 def sidecar_folder(source: Path | None, output: str | os.PathLike[str] | None) -> tuple[Path, str | None]:

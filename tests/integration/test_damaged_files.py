@@ -4,7 +4,9 @@ Ten of what ``scripts/fuzz_files.py`` does by chance.
 """
 
 import json
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -148,3 +150,92 @@ def test_values_that_a_conversion_makes_infinite_are_told_without_a_warning(tmp_
     status, output, stderr = run("inspect", path)
     assert (status, stderr) == (0, "")
     assert "4 of 4 ROIs have infinite values." in output
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("no_create_date", r"what NWB has there is missing or of another kind, at /"),
+        (
+            "integer_version",
+            r"Expected the attribute nwb_version of .*damaged\.nwb to be text, received (np\.int64\()?2",
+        ),
+        ("data_that_lead_to_themselves", rf"links form a circle, at {SERIES}"),
+        ("data_that_are_a_group", rf"what NWB has there is missing or of another kind, at {SERIES}"),
+        ("groups_in_groups", r"its groups lie too deep within each other"),
+        ("name_that_is_no_text", r"a name or text in it is not UTF-8, at /processing/ophys/DfOverF"),
+        ("region_that_is_gone", rf"RoiResponseSeries\.__init__: missing argument 'rois', at {SERIES}"),
+        ("circle_of_soft_links", r"links form a circle"),
+    ],
+)
+def test_inspect_names_the_cause_first_and_shows_the_others(damage: str, words: str, tmp_path: Path) -> None:
+    before, damaged, after = (
+        dff_recording(tmp_path / f"{n}.nwb", simulated_dff(4, 200)) for n in ("a", "damaged", "z")
+    )
+    with h5py.File(damaged, "r+") as file:
+        CAUSES[damage](file)
+    status, output, stderr = run("inspect", before, damaged, after)
+    assert status == 1
+    assert re.search(words, stderr)
+    assert told_once(stderr, damaged)
+    assert len(stderr) < 400 + len(str(damaged))
+    assert [line.split("\t")[0] for line in output.splitlines()[1:]] == [str(before), str(after)]
+
+
+def group_for_data(file: h5py.File) -> None:
+    del file[f"{SERIES}/data"]
+    file.create_group(f"{SERIES}/data")
+
+
+def deep_groups(file: h5py.File) -> None:
+    group = file["/processing/ophys"]
+    for _ in range(3000):
+        group = group.create_group("g")
+
+
+def replaced(place: str, link: h5py.SoftLink) -> Callable[[h5py.File], None]:
+    def replace(file: h5py.File) -> None:
+        if place in file:
+            del file[place]
+        file[place] = link
+
+    return replace
+
+
+def no_name(file: h5py.File) -> None:
+    file.move(SERIES.encode(), SERIES.encode()[:-1] + b"\xff")
+
+
+def circle(file: h5py.File) -> None:
+    file["/processing/ophys/a"] = h5py.SoftLink("/processing/ophys/b")
+    file["/processing/ophys/b"] = h5py.SoftLink("/processing/ophys/a")
+
+
+CAUSES = {
+    "no_create_date": lambda file: file.__delitem__("file_create_date"),
+    "integer_version": lambda file: file.attrs.__setitem__("nwb_version", 2),
+    "data_that_lead_to_themselves": replaced(f"{SERIES}/data", h5py.SoftLink(f"{SERIES}/data")),
+    "data_that_are_a_group": group_for_data,
+    "groups_in_groups": deep_groups,
+    "name_that_is_no_text": no_name,
+    "region_that_is_gone": lambda file: file.__delitem__(f"{SERIES}/rois"),
+    "circle_of_soft_links": circle,
+}
+
+
+def test_a_filter_that_is_not_there_is_named_before_values_are_read(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "a.nwb", simulated_dff(4, 200))
+    with h5py.File(path, "r+") as file:
+        data, attributes = file[f"{SERIES}/data"][:], dict(file[f"{SERIES}/data"].attrs)
+        del file[f"{SERIES}/data"]
+        file.create_dataset(f"{SERIES}/data", data=data, compression="lzf").attrs.update(attributes)
+    content = path.read_bytes()
+    assert content.count(b"\x00\x7d\x08\x00\x01\x00\x03\x00lzf\0") == 1
+    path.write_bytes(
+        content.replace(b"\x00\x7d\x08\x00\x01\x00\x03\x00lzf\0", b"\xff\x7e\x08\x00\x01\x00\x03\x00lzx\0")
+    )
+    for words in (("inspect",), ("infer", "--dry-run")):
+        status, _, stderr = run(*words, path)
+        assert status == 1
+        assert f"{SERIES}/data is compressed by lzx (HDF5 filter 32511), which is not installed: pip" in stderr
+        assert "damaged" not in stderr
