@@ -7,6 +7,7 @@ whoever copies what he reads hands them on. So a file's objects are looked at on
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ import h5py
 from h5py import h5d, h5l, h5o
 
 PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # where HDF5 looks first
+
+CANNOT_LOCK, HELD = "unable to lock file", (errno.EAGAIN, errno.EACCES)  # what HDF5 says; another program has the lock
 
 
 class ForeignFileError(ValueError):
@@ -41,6 +44,16 @@ class Contents:
     elsewhere: tuple[Part, ...]
 
 
+def hdf5_file(source: Any, mode: str = "r", **options: Any) -> h5py.File:
+    """Open an HDF5 file as h5py does, and without a lock where the file system has none, as network drives may."""
+    try:
+        return h5py.File(source, mode, **options)
+    except OSError as error:
+        if CANNOT_LOCK not in str(error) or error.errno in HELD:
+            raise
+        return h5py.File(source, mode, locking=False, **options)
+
+
 def open_hdf5(source: Any, *, below_folder: bool = False) -> h5py.File:
     """Open an HDF5 file for reading, unless it names other files.
 
@@ -58,7 +71,7 @@ def open_hdf5(source: Any, *, below_folder: bool = False) -> h5py.File:
     OSError
         If it is no HDF5 file, or damaged.
     """
-    file = h5py.File(source, "r")
+    file = hdf5_file(source)
     try:
         require_own(contents_of(file), source, below_folder=below_folder)
     except (RuntimeError, KeyError) as error:
@@ -110,7 +123,7 @@ def require_own(contents: Contents, source: Any, *, below_folder: bool) -> froze
                 _require_below(target, roots, part, holder)
                 if target.resolve() not in seen and h5py.is_hdf5(target):
                     seen.add(target.resolve())
-                    with h5py.File(target, "r") as file:
+                    with hdf5_file(target) as file:
                         waiting.append((target, contents_of(file)))
                         names.update(part.file for part in waiting[-1][1].elsewhere)
     return frozenset(names)

@@ -8,7 +8,8 @@ import sys
 if sys.platform != "win32":
     import fcntl
 
-NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+ENOTSUPP = 524  # of Linux, where NFS gives it to programs that have no name for it
+NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, ENOTSUPP}
 
 
 def lock(descriptor: int, *, shared: bool = False) -> None:

@@ -48,9 +48,9 @@ def write_mat5(path: Path, variables: Mapping[str, TraceArray | NDArray[Any] | f
 
 def write_mat73(path: Path, variables: Mapping[str, TraceArray | NDArray[Any] | float | str]) -> None:
     """Write variables as a MATLAB 7.3 file: HDF5, matrices transposed and some rows at a time, text as UTF-16."""
-    import h5py
+    from ground_truth_nwb.hdf5_files import hdf5_file
 
-    with h5py.File(path, "w", userblock_size=MAT73_USERBLOCK) as file:
+    with hdf5_file(path, "w", userblock_size=MAT73_USERBLOCK) as file:
         for name, value in variables.items():
             if isinstance(value, str):
                 codes = np.frombuffer(value.encode("utf-16-le"), np.uint16)

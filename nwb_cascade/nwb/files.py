@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import IO, Any, Protocol
 import h5py
 from pynwb import NWBFile
 
+from ground_truth_nwb.hdf5_files import CANNOT_LOCK, hdf5_file
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import require_plain
 from nwb_cascade.nwb.damage import told_as_damage
@@ -126,7 +126,7 @@ def _open_hdf5(source: Any) -> Iterator[IndexedHDF5IO]:
     else:
         target = source
     try:
-        file = h5py.File(target, "r")
+        file = hdf5_file(target)
     except OSError as error:
         raise _explained(error, source, name) from error
     with file:
@@ -154,9 +154,10 @@ def _explained(error: OSError, source: Any, name: str) -> Exception:
     text = str(error)
     if isinstance(error, PermissionError):
         return PermissionError(f"{name} may not be read by this user: change its permissions or copy it.")
-    if "unable to lock file" in text and error.errno in (errno.EAGAIN, errno.EACCES):
+    if CANNOT_LOCK in text:
         return BlockingIOError(
-            f"{name} is locked: another program has it open for writing. Close it there and run again."
+            f"{name} is locked: another program has it open for writing. Close it there and run again. If none has, "
+            "its drive cannot lock files: set HDF5_USE_FILE_LOCKING=FALSE in the environment."
         )
     if "truncated file" in text:
         return InputError(

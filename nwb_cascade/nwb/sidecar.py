@@ -6,9 +6,9 @@ import uuid
 from functools import partial
 from pathlib import Path
 
-import h5py
 from pynwb import NWBHDF5IO, NWBFile
 
+from ground_truth_nwb.hdf5_files import hdf5_file
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.access import Access
@@ -66,9 +66,9 @@ def write_sidecar(
     table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())
     stored = partial(compressed, path=path, progress=progress)
     add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), time_base(series, record)), stored)
-    h5py.File(path, "w").close()
+    hdf5_file(path, "w").close()
     reserve(path, reserve_bytes)
-    with h5py.File(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:
+    with hdf5_file(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:
         io.write(nwbfile)
     return place_in(nwbfile, module, record.name).object_path, notes
 

@@ -16,6 +16,7 @@ from hdmf.data_utils import DataIO, GenericDataChunkIterator
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from ground_truth_nwb.hdf5_files import hdf5_file
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
@@ -126,7 +127,7 @@ def appending(
         with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
             yield _read(io), io
     else:
-        with h5py.File(path, "r+") as file:
+        with hdf5_file(path, "r+") as file:
             _edit(file, remove, generator)
             with IndexedHDF5IO(file, *judged(file, path), mode="a") as io:
                 yield _read(io), io
