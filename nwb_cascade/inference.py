@@ -17,8 +17,9 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
-from nwb_cascade.core.merging import merged, stretch_noise_levels
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.merging import joined_rois, merged, stretch_noise_levels
+from nwb_cascade.core.noise import noise_level as measured_level
+from nwb_cascade.core.noise_changes import changed_clocks
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
@@ -59,6 +60,8 @@ class InferenceRun:
         as Cascade writes them.
     kernel, smoothing_s : str, float
         Smoothing that the expected spikes carry.
+    noise_level : float or None
+        What the networks are told of every ROI, % Hz^-1/2; None: what its trace shows.
     """
 
     model: Model
@@ -70,6 +73,7 @@ class InferenceRun:
     alignment: str
     kernel: str
     smoothing_s: float
+    noise_level: float | None = None
 
     def at_rate(self, imaging_rate: float) -> InferenceRun:
         """Return the run for traces of another rate, Hz."""
@@ -91,6 +95,7 @@ class InferenceRun:
             "alignment": self.alignment,
             "kernel": self.kernel,
             "smoothing_s": self.smoothing_s,
+            **({} if self.noise_level is None else {"noise_level": self.noise_level}),
         }
 
 
@@ -146,6 +151,7 @@ def infer(
     legacy_alignment: bool = False,
     kernel: str | None = None,
     smoothing_s: float | None = None,
+    noise_level: float | None = None,
     progress: Progress | None = None,
 ) -> InferenceResult:
     """Infer expected spikes from dF/F traces in memory.
@@ -169,6 +175,9 @@ def infer(
         Place values one frame early, as published by Cascade.
     kernel, smoothing_s : str, float, optional
         Smoothing of the result; only a ``conditional`` model can give another than its own.
+    noise_level : float, optional
+        What the networks are told of every ROI, % Hz^-1/2, if it was measured on a quiet baseline, say; by default
+        what each trace shows, in each of its stretches.
     progress : callable, optional
         Called with the ROIs done and their total.
 
@@ -194,6 +203,7 @@ def infer(
         legacy_alignment=legacy_alignment,
         kernel=kernel,
         smoothing_s=smoothing_s,
+        noise_level=noise_level,
     )
     run = prepare_run(traces.imaging_rate, options)
     blocks = list(infer_blocks(traces, run, progress=progress))
@@ -236,7 +246,17 @@ def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
     smoothing_kernel(*wanted, imaging_rate)
     networks = build_networks(config, loaded.weights, imaging_rate=imaging_rate, indicator=told.indicator)
     alignment = "published" if options.legacy_alignment else "trained"
-    return InferenceRun(loaded, reason, networks, imaging_rate, told.indicator, options.threshold, alignment, *wanted)
+    return InferenceRun(
+        loaded,
+        reason,
+        networks,
+        imaging_rate,
+        told.indicator,
+        options.threshold,
+        alignment,
+        *wanted,
+        options.noise_level,
+    )
 
 
 def choose_model(
@@ -279,42 +299,43 @@ def infer_blocks(
     """Infer ROI block by ROI block; memory depends on ``block_bytes``, not on the recording.
 
     With a clock whose frames are not even, each stretch is inferred on its own grid at its own rate, told its own noise
-    level. Yields results whose expected spikes are aligned and thresholded as the run asks.
+    level; so are the parts between which the noise of a ROI changes for good. Yields results whose expected spikes are aligned and thresholded as the run asks.
     """
-    runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates} if clock else {}
+    clock = clock or FrameClock.from_rate(run.imaging_rate, traces.n_frames)
+    runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates}
     for rois, dff in traces.blocks(block_bytes):
-        if clock is None or clock.is_even:
-            block = _infer([dff], [noise_level(dff, run.imaging_rate)], run, rois.start)[0]
-        else:
-            block = _infer_uneven(dff, clock, runs, rois.start)
+        groups = changed_clocks(dff, clock) or [(clock, [])]
+        found = [(rows, _infer_alike(dff[rows] if len(groups) > 1 else dff, one, runs)) for one, rows in groups]
+        block = joined_rois(rois.start, found)
         yield replace(block, warnings=(*block.warnings, *_screened(dff, block, run)))
         if progress is not None:
             progress(rois.stop, traces.n_rois)
 
 
-def _infer_uneven(
-    dff: NDArray[np.float32], clock: FrameClock, runs: Mapping[float, InferenceRun], first_roi: int
-) -> BlockResult:
-    """Infer a block of ROIs stretch by stretch, those of one rate together."""
+def _infer_alike(dff: NDArray[np.float32], clock: FrameClock, runs: Mapping[float, InferenceRun]) -> BlockResult:
+    """Infer ROIs whose noise changes at the same times, stretch by stretch, those of one rate together."""
+    if clock.is_even:
+        return _infer([dff], [measured_level(dff, clock.imaging_rate)], runs[clock.imaging_rate])[0]
     parts = list(clock.spread(dff))
     levels = stretch_noise_levels(parts)
     found: dict[int, BlockResult] = {}
     for rate, run in runs.items():
         own = [number for number, (stretch, _) in enumerate(parts) if stretch.imaging_rate == rate]
-        of_rate = _infer([parts[number][1] for number in own], [levels[number] for number in own], run, first_roi)
+        of_rate = _infer([parts[number][1] for number in own], [levels[number] for number in own], run)
         found.update(zip(own, of_rate, strict=True))
     return merged(clock, [found[number] for number in range(len(parts))], dff)
 
 
 def _infer(
-    parts: Sequence[NDArray[np.float32]], levels: Sequence[NDArray[np.float32]], run: InferenceRun, first_roi: int
+    parts: Sequence[NDArray[np.float32]], levels: Sequence[NDArray[np.float32]], run: InferenceRun
 ) -> list[BlockResult]:
-    """Infer stretches of a block of ROIs, on regular grids of the run's rate, told these noise levels."""
+    """Infer stretches of ROIs, on regular grids of the run's rate, told these noise levels or the one asked for."""
+    told = levels if run.noise_level is None else [np.full_like(one, run.noise_level) for one in levels]
     smoother = None
     if architecture_of(run.model.config).takes_any_kernel:
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
-    found = infer_stretches(parts, levels, run.networks, first_roi=first_roi, smooth=smoother)
-    return [_finished(one, run) for one in found]
+    found = infer_stretches(parts, told, run.networks, smooth=smoother)
+    return [_finished(replace(one, noise_levels=own), run) for one, own in zip(found, levels, strict=True)]
 
 
 def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:

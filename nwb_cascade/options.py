@@ -157,6 +157,9 @@ class InferenceOptions:
         metavar="S",
         number=True,
     )
+    noise_level: float | None = asked(
+        None, "What the networks are told of every ROI [default: as its trace shows].", metavar="LEVEL", number=True
+    )
     ensemble_std: bool = asked(True, "Store the ensemble's deviation.", flag="std")
     spikes: SpikeTotal | None = asked(
         None,
@@ -172,6 +175,8 @@ class InferenceOptions:
         _check_choices(self)
         if self.imaging_rate is not None and not 0 < self.imaging_rate < float("inf"):
             raise InputError(f"Expected a positive imaging rate in Hz, received {self.imaging_rate!r}.")
+        if self.noise_level is not None and not 0 < self.noise_level < float("inf"):
+            raise InputError(f"Expected a positive noise level in % Hz^-1/2, received {self.noise_level!r}.")
         name = self.run_name
         if name is not None and (not name.strip() or "/" in name or ":" in name):
             raise InputError(f"Expected a run name that is not empty and has no '/' or ':', received {name!r}.")

@@ -157,6 +157,17 @@ class FrameClock:
         note = f"{counted(n_missing, 'frame')} of {self.n_frames} {counts} as missing: {why}."
         return replace(self, missing=all_of_them, notes=(*self.notes, note))
 
+    def split(self, frames: Iterable[int]) -> FrameClock:
+        """Return the clock with stretches that end before some frames as well: what holds before does not after.
+
+        Examples
+        --------
+        >>> [(one.first, one.stop) for one in FrameClock.from_rate(30.0, 100).split([40]).stretches]
+        [(0, 40), (40, 100)]
+        """
+        at = tuple(frames)
+        return replace(self, stretches=tuple(part for one in self.stretches for part in one.split(at))) if at else self
+
     def spread(self, dff: NDArray[Any]) -> Iterator[Part]:
         """Yield each stretch with its part of traces (n, n_frames) on its grid (n, n_grid).
 

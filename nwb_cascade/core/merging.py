@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from nwb_cascade.core.clock import FrameClock, Part
 from nwb_cascade.core.engine import BlockResult, valid_bounds
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise_changes import LEAST_RATIO
 from nwb_cascade.core.preparation import MISSING_FRAMES, missing_frames
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.wording import counted
 
 ENOUGH_FRAMES = 300  # of fewer, the median of differences is uncertain by more than 8 %
+NOISE_CHANGES = "noise-changes"
 
 
 def stretch_noise_levels(parts: Sequence[Part]) -> list[NDArray[np.float32]]:
@@ -68,8 +70,59 @@ def merged(clock: FrameClock, blocks: Sequence[BlockResult], dff: NDArray[Any]) 
         noise_levels=weighted(stretches, [block.noise_levels for block in blocks]),
         model_noise_levels=weighted(stretches, [block.model_noise_levels for block in blocks]),
         valid_frames=valid_bounds(given),
-        warnings=_warnings(stretches, blocks, np.where(given.any(axis=1), np.isnan(dff).sum(axis=1), 0)),
+        warnings=(
+            *_warnings(stretches, blocks, np.where(given.any(axis=1), np.isnan(dff).sum(axis=1), 0)),
+            *_noise_warnings(stretches, blocks),
+        ),
     )
+
+
+def joined_rois(first_roi: int, groups: Sequence[tuple[Sequence[int], BlockResult]]) -> BlockResult:
+    """Put the results of groups of ROIs together, which were inferred apart, each as if it began with ROI 0.
+
+    Parameters
+    ----------
+    first_roi : int
+        Position of the block in the recording.
+    groups : sequence of (sequence of int, BlockResult)
+        The rows of the block that a group is.
+    """
+    if len(groups) == 1:
+        rows, block = groups[0]
+        return _moved(block, np.arange(first_roi, first_roi + len(rows)), slice(first_roi, first_roi + len(rows)))
+    order = np.argsort(np.concatenate([rows for rows, _ in groups]))
+    parts = [_moved(block, first_roi + np.asarray(rows), slice(0)) for rows, block in groups]
+    arrays = {
+        name: np.concatenate([getattr(one, name) for one in parts])[order]
+        for name in ("expected_spikes", "ensemble_std", "noise_levels", "model_noise_levels", "valid_frames")
+    }
+    warnings = tuple(warning for one in parts for warning in one.warnings)
+    return BlockResult(slice(first_roi, first_roi + len(order)), **arrays, warnings=warnings)
+
+
+def _moved(block: BlockResult, rois: NDArray[np.intp], place: slice) -> BlockResult:
+    """Return a block whose ROIs are others of the recording."""
+    warnings = tuple(replace(warning, roi=int(rois[warning.roi])) for warning in block.warnings)
+    return replace(block, rois=place, warnings=warnings)
+
+
+def _noise_warnings(stretches: Sequence[Stretch], blocks: Sequence[BlockResult]) -> Iterator[RoiWarning]:
+    """Yield a note on every ROI whose noise level differs much between stretches that are long enough to tell."""
+    long = [(one, block) for one, block in zip(stretches, blocks, strict=True) if one.n_frames >= ENOUGH_FRAMES]
+    if len(long) < 2:
+        return
+    levels = np.stack([block.noise_levels for _, block in long])
+    quiet, loud = (np.where(np.isfinite(levels), levels, filler) for filler in (np.inf, -np.inf))
+    for row in np.flatnonzero(loud.max(axis=0) > LEAST_RATIO * quiet.min(axis=0)):
+        ends = sorted({int(quiet[:, row].argmin()), int(loud[:, row].argmax())})
+        said = ", ".join(
+            f"{levels[at, row]:.2g} in frames {long[at][0].first} to {long[at][0].stop - 1}" for at in ends
+        )
+        yield RoiWarning(
+            blocks[0].rois.start + int(row),
+            NOISE_CHANGES,
+            f"the noise level changes: {said}; the networks were told what holds in each stretch",
+        )
 
 
 def _warnings(

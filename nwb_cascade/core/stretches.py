@@ -7,11 +7,14 @@ and after it, so that a wrong timestamp, which the next frames contradict, is no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nwb_cascade.core.change_points import change_points
 
 TIMESTAMP_TOLERANCE = 0.25
 """Largest deviation of an interval from the usual one, as a share of it, that nobody asks about. A dropped frame
@@ -20,9 +23,12 @@ FIRST_TIMESTAMPS = 1000  # intervals whose median is the usual one of a regular 
 LONGEST_HOLE_S = 1.0  # a longer absence is a pause: no network looks further, and the scene may have changed
 LEAST_HOLE_FRAMES = 3  # but so many missing frames are a hole at any rate
 CONTEXT_FRAMES = 5  # before and after a deviating interval; more than half of them decide
+JITTER_FRAMES, MOST_STEP = 25, 0.5  # frames whose mean lateness moves by less than this if none is missing
+SLOPE_FRAMES = 100  # of which the rate is known, so that a small change is seen ...
+SMALL_CHANGE = 0.05  # ... of more than this share, at which the models of one rate differ
 RATE_INTERVALS = 20  # after it, by which another rate is recognised ...
 FEWEST_INTERVALS = 5  # ... unless there are fewer
-RATE_CHANGE = 0.2  # share of the rate
+RATE_CHANGE = 0.2  # share of the rate; less if all frames say so, see SMALL_CHANGE
 FEWEST_PAIRS = 12  # of fewer, a dropped frame and a pause might be half
 START_INTERVALS = 40  # at the start of a stretch, by which its usual interval is known
 REFINING_FRAMES, REFINEMENT = 100, 0.05  # later by so many frames, if they say nearly the same
@@ -73,6 +79,16 @@ class Stretch:
         for frame, missing in self.holes:
             steps[frame - self.first] += missing
         return np.cumsum(steps)
+
+
+    def split(self, frames: Iterable[int]) -> list[Stretch]:
+        """Return the parts that end before some frames of the recording; those outside the stretch end none."""
+        edges = [self.first, *sorted({frame for frame in frames if self.first < frame < self.stop}), self.stop]
+        holes = [tuple(hole for hole in self.holes if first < hole[0] < stop) for first, stop in pairwise(edges)]
+        return [
+            Stretch(first, stop, self.imaging_rate, own)
+            for (first, stop), own in zip(pairwise(edges), holes, strict=True)
+        ]
 
 
 @dataclass
@@ -153,8 +169,10 @@ def find_stretches(timestamps: NDArray[np.float64]) -> tuple[Stretch, ...]:
     >>> [(s.first, s.stop, round(s.imaging_rate, 6)) for s in find_stretches(clock)]
     [(0, 60, 10.0), (60, 100, 10.0)]
     """
-    if (rate := regular_rate(timestamps)) is not None:
-        return (Stretch(0, timestamps.size, rate),)
+    if (rate := regular_rate(timestamps) or _jittering_rate(timestamps)) is not None:
+        even = Stretch(0, timestamps.size, rate)
+        parts = _where_the_rate_changes(even, timestamps)
+        return (even,) if len(parts) == 1 else _with_rates(parts, timestamps, rate)
     ascending = np.diff(timestamps)
     ascending = ascending[ascending > 0]
     if not ascending.size:
@@ -164,9 +182,22 @@ def find_stretches(timestamps: NDArray[np.float64]) -> tuple[Stretch, ...]:
     first = 0
     while first < timestamps.size:
         stop, holes = _followed(timestamps, first, fallback)
-        found.append(Stretch(first, stop, np.nan, holes))
+        found += _where_the_rate_changes(Stretch(first, stop, np.nan, holes), timestamps)
         first = stop
     return _with_rates(found, timestamps, 1 / fallback)
+
+
+def _jittering_rate(timestamps: NDArray[np.float64]) -> float | None:
+    """Return the rate, Hz, of frames that come early and late by chance, but none of which is missing; else None."""
+    n_blocks = timestamps.size // JITTER_FRAMES
+    rate = _own_rate(Stretch(0, timestamps.size, np.nan), timestamps) if n_blocks > 1 else None
+    if rate is None:
+        return None
+    late = (timestamps - timestamps[0]) * rate - np.arange(timestamps.size)
+    means = late[: n_blocks * JITTER_FRAMES].reshape(n_blocks, JITTER_FRAMES).mean(axis=1)
+    apart = np.abs(late - np.append(np.repeat(means, JITTER_FRAMES), [means[-1]] * (timestamps.size % JITTER_FRAMES)))
+    steps = np.abs(np.concatenate([means[1:] - means[:-1], means[2:] - means[:-2]]))
+    return rate if steps.max() < MOST_STEP and apart.max() < LEAST_HOLE_FRAMES - 1 else None
 
 
 def _followed(timestamps: NDArray[np.float64], first: int, fallback: float) -> tuple[int, tuple[tuple[int, int], ...]]:
@@ -177,14 +208,30 @@ def _followed(timestamps: NDArray[np.float64], first: int, fallback: float) -> t
         shift = _shift(timestamps, stretch, frame)
         ahead = _unbroken(np.diff(timestamps[frame + 1 : frame + 2 + RATE_INTERVALS]), stretch)
         usual = _usual(ahead, FEWEST_INTERVALS) if len(ahead) >= FEWEST_INTERVALS else None
-        if usual is not None and abs(usual / stretch.usual - 1) > RATE_CHANGE:
+        if usual is not None and _is_another(usual, ahead, stretch):
             interval = timestamps[frame + 1] - timestamps[frame]
             belongs = abs(interval / usual - 1) <= TIMESTAMP_TOLERANCE  # the interval is the first of the new rate
-            return (frame if belongs and frame > first else frame + 1), tuple(stretch.holes)
+            stop = frame if belongs and frame > first else frame + 1
+            return stop, tuple(hole for hole in stretch.holes if hole[0] < stop)
         if not -LEAST_HOLE_FRAMES <= shift <= stretch.longest_hole:
             return frame + 1, tuple(stretch.holes)
         stretch.move(frame, shift)
     return timestamps.size, tuple(stretch.holes)
+
+
+def _where_the_rate_changes(stretch: Stretch, timestamps: NDArray[np.float64]) -> list[Stretch]:
+    """Split a stretch where its rate changes by little, which no single interval shows."""
+    times, positions = timestamps[stretch.first : stretch.stop], stretch.positions
+    seconds, frames = (np.diff(values[::SLOPE_FRAMES]) for values in (times, positions))
+    if not (seconds > 0).all():
+        return [stretch]
+    edges = [0, *(at * SLOPE_FRAMES for at in change_points(np.log(frames / seconds), SMALL_CHANGE)), stretch.n_frames]
+    for number, (start, middle, stop) in enumerate(zip(edges, edges[1:], edges[2:], strict=False), 1):
+        sides = (start, middle - SLOPE_FRAMES), (middle + SLOPE_FRAMES, stop)  # what lies between may be of either
+        lines = [np.polyfit(np.arange(low, high), times[low:high], 1) for low, high in sides]
+        crossing = (lines[1][1] - lines[0][1]) / (lines[0][0] - lines[1][0])
+        edges[number] = int(np.clip(round(crossing), middle - SLOPE_FRAMES, middle + SLOPE_FRAMES))
+    return stretch.split(stretch.first + edge for edge in edges)
 
 
 def _deviating(timestamps: NDArray[np.float64], stretch: _Open, block: int = 4096) -> Iterator[int]:
@@ -205,6 +252,12 @@ def _shift(timestamps: NDArray[np.float64], stretch: _Open, frame: int) -> int:
     if -LEAST_HOLE_FRAMES <= moved[0] <= stretch.longest_hole:  # the next frame is near: what is far lies after a pause
         moved = [one for one in moved if abs(one - moved[0]) <= stretch.longest_hole]
     return round(_median(moved))
+
+
+def _is_another(usual: float, ahead: NDArray[np.float64], stretch: _Open) -> bool:
+    """Tell whether the intervals ahead are of another rate: by their median, which holes do not move, and by their mean."""
+    change, mean_change = abs(usual / stretch.usual - 1), abs(float(ahead.mean()) / stretch.usual - 1)
+    return change > RATE_CHANGE or (len(ahead) >= RATE_INTERVALS and min(change, mean_change) > SMALL_CHANGE)
 
 
 def _unbroken(intervals: NDArray[np.float64], stretch: _Open) -> NDArray[np.float64]:

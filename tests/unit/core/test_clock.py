@@ -245,3 +245,33 @@ def test_even_frames_and_a_clock_that_goes_back_have_no_knots() -> None:
     again = np.concatenate([np.arange(50) / 10, np.arange(50) / 10])
     assert FrameClock.from_rate(10.0, 50).knots() is None
     assert FrameClock.from_timestamps(again).knots() is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(5, 100), st.floats(0.15, 0.3), st.integers(0, 2**32 - 1))
+def test_strong_jitter_is_no_hole(rate: float, jitter: float, seed: int) -> None:
+    times = np.sort(np.arange(FRAMES) + jitter * np.random.default_rng(seed).standard_normal(FRAMES)) / rate
+    (stretch,) = FrameClock.from_timestamps(times).stretches
+    assert stretch.n_grid - stretch.n_frames <= 1
+    assert stretch.imaging_rate == pytest.approx(rate, rel=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(5, 100), st.floats(0.06, 0.15), st.booleans(), st.integers(400, 2600), st.floats(0, 0.01))
+def test_a_small_change_of_the_rate_makes_two_stretches(
+    rate: float, change: float, up: bool, frame: int, jitter: float
+) -> None:
+    other = rate * (1 + change if up else 1 - change)
+    intervals = np.where(np.arange(FRAMES - 1) < frame, 1 / rate, 1 / other)
+    times = np.concatenate([[0.0], np.cumsum(intervals)])
+    times += jitter / rate * np.random.default_rng(0).standard_normal(FRAMES)
+    before, after = FrameClock.from_timestamps(times).stretches
+    assert before.stop == pytest.approx(frame, abs=5)
+    assert (before.imaging_rate, after.imaging_rate) == pytest.approx((rate, other), rel=2e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(5, 100), st.floats(0.95, 1.05), st.integers(0, 2**32 - 1))
+def test_a_clock_that_drifts_a_little_stays_one_stretch(rate: float, drift: float, seed: int) -> None:
+    intervals = np.linspace(1, drift, FRAMES) / rate
+    assert len(FrameClock.from_timestamps(np.cumsum(intervals)).stretches) == 1
