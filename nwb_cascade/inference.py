@@ -299,7 +299,8 @@ def infer_blocks(
     """Infer ROI block by ROI block; memory depends on ``block_bytes``, not on the recording.
 
     With a clock whose frames are not even, each stretch is inferred on its own grid at its own rate, told its own noise
-    level; so are the parts between which the noise of a ROI changes for good. Yields results whose expected spikes are aligned and thresholded as the run asks.
+    level; so are the parts between which the noise of a ROI changes for good. Yields results whose expected spikes are
+    aligned and thresholded as the run asks.
     """
     clock = clock or FrameClock.from_rate(run.imaging_rate, traces.n_frames)
     runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates}

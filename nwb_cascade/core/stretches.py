@@ -80,7 +80,6 @@ class Stretch:
             steps[frame - self.first] += missing
         return np.cumsum(steps)
 
-
     def split(self, frames: Iterable[int]) -> list[Stretch]:
         """Return the parts that end before some frames of the recording; those outside the stretch end none."""
         edges = [self.first, *sorted({frame for frame in frames if self.first < frame < self.stop}), self.stop]
