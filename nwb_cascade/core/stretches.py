@@ -254,7 +254,7 @@ def _shift(timestamps: NDArray[np.float64], stretch: _Open, frame: int) -> int:
 
 
 def _is_another(usual: float, ahead: NDArray[np.float64], stretch: _Open) -> bool:
-    """Tell whether the intervals ahead are of another rate: by their median, which holes do not move, and by their mean."""
+    """Tell whether the intervals ahead are of another rate: by their median, blind to holes, and mean."""
     change, mean_change = abs(usual / stretch.usual - 1), abs(float(ahead.mean()) / stretch.usual - 1)
     return change > RATE_CHANGE or (len(ahead) >= RATE_INTERVALS and min(change, mean_change) > SMALL_CHANGE)
 
