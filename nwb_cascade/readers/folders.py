@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -17,8 +17,11 @@ MOST_NAMED = 5
 MOST_LOOKED_AT = 1000
 
 
-def require_recording(folder: Path) -> None:
-    """Raise InputError for a folder that is no Zarr store, with what in it could be meant; and for pipes."""
+def require_recording(folder: Path, asked: Sequence[str] = ()) -> None:
+    """Raise InputError for a folder that is no Zarr store, with what in it could be meant; and for pipes.
+
+    ``asked`` are options of the command, for one that is proposed instead.
+    """
     require_plain(folder)
     if not folder.is_dir() or any((folder / mark).exists() for mark in STORE_MARKS):
         return
@@ -32,7 +35,7 @@ def require_recording(folder: Path) -> None:
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     all_of_them = ""
     if any(path.suffix == ".nwb" for path in found):
-        all_of_them = f", or all NWB files by: {proposed('archive', 'plan', folder, '-o', 'jobs.jsonl')}"
+        all_of_them = f", or all NWB files by: {proposed('archive', 'plan', folder, *asked, '-o', 'jobs.jsonl')}"
     raise InputError(
         f"Expected a recording, received {folder}: a folder. Name what is meant in it: {named}{more}{all_of_them}."
     )

@@ -29,7 +29,7 @@ from nwb_cascade.nwb.objects import series_at
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import given_clock, timing_of
-from nwb_cascade.options import InferenceOptions
+from nwb_cascade.options import InferenceOptions, words_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
 from nwb_cascade.readers.sources import Source, in_a_fence, opened
@@ -57,7 +57,7 @@ class NwbReader(Reader):
         scratch_dir: Path | None = None,
         streaming: StreamSettings | None = None,
     ) -> Iterator[tuple[Recording, ...]]:
-        with opened(source, streaming) as (file, origin):
+        with opened(source, streaming, asked=words_of(options) or ()) as (file, origin):
             in_a_fence(file, lambda inner: _try(inner, options))
             with open_nwb(file) as (nwbfile, _):
                 recording = _recording(nwbfile, Access.of(file, scratch_dir), options, origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -72,7 +72,9 @@ def expand(source: str, *, instance: str | None = None) -> Iterator[Path | Asset
 
 
 @contextmanager
-def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[tuple[NWBSource, Mapping[str, str]]]:
+def opened(
+    source: Source, streaming: StreamSettings | None = None, *, asked: Sequence[str] = ()
+) -> Iterator[tuple[NWBSource, Mapping[str, str]]]:
     """Open a recording for `nwb_cascade.nwb`, and close it at the end of the context.
 
     Parameters
@@ -81,6 +83,8 @@ def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[
         Path, address or asset.
     streaming : StreamSettings, optional
         How remote files are read.
+    asked : sequence of str
+        Options of the command, for one that is proposed instead.
 
     Yields
     ------
@@ -95,7 +99,7 @@ def opened(source: Source, streaming: StreamSettings | None = None) -> Iterator[
     """
     if not is_remote(source):
         path = Path(name_of(source))
-        require_recording(path)
+        require_recording(path, asked)
         yield path, {}
         return
     from nwb_cascade.dandi.stream import StreamSettings, open_remote

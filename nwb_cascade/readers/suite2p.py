@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from nwb_cascade.core.wording import proposed
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
-from nwb_cascade.options import FromRaw, InferenceOptions
+from nwb_cascade.options import FromRaw, InferenceOptions, words_of
 from nwb_cascade.readers.pickled import read_pickled
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, Recording
@@ -56,7 +56,7 @@ class Suite2pReader(Reader):
 
     @contextmanager
     def open(self, source: Source, options: InferenceOptions, **_: Any) -> Iterator[tuple[Recording, ...]]:
-        plane = read_folder(name_of(source))
+        plane = read_folder(name_of(source), words_of(options) or ())
         rows = np.flatnonzero(plane.is_cell)
         if not rows.size or not plane.fluorescence.shape[1]:
             raise InputError(
@@ -148,13 +148,15 @@ def find_planes(path: str | Path) -> tuple[Path, ...]:
     )
 
 
-def read_folder(path: str | Path) -> Suite2pPlane:
+def read_folder(path: str | Path, asked: Sequence[str] = ()) -> Suite2pPlane:
     """Read one plane of a suite2p output.
 
     Parameters
     ----------
     path : str or Path
         Folder of a plane, or a folder in which ``find_planes`` finds exactly one.
+    asked : sequence of str
+        Options of the command, for one that is proposed instead.
 
     Raises
     ------
@@ -167,7 +169,7 @@ def read_folder(path: str | Path) -> Suite2pPlane:
     if len(planes) > 1:
         raise InputError(
             f"Expected one plane, found {len(planes)} in {path}. Name the folder of one, or of several: "
-            f"{proposed('infer', *planes)}"
+            f"{proposed('infer', *planes, *asked)}"
         )
     folder = planes[0]
     fluorescence = _load_traces(folder / "F.npy")

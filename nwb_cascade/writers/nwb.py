@@ -94,8 +94,9 @@ class CopyWriter(NwbWriter, Replacement):
 
     def _adding(self, run_name: str) -> str:
         """Return the command that adds the run to the copy that is there."""
-        words = words_of(replace(self._options, run_name=run_name))
-        return "" if words is None else proposed("infer", self.target, *words, "--in-place")
+        what = words_of(replace(self._options, run_name=run_name))
+        how = words_of(replace(self._where, output=None, in_place=True, overwrite=False, dry_run=False))
+        return "" if what is None or how is None else proposed("infer", self.target, *what, *how)
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
         """Return the size of recording and results."""

@@ -26,6 +26,7 @@ from tests.support.fake_runs import fake_run
 from tests.support.raw_recordings import RATE, raw_recording, traces
 from tests.support.recordings import dff_recording, simulated_dff
 
+RAW_RATES = ("--threshold", "raw", "--smoothing", 0.05)
 PACKAGE = Path(nwb_cascade.__file__).parent
 
 
@@ -85,7 +86,7 @@ def a_folder_of_recordings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
     monkeypatch.chdir(folder)
     (folder / "all of them").mkdir()
     dff_recording(folder / "all of them" / "a.nwb")
-    return run("infer", folder / "all of them").stderr
+    return run("infer", folder / "all of them", *RAW_RATES).stderr
 
 
 def several_planes_of_suite2p(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -94,7 +95,7 @@ def several_planes_of_suite2p(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         plane.mkdir(parents=True)
         np.save(plane / "F.npy", traces()[0])
         np.save(plane / "ops.npy", ops)
-    return run("infer", folder / "a session").stderr
+    return run("infer", folder / "a session", *RAW_RATES).stderr
 
 
 def the_demo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -148,6 +149,24 @@ def test_the_proposed_run_is_the_one_that_was_asked_for(tmp_path: Path, monkeypa
     with open_nwb(tmp_path / "raw_spikes.nwb") as (nwbfile, _):
         names = [path.rpartition("/")[2] for path in sorted(run_paths(nwbfile))]
     assert names == ["InferredSpikeRates", "InferredSpikeRates_2"]
+
+
+@pytest.mark.parametrize("situation", [a_folder_of_recordings, several_planes_of_suite2p])
+def test_a_command_for_other_sources_keeps_the_options(
+    situation: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert " ".join(map(str, RAW_RATES)) in " ".join(proposal(situation(tmp_path, monkeypatch)))
+
+
+def test_the_command_that_adds_a_run_keeps_the_options(tmp_path: Path) -> None:
+    path = dff_recording(tmp_path / "mouse.nwb")
+    run("infer", path)
+    refused = run("infer", path, *RAW_RATES, "--run-name", "Raw rates", "--scratch-dir", tmp_path)
+    words = proposal(refused.stderr)
+    assert words[2:] == [*map(str, RAW_RATES), "--run-name", "Raw rates", "--in-place", "--scratch-dir", str(tmp_path)]
+    assert run(*words).exit_code == 0
+    with open_nwb(tmp_path / "mouse_spikes.nwb") as (nwbfile, _):
+        assert nwbfile.processing["ophys"]["Raw rates"].threshold == "raw"
 
 
 def test_every_message_with_a_command_stands_above() -> None:
