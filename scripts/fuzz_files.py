@@ -1,12 +1,13 @@
-"""Damage NWB files in many ways and see that each costs its own result only: one sentence, the others done.
+"""Damage what strangers may send and see that it costs its own result only: one sentence, the others done.
 
-    python scripts/fuzz_files.py --files 300 --seed 0 --keep /tmp/fuzz
+    python scripts/fuzz_files.py --cases 2000 --seed 0 --keep /tmp/fuzz
 
-Each file is damaged by `tests/support/nwb_damage.py` and given together with a sound one to ``inspect``, ``infer
---dry-run``, now and then ``infer``, and ``archive plan``, in a process that may hold 4 GB and take a minute (to infer,
-five). Wrong is: a process that dies or does not end, a traceback, a warning of a library, more than one sentence,
-memory that grows by more than 1 GB, a sound file that is not done. Prints what went wrong and figures as JSON; files
-that went wrong are kept in ``--keep``. Exit status 1 if anything is wrong.
+Recordings (HDF5 and Zarr, by ``tests/support/nwb_damage.py`` and ``text_damage.py``), folders of models, published
+Cascade models, manifests and lists of published models are damaged or forged; each meets one command, recordings
+together with a sound one. The command runs in a process of its own kind; wrong is: one that dies, a traceback, a
+warning of a library, more than one sentence, 30 s of the processor, more than 1.5 GB in this process or in one that
+it started, a sound recording that is not done. Prints what went wrong and figures as JSON; what went wrong is kept in
+``--keep``. Exit status 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -14,128 +15,108 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.nwb_damage import DAMAGES  # noqa: E402
-from tests.support.recordings import dff_recording, simulated_dff  # noqa: E402
+from tests.support.fuzz_cases import KINDS, Case, cases, environment, judged  # noqa: E402
 
-ADDRESS_BYTES, GROWTH_KB = 4 * 2**30, 2**20
-LIMIT_S, INFER_LIMIT_S = 60.0, 300.0
-INFER_EVERY = 20  # TensorFlow takes seconds to start and its networks to compile
+MOST_KB, MOST_S = 1_500_000, 30.0
+CLOCK_PER_PROCESSOR = 10  # on a machine with other work
+INFER_S = 300.0  # TensorFlow takes seconds to start and its networks to compile
 LONGEST_LINE = 900
 NOT_ONE_SENTENCE = ("Traceback", "Warning:", "warnings.warn", "Error in ", "HDF5-DIAG")
-Task = tuple[str, Path, Path, Path]  # command, damaged file, sound file, folder for output
 
 
 @dataclass(frozen=True)
 class Trial:
     """How one command took one damaged file: what was wrong, empty if nothing was, and what it said."""
 
-    file: str
-    command: str
+    case: Case
     wrong: str
-    said: str
-    grown_kb: int
+    said: str = ""
+    seconds: float = 0.0
+    kilobytes: int = 0
 
 
 def main() -> None:
     """Damage, run, count."""
     options = parsed()
-    with tempfile.TemporaryDirectory() as folder:
-        trials = list(run_all(list(tasks(Path(folder), options))))
-        wrong = [trial for trial in trials if trial.wrong]
-        for trial in wrong:
-            print(json.dumps(asdict(trial)))
-            if options.keep:
-                options.keep.mkdir(parents=True, exist_ok=True)
-                shutil.copy(Path(folder) / trial.file, options.keep)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ.update(environment(folder))
+        made = cases(folder, options.cases, options.seed, only=options.only, infer_every=options.infer)
+        trials = []
+        for trial in run_all(made):
+            trials.append(trial)
+            if trial.wrong:
+                print(json.dumps(asdict(trial)), flush=True)
+                keep(trial, options.keep)
+            shutil.rmtree(Path(trial.case.damaged).parent)
     figures = {
-        "files": options.files,
-        "trials": len(trials),
+        "cases": Counter(trial.case.kind for trial in trials),
         "refused": sum(bool(trial.said) for trial in trials),
-        "wrong": Counter(trial.wrong for trial in wrong),
-        "most_grown_mb": max(trial.grown_kb for trial in trials) // 1024,
+        "wrong": Counter(trial.wrong for trial in trials if trial.wrong),
+        "longest_s": max(trial.seconds for trial in trials),
+        "most_mb": max(trial.kilobytes for trial in trials) // 1024,
     }
     print(json.dumps(figures))
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if figures["wrong"] else 0)
 
 
 def parsed() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=300, help="Damaged files [default: 300].")
+    parser.add_argument("--cases", type=int, default=300, help="Damaged files [default: 300].")
     parser.add_argument("--seed", type=int, default=0, help="Of the damage [default: 0].")
-    parser.add_argument("--keep", type=Path, help="Folder for the files that went wrong.")
-    parser.add_argument("--only", choices=sorted(DAMAGES), help="One way of damage.")
-    parser.add_argument("--infer", type=int, default=INFER_EVERY, metavar="N", help="Infer every Nth [default: 20].")
+    parser.add_argument("--keep", type=Path, help="Folder for what went wrong.")
+    parser.add_argument("--only", choices=sorted(KINDS), help="One kind.")
+    parser.add_argument("--infer", type=int, default=40, metavar="N", help="Infer every Nth of a kind [default: 40].")
     return parser.parse_args()
 
 
-def tasks(folder: Path, options: argparse.Namespace) -> Iterator[Task]:
-    """Write sound and damaged files; yield what is to be run on them."""
-    sound = list(sound_files(folder))
-    ways = [options.only] if options.only else sorted(DAMAGES)
-    for number in range(options.files):
-        rng = np.random.default_rng((options.seed, number))
-        way, origin = ways[number % len(ways)], sound[int(rng.integers(len(sound)))]
-        damaged = folder / f"{number:04d}_{way}.nwb"
-        shutil.copy(origin, damaged)
-        DAMAGES[way](damaged, rng)
-        for command in ("inspect", "infer --dry-run", "plan", *(["infer"] if number % options.infer == 0 else [])):
-            yield command, damaged, sound[0], folder / f"out_{number}"
+def keep(trial: Trial, folder: Path | None) -> None:
+    """Keep what went wrong, with its number."""
+    damaged = Path(trial.case.damaged)
+    if folder is not None and damaged.exists():
+        shutil.copytree(damaged.parent, folder / damaged.parent.name, dirs_exist_ok=True)
 
 
-def sound_files(folder: Path) -> Iterator[Path]:
-    """Recordings in several layouts."""
-    dff = simulated_dff(4, 600)
-    times = np.arange(600) / 30
-    yield dff_recording(folder / "rate.nwb", dff)
-    yield dff_recording(folder / "timestamps.nwb", dff, timestamps=times)
-    yield dff_recording(folder / "chunks.nwb", dff, chunks=(100, 2), rate=30.0)
-    yield dff_recording(folder / "long_table.nwb", simulated_dff(60, 300), chunks=(50, 60), timestamps=times[:300])
-
-
-def run_all(wanted: list[Task]) -> Iterator[Trial]:
-    """Run one task after the other in a process that is replaced when it dies or does not end."""
+def run_all(wanted: Iterator[Case]) -> Iterator[Trial]:
+    """Run one case after the other in a process that is replaced when it dies, does not end or has grown."""
     context = multiprocessing.get_context("spawn")
     process, connection = started(context)
-    for number, task in enumerate(wanted):
-        connection.send(task)
-        trial = None
-        if connection.poll(INFER_LIMIT_S if task[0] == "infer" else LIMIT_S):
+    for case in wanted:
+        connection.send(case)
+        if not connection.poll(INFER_S if "infer" in case.words else CLOCK_PER_PROCESSOR * MOST_S):
+            trial = Trial(case, "did not end")
+        else:
             try:
                 trial = connection.recv()
             except EOFError:
                 process.join()
-                trial = Trial(task[1].name, task[0], f"died with exit code {process.exitcode}", "", 0)
-        else:
-            trial = Trial(task[1].name, task[0], "did not end", "", 0)
-        if trial.wrong.startswith(("died", "did not")) or trial.grown_kb > GROWTH_KB:
+                trial = Trial(case, f"died with exit code {process.exitcode}")
+        if trial.wrong.startswith(("died", "did not")) or trial.kilobytes > MOST_KB:
             process.kill()
             process.join()
             process, connection = started(context)
-        if sys.stderr.isatty():
-            print(f"\r{number + 1}/{len(wanted)}", end="", file=sys.stderr)
         yield trial
     process.kill()
 
 
 def started(context: Any) -> tuple[Any, Connection]:
-    """A process that runs tasks, and the way to it."""
+    """A process that runs cases, and the way to it."""
     here, there = context.Pipe()
     process = context.Process(target=work, args=(there,), daemon=True)
     process.start()
@@ -145,86 +126,46 @@ def started(context: Any) -> tuple[Any, Connection]:
 
 def work(connection: Connection) -> None:
     """Run what arrives, for ever."""
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
-        connection.send(tried(*connection.recv()))
+        connection.send(tried(connection.recv()))
 
 
-def tried(command: str, damaged: Path, sound: Path, output: Path) -> Trial:
-    """Run one command on a damaged and a sound file, and judge it."""
+def tried(case: Case) -> Trial:
+    """Run one command and judge it."""
+    from click import ClickException
     from click.testing import CliRunner
 
     from nwb_cascade.cli import main as cli
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    arguments, is_done = COMMANDS[command](damaged, sound, output)
-    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    before = used_s()
+    result = CliRunner().invoke(cli, [*case.words], standalone_mode=False)
+    seconds = used_s() - before
+    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     said = result.stderr.strip()
     lines = said.splitlines()
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
+    if isinstance(result.exception, ClickException):
+        said, wrong = result.exception.message, ""
+    elif result.exception is not None and not isinstance(result.exception, SystemExit):
         wrong = f"raised {type(result.exception).__name__}"
-        said += f" {result.exception}"
+        said += f" {str(result.exception)[:LONGEST_LINE]}"
     elif found := [text for text in NOT_ONE_SENTENCE if text in said]:
         wrong = f"wrote {found[0]}"
     elif len(lines) > 1 or any(len(line) > LONGEST_LINE for line in lines):
         wrong = "said too much"
-    elif grown > GROWTH_KB:
-        wrong = "grew"
+    elif seconds > MOST_S and "infer" not in case.words:
+        wrong = "took too long"
+    elif kilobytes > MOST_KB:
+        wrong = "took too much memory"
     else:
-        wrong = is_done(result)
-    return Trial(damaged.name, command, wrong, said, grown)
+        wrong = judged(case, result.stdout)
+    return Trial(case, wrong, said[: 2 * LONGEST_LINE], round(seconds, 2), kilobytes)
 
 
-def inspected(damaged: Path, sound: Path, _: Path) -> tuple[list[str], Callable[[Any], str]]:
-    """Inspect both; the sound one has its series."""
+def used_s() -> float:
+    """Seconds of the processor that this process and those that it started took."""
+    return sum(os.times()[:4])
 
-    def judged(result: Any) -> str:
-        records = {record["path"]: record for record in json.loads(result.stdout)}
-        return "" if records[str(sound)].get("series") else "sound file is not done"
-
-    return ["inspect", "--json", str(damaged), str(sound)], judged
-
-
-def inferred(damaged: Path, sound: Path, output: Path, *more: str) -> tuple[list[str], Callable[[Any], str]]:
-    """Infer both; the sound one has a result, and what failed by a library's error says so in our words."""
-
-    def judged(result: Any) -> str:
-        records = {record["path"]: record for record in json.loads(result.stdout)}
-        if "error" in records[str(sound)]:
-            return "sound file is not done"
-        error = records[str(damaged)].get("error", "")
-        return f"unclear: {error.split(':')[0]}" if error.split(":")[0].endswith("Error") else ""
-
-    output.mkdir(exist_ok=True)
-    return ["infer", "--json", "--overwrite", "-o", str(output), *more, str(damaged), str(sound)], judged
-
-
-def inferred_dry(damaged: Path, sound: Path, output: Path) -> tuple[list[str], Callable[[Any], str]]:
-    """As `inferred`, without inference."""
-    return inferred(damaged, sound, output, "--dry-run")
-
-
-def planned(damaged: Path, sound: Path, output: Path) -> tuple[list[str], Callable[[Any], str]]:
-    """Plan both; the sound one has a job."""
-    manifest = output.with_suffix(".jsonl")
-
-    def judged(_: Any) -> str:
-        records = [json.loads(line) for line in manifest.read_text().splitlines()[1:]]
-        done = any(record["address"] == str(sound) and "id" in record for record in records)
-        unclear = any("Its header cannot be read:" in str(record) for record in records)
-        return "unclear" if unclear else "" if done else "sound file is not done"
-
-    return ["archive", "plan", "-o", str(manifest), str(damaged), str(sound)], judged
-
-
-COMMANDS: dict[str, Callable[[Path, Path, Path], tuple[list[str], Callable[[Any], str]]]] = {
-    "inspect": inspected,
-    "infer --dry-run": inferred_dry,
-    "infer": inferred,
-    "plan": planned,
-}
 
 if __name__ == "__main__":
     main()

@@ -45,6 +45,7 @@ HANDLED_WARNINGS = (  # of pynwb and hdmf while reading; what they mean for a se
     r"(?s).*gnoring the following cached namespace",
     r"Path to Group altered/broken",
     r"(?s)DynamicTableRegion values .* are out of bounds",
+    r"Inferred dtype from zarr type",
     r"\w+ is experimental -- it may be removed",  # types of hdmf that the file's writer chose
 )
 
@@ -209,7 +210,7 @@ def _open_zarr(source: Any) -> Iterator[Any]:
         from nwb_cascade.nwb.zarr_files import OwnZarrIO
     except ImportError as error:
         raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
-    with _handled_warnings():
+    with told_as_damage(name), _handled_warnings():
         io = OwnZarrIO(where, name=name, is_remote=is_remote, mode="r", load_namespaces=True, storage_options=options)
     try:
         yield io
