@@ -217,10 +217,10 @@ def judged(case: Case, stdout: str) -> str:
         if not any(record["address"] == case.sound and "id" in record for record in records):
             return "sound file is not done"
         return "unclear" if any("Its header cannot be read:" in str(record) for record in records) else ""
-    records = {record["path"]: record for record in json.loads(stdout)}
-    if "error" in records[case.sound]:
+    of_file = {record["path"]: record for record in json.loads(stdout)}
+    if "error" in of_file[case.sound]:
         return "sound file is not done"
-    kind = str(records[case.damaged].get("error", "")).split(":")[0]
+    kind = str(of_file[case.damaged].get("error", "")).split(":")[0]
     return f"unclear: {kind}" if kind.endswith("Error") else ""
 
 
