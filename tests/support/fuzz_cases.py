@@ -190,7 +190,7 @@ def registry(origin: Path) -> Maker:
         )
         words = ("models", "available", "--registry", str(damaged))
         if number % 8 == 7:
-            words = ("models", "fetch", "Global_EXC_30Hz_smoothing50ms", "--registry", str(damaged))
+            words: tuple[str, ...] = ("models", "fetch", "Global_EXC_30Hz_smoothing50ms", "--registry", str(damaged))
         return Case("registry", words, str(damaged))
 
     return make
