@@ -188,9 +188,9 @@ def registry(origin: Path) -> Maker:
         damaged.write_bytes(
             (damage_text(changed, rng) if rng.random() < 0.3 else changed).encode(errors="surrogatepass")
         )
-        words = ("models", "available", "--registry", str(damaged))
+        words: tuple[str, ...] = ("models", "available", "--registry", str(damaged))
         if number % 8 == 7:
-            words: tuple[str, ...] = ("models", "fetch", "Global_EXC_30Hz_smoothing50ms", "--registry", str(damaged))
+            words = ("models", "fetch", "Global_EXC_30Hz_smoothing50ms", "--registry", str(damaged))
         return Case("registry", words, str(damaged))
 
     return make
