@@ -164,6 +164,8 @@ def _clear_errors(instance: DandiInstance, dandiset: str) -> Iterator[None]:
 
 
 def _no_key(instance: DandiInstance) -> str:
-    from nwb_cascade.dandi.client import token_variable
+    from nwb_cascade.dandi.client import owns_a_token, token_variable
 
-    return f"Uploading to {instance.name} needs an API key: set the environment variable {token_variable(instance)}."
+    also = "" if owns_a_token(instance) else f" and DANDI_INSTANCE to {instance.api}"
+    variable = token_variable(instance)
+    return f"Uploading to {instance.name} needs an API key: set the environment variable {variable}{also}."

@@ -68,8 +68,8 @@ def token_for(instance: DandiInstance) -> str | None:
     """Return the API key that the environment holds for an instance.
 
     Instances that dandi knows by name have a variable each (``DANDI_API_KEY``, ``DANDI_SANDBOX_API_KEY``,
-    ``EMBER_DANDI_API_KEY``, ...), as for dandi's own commands. Any other server gets ``DANDI_API_KEY`` only if it
-    runs on this machine or if ``DANDI_INSTANCE`` names it, so that no address can lure the key away.
+    ``EMBER_DANDI_API_KEY``, ...), as for dandi's own commands. Any other server gets ``DANDI_API_KEY`` only if
+    ``DANDI_INSTANCE`` names it, so that no address can lure the key away, and only such a one without encryption.
     """
     return os.environ.get(token_variable(instance)) if owns_a_token(instance) else None
 
@@ -82,7 +82,7 @@ def token_variable(instance: DandiInstance) -> str:
 def owns_a_token(instance: DandiInstance) -> bool:
     """Tell whether a token from the environment may be sent to this instance."""
     default = os.environ.get("DANDI_INSTANCE", "").rstrip("/")
-    return is_known(instance) or is_loopback(instance.api) or default in set(instance.urls())
+    return default in set(instance.urls()) or (is_known(instance) and instance.api.startswith("https://"))
 
 
 def is_known(instance: DandiInstance) -> bool:

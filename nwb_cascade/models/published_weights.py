@@ -70,7 +70,7 @@ def read_keras_weights(path: Path) -> Arrays:
             return {
                 f"{layer}/{kind}": array
                 for layer, name in zip(LAYERS, names, strict=True)
-                for kind, array in _keras_layer(_inside(file, f"model_weights/{name}", path), path).items()
+                for kind, array in _keras_layer(file["model_weights"][name], path).items()
             }
     except ModelFileError:
         raise
@@ -184,23 +184,9 @@ def _keras_layer(group: Any, path: Path) -> Arrays:
         match = re.search(r"(kernel|bias)(:0)?$", name)
         if match is None:
             raise ModelFileError(f"Expected a kernel and a bias, received {name} in {path}.")
-        dataset = _inside(group, name, path)
-        if dataset.external or dataset.is_virtual:
-            raise ModelFileError(f"Expected weights that lie in {path} itself, received {name} in another file.")
-        _require_small(name, dataset.shape, path)
-        arrays[match[1]] = np.asarray(dataset[()], dtype=np.float32)
+        _require_small(name, group[name].shape, path)
+        arrays[match[1]] = np.asarray(group[name][()], dtype=np.float32)
     return arrays
-
-
-def _inside(group: Any, name: str, path: Path) -> Any:
-    """What lies in a group by a name, without following links: they may lead out of the file, or nowhere for ever."""
-    import h5py
-
-    for part in filter(None, name.split("/")):
-        if isinstance(group.get(part, getlink=True), (h5py.SoftLink, h5py.ExternalLink)):
-            raise ModelFileError(f"Expected weights that lie in {path} itself, received a link, {part}.")
-        group = group[part]
-    return group
 
 
 def _require_small(name: object, shape: Sequence[int], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +130,7 @@ def fetch_model(
     entries = read_registry(registry, backoff_s=backoff_s)
     if name not in entries:
         raise NoModelError(unknown_name(name, entries, f"is among the {len(entries)} of the registry"))
+    _warn_of_open_way(entries[name])
     archive = folder.parent / DOWNLOADS / f"{name}.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
     with workplace(archive):  # one download of this model at a time
@@ -156,6 +158,14 @@ def _entry(name: str, value: object, source: str) -> RegistryEntry:
 
 def _is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
+
+
+def _warn_of_open_way(entry: RegistryEntry) -> None:
+    if not entry.sha256 and entry.link.startswith("http://"):
+        warnings.warn(
+            f"{entry.link} is neither encrypted nor hashed by the registry: whoever is on the way can change the model.",
+            stacklevel=3,
+        )
 
 
 def _check_archive(archive: Path, sha256: str, entry: RegistryEntry) -> None:

@@ -86,6 +86,7 @@ def test_zarr_and_embargoed_assets_with_a_key_that_is_written_nowhere(
     assert (refused.exit_code, manifest.exists()) == (1, False)
     assert f"{addresses[1]} is embargoed: set the environment variable DANDI_API_KEY to an API key" in refused.stderr
 
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     planned = archive_command("plan", *addresses, "-o", manifest)
     assert planned.stdout == f"4 jobs in {manifest}, 0 files without one.\n", planned.output
@@ -98,6 +99,7 @@ def test_zarr_and_embargoed_assets_with_a_key_that_is_written_nowhere(
         assert (entry.state, entry.record["kind"]) == ("failed", "PermissionError")
         assert "DANDI_API_KEY" in entry.record["cause"]
 
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     run = ("run", manifest, "--out", out, "--workers", "2", "--api-calls", "1", "--retry-failed")
     server.reset()

@@ -63,6 +63,7 @@ def stored(server):
 
 
 def test_the_results_and_nothing_else_are_there_afterwards(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     files = {path.relative_to(derived).as_posix(): path.read_bytes() for path in derived.rglob("*.nwb")}
     assert len(files) == 2
@@ -86,6 +87,7 @@ def test_the_results_and_nothing_else_are_there_afterwards(derived, server, monk
 
 
 def test_a_result_that_is_another_one_now_replaces_that_on_the_server(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     path = sorted(derived.rglob("*.nwb"))[0].relative_to(derived).as_posix()
     server.archive.dandisets[MINE].add(path, b"of another day", metadata={"blobDateModified": "2020-01-01T00:00:00Z"})
@@ -107,6 +109,7 @@ def with_source(derived):
 
 
 def test_with_metadata_the_sources_are_added_and_a_valid_dandiset_stays_valid(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     dandiset, source = server.archive.dandisets[MINE], with_source(derived)
     assert dandiset.version_info("draft")["status"] == "Valid"
@@ -132,6 +135,7 @@ def test_with_metadata_the_sources_are_added_and_a_valid_dandiset_stays_valid(de
 
 
 def test_metadata_that_would_be_invalid_are_refused_before_anything_is_sent(derived, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     with_source(derived)
     path = derived / "dandiset.yaml"
@@ -147,7 +151,11 @@ def test_metadata_that_would_be_invalid_are_refused_before_anything_is_sent(deri
 @pytest.mark.parametrize(
     ("key", "dandiset", "message"),
     [
-        (None, MINE, r"Uploading to \S+ needs an API key: set the environment variable DANDI_API_KEY\."),
+        (
+            None,
+            MINE,
+            r"Uploading to \S+ needs an API key: set the .* DANDI_API_KEY and DANDI_INSTANCE to \S+\.",
+        ),
         ("wrong", MINE, r"\S+ refuses the API key in DANDI_API_KEY for 000123: it is wrong, or has no access there\."),
         ("right", "000999", r"There is no dandiset 000999 on \S+; check its number\."),
         ("right", "123", r"Expected the number of a dandiset such as 000123, received '123'\."),
@@ -155,6 +163,7 @@ def test_metadata_that_would_be_invalid_are_refused_before_anything_is_sent(deri
 )
 def test_what_cannot_be_done_is_one_sentence(derived, server, monkeypatch, key, dandiset, message):
     if key is not None:
+        monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
         monkeypatch.setenv("DANDI_API_KEY", server.token if key == "right" else key)
     result = upload(derived, server, dandiset=dandiset)
     assert result.exit_code == 1
@@ -165,6 +174,7 @@ def test_what_cannot_be_done_is_one_sentence(derived, server, monkeypatch, key, 
 def test_a_storage_that_fails_is_told_and_the_rest_is_sent_the_next_time(derived, server, monkeypatch):
     from tests.support.dandi_faults import Fault
 
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     server.faults.script(Fault.EXPIRED, r"^/blobs/uploads/1/1$")
     first = upload(derived, server)

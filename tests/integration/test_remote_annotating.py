@@ -211,6 +211,7 @@ def test_an_embargoed_recording_is_read_with_a_key_that_is_written_nowhere(
     server: DandiServer, recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.archive.add("000002", embargoed=True).add("sub-1/sub-1_ophys.nwb", recordings["hdf5"])
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", server.token)
     result = annotate(f"dandi://{server.url.removeprefix('http://')}/000002/sub-1/sub-1_ophys.nwb")
     assert server.token.encode() not in Path(result.output).read_bytes()

@@ -168,12 +168,14 @@ def test_remove_asks_first(installed):
     assert "No model named" in run("remove", NAME, "--yes", status=1).stderr
 
 
+@pytest.mark.filterwarnings("ignore:http.* is neither encrypted nor hashed")
 def test_fetch_downloads_and_installs(server, source):
     result = run("fetch", NAME, "--registry", server.url + "/r.yaml")
     assert f"{NAME} is installed in" in result.stdout
     assert (source.parent / "models" / NAME).is_dir()
 
 
+@pytest.mark.filterwarnings("ignore:http.* is neither encrypted nor hashed")
 def test_fetch_takes_the_registry_from_the_environment(server, monkeypatch):
     monkeypatch.setenv("NWB_CASCADE_REGISTRY", server.url + "/r.yaml")
     assert "Nearest names" in run("fetch", NAME + "x", status=1).stderr

@@ -100,7 +100,8 @@ def test_a_zarr_asset(address, archive, tmp_path):
     assert asset.storage_url.endswith(f"/zarr/{asset.content_id}/")
 
 
-def test_assets_can_be_pickled_and_hold_no_token(address, monkeypatch):
+def test_assets_can_be_pickled_and_hold_no_token(address, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     asset = find_asset(f"{address}/000002/sub-s/sub-s_ophys.nwb")
     again = pickle.loads(pickle.dumps(asset))
@@ -153,7 +154,8 @@ def test_an_embargoed_dandiset_needs_a_token(address):
         list(list_assets(f"{address}/000002"))
 
 
-def test_a_wrong_token_is_not_repeated_in_the_message(address, monkeypatch):
+def test_a_wrong_token_is_not_repeated_in_the_message(address, server, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", "wrong-token")
     with pytest.raises(PermissionError, match="refuses the API key in DANDI_API_KEY") as caught:
         list(list_assets(f"{address}/000002"))
@@ -161,8 +163,9 @@ def test_a_wrong_token_is_not_repeated_in_the_message(address, monkeypatch):
     assert not any("wrong-token" in text for error in chain for text in (str(error), repr(error)))
 
 
-def test_the_token_is_in_no_log_record(address, monkeypatch, caplog):
+def test_the_token_is_in_no_log_record(address, server, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     assert paths(f"{address}/000002") == ["sub-s/sub-s_ophys.nwb"]
     with pytest.raises(LookupError):
@@ -180,11 +183,15 @@ def test_a_token_goes_only_to_the_instance_that_it_belongs_to(monkeypatch):
     elsewhere = instance("archive.example.org", "https://archive.example.org/api")
     assert token_for(instance("dandi", "https://api.dandiarchive.org/api")) == "of dandi"
     assert token_for(instance("dandi-sandbox", "https://api.sandbox.dandiarchive.org/api")) == "of the sandbox"
-    assert token_for(instance("127.0.0.1:80", "http://127.0.0.1:80/api")) == "of dandi"
+    assert token_for(instance("127.0.0.1:80", "http://127.0.0.1:80/api")) is None
+    assert token_for(instance("dandi", "http://api.dandiarchive.org/api")) is None
     assert token_for(elsewhere) is None
     assert token_for(instance("dandi", "https://archive.example.org/api")) is None
     monkeypatch.setenv("DANDI_INSTANCE", "https://archive.example.org/api/")
     assert token_for(elsewhere) == "of dandi"
+    monkeypatch.setenv("DANDI_INSTANCE", "http://127.0.0.1:80/api")
+    assert token_for(instance("127.0.0.1:80", "http://127.0.0.1:80/api")) == "of dandi"
+    assert token_for(instance("127.0.0.1:81", "http://127.0.0.1:81/api")) is None
 
 
 def test_without_a_token_no_authorization_is_sent(address, server):

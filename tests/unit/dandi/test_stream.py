@@ -162,6 +162,7 @@ def test_an_embargoed_file_is_read_with_the_token_only(archive, server, monkeypa
     with pytest.raises(PermissionError, match="is embargoed"):
         open_remote(address)
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     with open_remote(address) as file:
         assert_complete(read_all(file))

@@ -136,6 +136,7 @@ def test_an_asset_that_is_gone_is_named(asset, archive):
 
 def test_an_embargoed_asset_is_read_with_the_token_which_the_storage_never_sees(server, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     (asset,) = list_assets(f"dandi://{server.url.removeprefix('http://')}/000002")
     assert reader(asset).read(0, asset.size) == b"secret content"
@@ -146,10 +147,12 @@ def test_an_embargoed_asset_is_read_with_the_token_which_the_storage_never_sees(
 
 def test_an_embargoed_asset_without_a_token_is_refused_in_one_sentence(server, monkeypatch):
     with monkeypatch.context() as patch:
+        patch.setenv("DANDI_INSTANCE", server.api_url)
         patch.setenv("DANDI_API_KEY", TOKEN)
         asset = find_asset(f"dandi://{server.url.removeprefix('http://')}/000002/sub-s/sub-s_ophys.nwb")
     with pytest.raises(PermissionError, match="may not be read without an API key"):
         reader(asset).read(0, 5)
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", "wrong-token")
     with pytest.raises(PermissionError, match="may not be read with this API key") as caught:
         reader(asset).read(0, 5)

@@ -66,6 +66,7 @@ def test_only_so_many_requests_are_there_at_once(server, asset, tmp_path, most):
 
 
 def test_fresh_links_and_listings_take_turns_and_content_takes_none(server, archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     data = np.arange(400.0).reshape(40, 10)
     zarr.open_group(str(tmp_path / "tree"), mode="w").create_dataset("a", data=data, chunks=(2, 10))

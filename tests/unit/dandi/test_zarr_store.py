@@ -120,6 +120,7 @@ def test_hdmf_zarr_reads_an_nwb_file_like_the_local_one(archive, server, tmp_pat
 
 
 def test_an_embargoed_zarr_is_read_with_the_token_which_the_storage_never_sees(archive, server, tree, monkeypatch):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
     archive.dandisets["000002"].add("z.nwb.zarr", tree)
     remote = open_zarr(f"dandi://{server.url.removeprefix('http://')}/000002/z.nwb.zarr")

@@ -119,9 +119,9 @@ KERNEL = "model_weights/conv1d_10/conv1d_10/kernel:0"
     ("put", "message"),
     [
         (lambda file: file.create_dataset(KERNEL, (10**12,), "f4"), "at most 16777216 weights in .*, received 10000"),
-        (lambda file: file.create_dataset(KERNEL, (4,), "f4", external=[("secret", 0, 16)]), "in another file"),
-        (lambda file: file.__setitem__(KERNEL, h5py.ExternalLink("pipe", "/x")), "received a link, kernel:0"),
-        (lambda file: file.__setitem__(KERNEL, h5py.SoftLink("/loop")), "received a link, kernel:0"),
+        (lambda file: file.create_dataset(KERNEL, (4,), "f4", external=[("secret", 0, 16)]), "secret"),
+        (lambda file: file.__setitem__(KERNEL, h5py.ExternalLink("pipe", "/x")), "pipe"),
+        (lambda file: file.__setitem__(KERNEL, h5py.SoftLink(f"/{KERNEL}")), "cannot be read"),
     ],
 )
 def test_keras_weights_that_lie_elsewhere_or_are_declared_only_are_refused(keras_file, put, message):

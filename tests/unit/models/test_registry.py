@@ -16,6 +16,7 @@ from tests.support.shared import shared_path
 from tests.support.windowed_network import network
 
 NAME = "Global_EXC_30Hz_smoothing50ms"
+pytestmark = pytest.mark.filterwarnings("ignore:http.* is neither encrypted nor hashed")
 
 
 @pytest.fixture
@@ -60,6 +61,11 @@ def test_a_model_is_fetched_and_installed_with_the_hash_of_its_archive(server, m
         for key, array in arrays.items():
             np.testing.assert_array_equal(network(load_model(NAME), level, member)[key], array)
     assert leftovers(models) == []
+
+
+def test_a_model_that_could_be_changed_on_its_way_is_a_warning(server, models):
+    with pytest.warns(UserWarning, match=r"^http://\S+/download is neither encrypted nor hashed by"):
+        fetch_model(NAME)
 
 
 def test_the_registry_name_is_the_installed_name(server, models, tmp_path):
