@@ -163,7 +163,7 @@ def _is_url(text: str) -> bool:
 def _warn_of_open_way(entry: RegistryEntry) -> None:
     if not entry.sha256 and entry.link.startswith("http://"):
         warnings.warn(
-            f"{entry.link} is neither encrypted nor hashed by the registry: whoever is on the way can change the model.",
+            f"{entry.link} is neither encrypted nor hashed by the registry: whoever is on the way can change it.",
             stacklevel=3,
         )
 
