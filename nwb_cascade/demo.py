@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.hdf5_files import open_hdf5
 from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.annotation.spikes import annotate_spikes
@@ -19,6 +20,7 @@ from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes
 from nwb_cascade.discrete import match_spikes
+from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.stored_run import open_run
 from nwb_cascade.report import write_report
 from nwb_cascade.report.page import require_library
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 N_ROIS = 24
 DURATION_S = 120.0
 IMAGING_RATE = 8.46  # a rate for which nobody publishes a model
+IDENTIFIER = "nwb-cascade-demo"  # of the simulated recording
 INDICATOR = "jGCaMP8m"
 FIRING_RATE_HZ = 0.6
 SMOOTHING_S = 0.2  # about two frames
@@ -70,6 +73,8 @@ def run_demo(folder: Path, *, seed: int = 0, report: bool = False, progress: Pro
 
     Raises
     ------
+    InputError
+        If ``recording.nwb`` is there and was not simulated here.
     ImportError
         If a report is asked for and plotly is not installed.
     """
@@ -77,6 +82,8 @@ def run_demo(folder: Path, *, seed: int = 0, report: bool = False, progress: Pro
         require_library()
     folder.mkdir(parents=True, exist_ok=True)
     recording = folder / "recording.nwb"
+    if recording.exists() and not _is_own(recording):
+        raise InputError(f"{recording} exists and is not the demo's: it is not replaced. Name another folder.")
     rng = np.random.default_rng(seed)
     dff, spike_times = simulate_population(
         rng,
@@ -105,6 +112,15 @@ def run_demo(folder: Path, *, seed: int = 0, report: bool = False, progress: Pro
     return _with_report(result, spike_times) if report else result
 
 
+def _is_own(recording: Path) -> bool:
+    """Tell whether a recording is one of an earlier demonstration."""
+    try:
+        with open_hdf5(recording) as file:
+            return bool(file["identifier"].asstr()[()] == IDENTIFIER)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+
+
 def _with_report(demo: DemoResult, spike_times: Sequence[NDArray[np.float64]]) -> DemoResult:
     """Add discrete spikes to the annotated copy, compare them with the true ones and write the page."""
     annotated = Path(demo.annotation.output)
@@ -124,7 +140,7 @@ def write_recording(path: Path, dff: NDArray[np.float32]) -> None:
 
     nwbfile = NWBFile(
         session_description="Simulated calcium imaging of a population, made by nwb-cascade demo.",
-        identifier="nwb-cascade-demo",
+        identifier=IDENTIFIER,
         session_start_time=datetime(2026, 1, 1, tzinfo=timezone.utc),
         session_id="demo",
     )

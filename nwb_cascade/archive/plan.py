@@ -17,6 +17,7 @@ from nwb_cascade.archive.listing import Source, as_asset, list_sources
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
+from nwb_cascade.files.kinds import MANIFEST, require_kind
 from nwb_cascade.inference import prepare_run, require_rates
 from nwb_cascade.models.library import load_model, model_reference
 from nwb_cascade.options import InferenceOptions
@@ -66,7 +67,7 @@ def plan(
     sources : iterable of str
         Folders, globs, files, addresses, see `nwb_cascade.archive.listing.list_sources`.
     path : pathlib.Path
-        The manifest; replaced in one step.
+        The manifest; an earlier one is replaced in one step.
     options : InferenceOptions, optional
         What is asked for; the model ``auto`` is picked per recording.
     instance : str, optional
@@ -86,6 +87,7 @@ def plan(
     given = tuple(sources)
     options = _located(options or InferenceOptions())
     wish = Wish(options, dict(streaming or {}))
+    require_kind(path, MANIFEST)
     path.parent.mkdir(parents=True, exist_ok=True)
     if problem := output_problem(path.parent):  # now, and not after hundreds of headers
         raise PermissionError(problem)

@@ -17,6 +17,7 @@ from nwb_cascade.archive.ledger import LOGS_FOLDER, Ledger
 from nwb_cascade.archive.manifest import Manifest, write_manifest
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.kinds import BATCH_SCRIPT, require_kind
 
 MAX_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize; the largest index is one less
 SCRIPT = Template("""#!/bin/bash
@@ -130,12 +131,14 @@ def write_slurm_script(
     Raises
     ------
     InputError
-        If there is no job, or the chunks would be more than the limit on arrays allows.
+        If there is no job, the script's name is taken by another file, or the chunks would be more than the limit on
+        arrays allows.
     """
     wanted = wanted or ArrayOptions()
     if n_jobs < 1:
         raise InputError(f"Expected at least one job in {manifest}, it has none.")
     n_tasks, chunk = _tasks(n_jobs, wanted)
+    require_kind(path, BATCH_SCRIPT)
     logs = out / LOGS_FOLDER
     logs.mkdir(parents=True, exist_ok=True)
     submit = ("sbatch", str(path))

@@ -13,8 +13,10 @@ from nwb_cascade.cli.archive_arguments import api_calls_option, manifest_argumen
 from nwb_cascade.cli.archive_dandiset import collect_command, upload_command
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.options import inference_options, take_inference
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted, proposed
+from nwb_cascade.files.kinds import BATCH_SCRIPT, MANIFEST
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -34,9 +36,7 @@ def command() -> None:
 
 @command.command("plan")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "-o", "--output", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Manifest."
-)
+@click.option("-o", "--output", "path", required=True, type=OutputFile(MANIFEST), help="Manifest.")
 @click.option("--instance", help="DANDI instance of SOURCEs that name none.")
 @inference_options
 @click.option("--readers", default=4, show_default=True, type=click.IntRange(min=1), help="Headers read at once.")
@@ -265,9 +265,7 @@ def _named_value(option: str) -> tuple[str, Any]:
 @manifest_argument
 @out_option
 @click.option("--slurm", is_flag=True, required=True, help="Write a script for SLURM (the only system so far).")
-@click.option(
-    "-o", "--output", "script", type=click.Path(dir_okay=False, path_type=Path), help="[default: OUT/slurm.sh]"
-)
+@click.option("-o", "--output", "script", type=OutputFile(BATCH_SCRIPT), help="[default: OUT/slurm.sh]")
 @click.option("--memory", default="4G", show_default=True, help="Of one task.")
 @click.option("--time", default="04:00:00", show_default=True, help="Of one task.")
 @click.option("--at-once", default=50, show_default=True, type=click.IntRange(min=1), help="Most tasks at once.")

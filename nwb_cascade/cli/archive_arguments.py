@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from nwb_cascade.cli.outputs import OutputFolder
+
 manifest_argument = click.argument("manifest", type=click.Path(path_type=Path))
-out_option = click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results."
-)
+out_option = click.option("--out", required=True, type=OutputFolder(), help="Folder of the results.")
 api_calls_option = click.option(
     "--api-calls",
     type=click.IntRange(min=1),

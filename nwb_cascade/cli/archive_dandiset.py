@@ -8,6 +8,7 @@ import click
 
 from nwb_cascade.cli.archive_arguments import manifest_argument, out_option
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFolder
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted
 
@@ -15,12 +16,10 @@ from nwb_cascade.core.wording import counted
 @click.command("collect", cls=Command)
 @manifest_argument
 @out_option
-@click.argument("derived", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("derived", type=OutputFolder())
 @click.option("--copy", is_flag=True, help="Copy files instead of linking to them.")
 @click.option("--parquet", is_flag=True, help="Write the table as results.parquet, too.")
-@click.option(
-    "--report", "pages", type=click.Path(file_okay=False, path_type=Path), help="Folder for a page per result."
-)
+@click.option("--report", "pages", type=OutputFolder(), help="Folder for a page per result.")
 def collect_command(manifest: Path, out: Path, derived: Path, copy: bool, parquet: bool, pages: Path | None) -> None:
     """Build a dandiset of the results in the folder DERIVED, with a table and an overview; repeat it to add more."""
     from nwb_cascade.archive.collect import collect

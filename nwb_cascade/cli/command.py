@@ -6,9 +6,11 @@ from collections import Counter
 
 import click
 
+from nwb_cascade.cli.outputs import require_other_than_inputs
+
 
 class Command(click.Command):
-    """A command that refuses a second value of an option, where click would take the last without a word."""
+    """A command that refuses a second value of an option, where click would take the last, and inputs as outputs."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words of a command line, after a look for options that come more than once."""
@@ -18,7 +20,9 @@ class Command(click.Command):
             if times > 1:
                 flags = [max(one.opts, key=len) for one in self.params if one.name == name]
                 raise click.UsageError(f"Expected {' or '.join(flags)} once, received it {times} times.", ctx)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        require_other_than_inputs(ctx)
+        return rest
 
 
 class Group(click.Group):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFolder
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import proposed
 
@@ -15,7 +16,7 @@ from nwb_cascade.core.wording import proposed
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     default=Path("nwb-cascade-demo"),
     show_default=True,
     help="Folder for the simulated recording and its annotated copy.",

@@ -10,7 +10,9 @@ import click
 import numpy as np
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
+from nwb_cascade.files.kinds import FIGURE, SCORES_JSON, SCORES_TABLE
 
 if TYPE_CHECKING:
     from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
 CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure", "dataset", "cell", "animal",
                "indicator", "estimator", "correlation", "error", "bias", "lag_s", "skipped")  # fmt: skip
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("evaluate", cls=Command)
@@ -70,11 +71,16 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--deconvolution", is_flag=True, help="Compare with plain deconvolution (needs oasis-deconv).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the added noise.")
-@click.option("--csv", "csv_file", type=OUTPUT, help="Write the scores of every cell.")
-@click.option("--json", "json_file", type=OUTPUT, help="Write the medians.")
-@click.option("--figure", "figure_file", type=OUTPUT, help="Draw the correlation of every cell (.png, .pdf, .svg).")
+@click.option("--csv", "csv_file", type=OutputFile(SCORES_TABLE), help="Write the scores of every cell.")
+@click.option("--json", "json_file", type=OutputFile(SCORES_JSON), help="Write the medians.")
 @click.option(
-    "--coverage", "coverage_file", type=OUTPUT, help="Write how often spikes lie within the ensemble's deviation (CSV)."
+    "--figure", "figure_file", type=OutputFile(FIGURE), help="Draw the correlation of every cell (.png, .pdf, .svg)."
+)
+@click.option(
+    "--coverage",
+    "coverage_file",
+    type=OutputFile(SCORES_TABLE),
+    help="Write how often spikes lie within the ensemble's deviation (CSV).",
 )
 def command(
     models: tuple[str, ...],

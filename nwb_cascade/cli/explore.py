@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
+from nwb_cascade.files.kinds import PAGE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("explore", cls=Command)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("explore.html"), show_default=True)
+@click.option("-o", "--output", type=OutputFile(PAGE), default=Path("explore.html"), show_default=True)
 @click.option("--model", default="auto", show_default=True, metavar="auto|NAME|DIR", help="The model.")
 @click.option("--no-infer", is_flag=True, help="Show the recorded data only.")
 @click.option("--imaging-rate", metavar="HZ", type=float, help="Average cells that were recorded faster down to this.")

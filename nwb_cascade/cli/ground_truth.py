@@ -11,8 +11,10 @@ import click
 
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.explore import command as explore
+from nwb_cascade.cli.outputs import OutputFile, OutputFolder
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted
+from nwb_cascade.files.kinds import CELLS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,7 @@ COLUMNS = (
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 csv_option = click.option(
-    "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write one line per cell to this file."
+    "--csv", "csv_path", type=OutputFile(CELLS_TABLE), help="Write one line per cell to this file."
 )
 existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -41,9 +43,7 @@ command.add_command(explore)
 
 @command.command("fetch")
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
-@click.option(
-    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("ground-truth"), show_default=True
-)
+@click.option("-o", "--output", type=OutputFolder(), default=Path("ground-truth"), show_default=True)
 @click.option("--max-gb", default=2.0, show_default=True, help="Refuse to download more than this.")
 def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
     """Download published data sets (identifiers of `ground-truth list`); run it again to resume."""
@@ -66,7 +66,7 @@ def fetch(datasets: tuple[str, ...], output: Path, max_gb: float) -> None:
 
 @command.command("convert")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("target", type=OutputFolder())
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 @csv_option
 @as_json
@@ -141,7 +141,7 @@ def validate(folder: Path, as_json: bool) -> None:
 
 
 @command.command("simulate")
-@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("target", type=OutputFolder())
 @click.option("--cells", type=click.IntRange(min=1), default=3, show_default=True, help="Number of cells.")
 @click.option("--indicator", default="GCaMP6f", show_default=True, help="Calcium indicator.")
 @click.option("--imaging-rate", default=30.0, show_default=True, help="Frames per second.")

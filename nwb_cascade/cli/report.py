@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
+from nwb_cascade.files.kinds import PAGE
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True)
+@click.option("-o", "--output", type=OutputFile(PAGE), default=Path("report.html"), show_default=True)
 @click.option("--run-name", help="Name or path of the run, where FILE holds several.")
 @click.option(
     "--ground-truth",

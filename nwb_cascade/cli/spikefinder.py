@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nwb_cascade.cli.command import Group
+from nwb_cascade.cli.outputs import OutputFolder
 from nwb_cascade.cli.terminal import echo
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -19,7 +20,7 @@ def command() -> None:
 
 
 @command.command("run")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for tables, figures and the page.")
+@click.option("--out", required=True, type=OutputFolder(), help="Folder for tables, figures and the page.")
 @click.option(
     "--ground-truth",
     type=click.Path(exists=True, path_type=Path),
@@ -104,7 +105,7 @@ def run(
 
 
 @command.command("fetch")
-@click.option("-o", "--output", type=FOLDER, default=Path("spikefinder"), show_default=True)
+@click.option("-o", "--output", type=OutputFolder(), default=Path("spikefinder"), show_default=True)
 @click.option("--url", help="Address of spikefinder.train.zip or a copy of it [default: as published].")
 def fetch(output: Path, url: str | None) -> None:
     """Download the Spikefinder training set and unpack its CSV pairs; run it again to resume."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFolder
 from nwb_cascade.cli.terminal import echo
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -55,7 +56,7 @@ def _read_plan_file(context: click.Context, parameter: click.Parameter, path: Pa
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with the ground truth: Cascade's MATLAB files or converted NWB files.",
 )
-@click.option("--output", required=True, type=FOLDER, help="Folder of the bundle to write.")
+@click.option("--output", required=True, type=OutputFolder(), help="Folder of the bundle to write.")
 @click.option("--checkpoints", type=FOLDER, help="Folder of the checkpoints [default: OUTPUT.training].")
 @click.option("--name", help="Name of the model [default: that of the output folder].")
 @click.option(

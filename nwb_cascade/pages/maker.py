@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import write_text
+from nwb_cascade.files.kinds import PAGE, require_kind
 from nwb_cascade.provenance import SOFTWARE, software_version
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def target_page(output: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If it is a folder or does not end in ``.html``.
+        If it is a folder, does not end in ``.html``, or exists and is no page of ours.
     """
     path = Path(output)
     if path.is_dir():
@@ -47,6 +48,7 @@ def target_page(output: str | os.PathLike[str]) -> Path:
         )
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"Expected the path of an HTML file, received {path}: its name should end in .html.")
+    require_kind(path, PAGE)
     return path
 
 
