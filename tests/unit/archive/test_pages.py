@@ -75,7 +75,7 @@ def test_a_page_is_renewed_with_its_result_only(done, tmp_path):
     kept, stale = sorted(pages.iterdir())
     for page, older_by in ((kept, 0), (stale, 10**9)):
         stamp = page.stat().st_mtime_ns - older_by
-        page.write_text("kept")
+        page.write_text('<!DOCTYPE html><meta name="generator" content="nwb-cascade 0">kept')
         os.utime(page, ns=(stamp, stamp))
     collect(done, tmp_path / "derived", pages, "--copy")
     assert text_of(kept) == "kept"
