@@ -12,6 +12,7 @@ from typing import Any
 from nwb_cascade.archive.credentials import TLS, temporary_security
 from nwb_cascade.archive.job import ONE_THREAD
 from nwb_cascade.errors import InputError, RemoteError
+from nwb_cascade.files.private import make_private
 
 MEMORY_PER_WORKER, LEAST_MEMORY = "4GiB", "512MiB"  # with less a worker is killed before it has a job
 ANY_PORT = "127.0.0.1:0"
@@ -54,7 +55,7 @@ def local_cluster(
     require_memory(memory)
     from nwb_cascade.archive.upkeep import WorkerLog, kept_at
 
-    logs.mkdir(parents=True, exist_ok=True)
+    make_private(logs)
     with dask.config.set(PATIENT):
         cluster = distributed.LocalCluster(
             n_workers=0,

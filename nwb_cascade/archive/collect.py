@@ -156,6 +156,7 @@ def _is_installed(output: Path, target: Path, *, copy: bool) -> bool:
 
 
 def _linked(output: Path, draft: Path) -> bool:
+    draft.unlink()
     try:
         os.link(output, draft)
     except OSError:  # another file system, or one without hard links

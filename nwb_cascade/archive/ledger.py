@@ -36,6 +36,7 @@ from typing import Any, Literal
 from nwb_cascade.archive.owner import is_alive, this_process
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import flush_folder
+from nwb_cascade.files.private import make_private
 
 MARK = "archive.json"
 MARKED = {"format": "nwb-cascade-archive", "format_version": 1}
@@ -111,7 +112,7 @@ class Ledger:
                 f"Expected an empty folder or one of an earlier run as output, received {self.folder}, which holds "
                 f"{', '.join(foreign[:3])}: name another folder."
             )
-        (self.folder / "jobs").mkdir(parents=True, exist_ok=True)
+        make_private(self.folder / "jobs")
         if not mark.exists():
             create_once(mark, json.dumps(MARKED))
 

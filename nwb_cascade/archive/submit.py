@@ -18,6 +18,7 @@ from nwb_cascade.archive.manifest import Manifest, write_manifest
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.kinds import BATCH_SCRIPT, require_kind
+from nwb_cascade.files.private import make_private
 
 MAX_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize; the largest index is one less
 SCRIPT = Template("""#!/bin/bash
@@ -140,7 +141,7 @@ def write_slurm_script(
     n_tasks, chunk = _tasks(n_jobs, wanted)
     require_kind(path, BATCH_SCRIPT)
     logs = out / LOGS_FOLDER
-    logs.mkdir(parents=True, exist_ok=True)
+    make_private(logs)
     submit = ("sbatch", str(path))
     run = [*(wanted.program or default_program()), "archive", "run-one", str(manifest), "--out", str(out)]
     run += ["--api-calls", str(wanted.api_calls), *(["--retry-failed"] if wanted.retry_failed else [])]

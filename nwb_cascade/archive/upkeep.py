@@ -18,6 +18,7 @@ from typing import Any
 from distributed import Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 
 from nwb_cascade.archive.losses import ENDED_UNREADY, TOPIC
+from nwb_cascade.files.private import NO_FOLLOWING, OWNER, make_private
 
 GONE = ("closed", "closing", "failed", "stopped", "created")  # the last of a batch job that was not accepted
 # Where batch systems tell a job its number; one that they do not tell is only missed when it has been at work.
@@ -75,7 +76,7 @@ def kept_at(cluster: Any, workers: int, *, every_s: float, marks: Path | None = 
 @contextmanager
 def private_folder(logs: Path) -> Iterator[Path]:
     """Make a folder for what this run's batch jobs read and leave, which other users may not enter."""
-    logs.mkdir(parents=True, exist_ok=True)
+    make_private(logs)
     with tempfile.TemporaryDirectory(dir=logs, prefix=".jobs-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -103,7 +104,7 @@ class WorkerLog(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Called by dask when a worker has started."""
-        log = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        log = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_FOLLOWING, OWNER)
         os.dup2(log, sys.stderr.fileno())
         os.close(log)
         faulthandler.enable()

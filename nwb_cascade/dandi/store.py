@@ -21,6 +21,7 @@ from pathlib import Path
 
 from nwb_cascade.dandi.ranges import ByteRange
 from nwb_cascade.files.locks import lock
+from nwb_cascade.files.private import OWNER, make_private, new_file, shared_file
 
 logger = logging.getLogger(__name__)
 
@@ -68,16 +69,26 @@ class ExtentStore:
     def extents(self, key: str) -> list[ByteRange]:
         """List the pieces stored for some content, by any process."""
         try:
+            if self._is_usable and self.folder.exists():  # or somebody else might have put pieces there
+                make_private(self.folder)
             names = os.listdir(self._folder_of(key)) if self._is_usable else []
+        except PermissionError as error:
+            return self._give_up(error)
         except OSError:
             return []
         return [extent for name in names if (extent := _parse(name)) is not None]
+
+    def _give_up(self, error: OSError) -> list[ByteRange]:
+        """Go on without a cache; returns that nothing is stored."""
+        logger.warning("The cache in %s cannot be used (%s); reading goes on without it.", self.folder, error)
+        self._is_usable = False
+        return []
 
     def load(self, key: str, extent: ByteRange) -> bytes | None:
         """Return a stored piece; None if it was deleted or is damaged."""
         path = self._folder_of(key) / _name(extent)
         try:
-            stored = path.read_bytes()
+            stored = path.read_bytes() if self._is_usable else b""
         except OSError:
             return None
         content, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
@@ -100,8 +111,7 @@ class ExtentStore:
                     return False
                 self._write(ledger, self._folder_of(key) / _name((start, start + len(content))), content)
         except OSError as error:
-            logger.warning("The cache in %s cannot be written (%s); reading goes on without it.", self.folder, error)
-            self._is_usable = False
+            self._give_up(error)
             return False
         return True
 
@@ -114,8 +124,10 @@ class ExtentStore:
         _write_number(ledger, used + size)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + UNFINISHED)
+        unfinished.unlink(missing_ok=True)
         try:
-            unfinished.write_bytes(content + _checksum(content))
+            with open(new_file(unfinished, OWNER), "wb") as file:
+                file.write(content + _checksum(content))
             os.replace(unfinished, path)
         except OSError:
             unfinished.unlink(missing_ok=True)
@@ -150,8 +162,8 @@ class ExtentStore:
         The wait is bounded: the caller may hold HDF5's global lock, for which another thread of this process may
         wait while it holds ours.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ledger = os.open(self.folder / "usage", os.O_RDWR | os.O_CREAT, 0o666)
+        make_private(self.folder)
+        ledger = shared_file(self.folder / "usage")
         try:
             yield ledger if _acquire(ledger) else None
         finally:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from nwb_cascade.files.locks import lock
+from nwb_cascade.files.private import make_private, shared_file
 
 POLL_S = 0.02
 PATIENCE_S = 90.0  # more than a request takes
@@ -35,7 +36,7 @@ def limited(folder: Path, most: int) -> Iterator[None]:
     most : int
         Requests at once.
     """
-    folder.mkdir(exist_ok=True)
+    make_private(folder)
     turns = Turns(folder, most)
     _turns.append(turns)
     try:
@@ -93,7 +94,7 @@ class Turns:
 
 def _locked(path: Path) -> int | None:
     """Return the file, locked; None if somebody else has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = shared_file(path)
     try:
         lock(descriptor)
     except OSError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
+from nwb_cascade.files.private import ANYBODY, make_file, mode_like, new_file
 
 COPY_BYTES = 16 * 2**20  # one step of copying; small enough for a smooth progress bar
 NO_SHARING = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF}
@@ -26,7 +27,7 @@ def copy(source: Path, destination: Path, progress: Progress | None = None) -> N
     total, done = sum(p.stat().st_size for p in files), 0
     if source.is_dir():
         for folder in (source, *sorted(p for p in source.rglob("*") if p.is_dir())):
-            (destination / folder.relative_to(source)).mkdir()
+            (destination / folder.relative_to(source)).mkdir(mode=folder.stat().st_mode & 0o777 | 0o700)
     for path in files:
         copied = destination / path.relative_to(source) if source.is_dir() else destination
         for n_bytes in _copy_file(path, copied):
@@ -67,13 +68,14 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """Yield a hidden name beside a file: what is written there takes the file's place in one step at the end.
+def appearing(path: Path, *, mode: int = ANYBODY) -> Iterator[Path]:
+    """Yield an empty hidden file beside a file: what is written there takes the file's place in one step at the end.
 
-    After an error nothing has changed.
+    It has the mode from the start, less what the user's umask takes away. After an error nothing has changed.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
+    make_file(partial, mode)
     try:
         yield partial
         os.replace(partial, path)
@@ -81,9 +83,9 @@ def appearing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = ANYBODY) -> None:
     """Write a file of text that is there in full or not at all."""
-    with appearing(path) as partial:
+    with appearing(path, mode=mode) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
 
 
@@ -133,7 +135,8 @@ def reserve(path: Path, n_bytes: int) -> None:
 def _copy_file(source: Path, destination: Path) -> Iterator[int]:
     """Copy one file, yielding the bytes of each step; within the kernel where it can."""
     in_kernel, done = hasattr(os, "copy_file_range"), 0
-    with open(source, "rb", buffering=0) as reader, open(destination, "xb", buffering=0) as writer:
+    copied = new_file(destination, mode_like(source))
+    with open(copied, "wb", buffering=0) as writer, open(source, "rb", buffering=0) as reader:
         while True:
             try:
                 n_bytes = _copy_step(reader, writer, in_kernel)

@@ -23,6 +23,7 @@ from pathlib import Path
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import flush, flush_folder
 from nwb_cascade.files.locks import NO_LOCKS, lock
+from nwb_cascade.files.private import NO_FOLLOWING
 
 PREVIOUS = ".previous"
 READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -66,7 +67,7 @@ def workplace(target: Path) -> Iterator[Path]:
             if is_locked:
                 _sweep(target)
             work = target.parent / name
-            work.mkdir()
+            work.mkdir(mode=0o700)
             try:
                 yield work
             finally:
@@ -191,7 +192,7 @@ def _locked(target: Path) -> Iterator[bool]:
 def _acquire(path: Path, target: Path) -> tuple[int, bool]:
     """Open and lock the lock file; once more if its last owner removed it in between."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOWING, 0o666)
         try:
             is_locked = _try_lock(descriptor)
             if not is_locked or _is_still(path, descriptor):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import write_text
 from nwb_cascade.files.kinds import PAGE, require_kind
+from nwb_cascade.files.private import mode_like
 from nwb_cascade.provenance import SOFTWARE, software_version
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ def target_page(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def write_page(html: str, path: Path) -> Path:
-    """Write a page; the file is there in full or not at all."""
+def write_page(html: str, path: Path, *, like: Path | None = None) -> Path:
+    """Write a page, with the mode of the file that it tells of; it is there in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, html)
+    write_text(path, html, mode=mode_like(like))
     return path
 
 

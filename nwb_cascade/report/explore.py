@@ -75,7 +75,7 @@ def write_explorer(
         )
     inferred = any(cell.model for cell in cells)
     page = page_of(Path(folder), cells, packed, left_out, inferred=inferred)
-    return write_page(render_browser(page, rows_of(cells, packed, inferred=inferred)), target)
+    return write_page(render_browser(page, rows_of(cells, packed, inferred=inferred)), target, like=Path(folder))
 
 
 def _explore(

@@ -82,7 +82,7 @@ def write_report(
         warnings = (*run.roi_warnings, *poor_fits(run))
         rows = rows_of(run, packed, seen, warnings)
         html = render_browser(page_of(run, packed, raster, examples, warnings), rows)
-    return write_page(html, target)
+    return write_page(html, target, like=Path(path))
 
 
 def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -> tuple[list[PackedRoi], Seen, Raster]:

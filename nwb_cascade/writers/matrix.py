@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy
+from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import Stamp, beside, install, stamp
 from nwb_cascade.nwb.places import SPIKES_KEY
 from nwb_cascade.nwb.write_spikes import flat_times
@@ -138,24 +139,28 @@ class MatrixWriter:
     def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Write the files beside their places."""
         (one,) = runs
-        target = Path(one.result.output)
-        main = beside(work, target.suffix)
+        target, mode = Path(one.result.output), mode_like(Path(name_of(self._source)))
+        main = make_file(beside(work, target.suffix), mode)
         if target.suffix.lower() == ".mat":
             as_mat73 = is_mat73(Path(name_of(self._source))) or needs_mat73(one.stored.expected_spikes)
             (write_mat73 if as_mat73 else write_mat5)(main, _mat_variables(one))
             self._prepared = [(main, target)]
             return ()
-        places, record, deviation = files_beside(target), beside(work, ".json"), one.stored.ensemble_std
+        places, record, deviation = (
+            files_beside(target),
+            make_file(beside(work, ".json"), mode),
+            one.stored.ensemble_std,
+        )
         write_npy(main, one.stored.expected_spikes)
         lists = {name: _json_list(values) for name, values in _small(one).items()}
         record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
         self._prepared = [(main, target), (record, places["record"])]
         if deviation is not None:
-            write_npy(beside(work, "_std.npy"), deviation)
+            write_npy(make_file(beside(work, "_std.npy"), mode), deviation)
             self._prepared.insert(0, (beside(work, "_std.npy"), places["std"]))
         if one.spikes is not None:
             ragged: Any = _ragged(one.spikes)
-            np.savez_compressed(beside(work, ".npz"), **ragged)
+            np.savez_compressed(make_file(beside(work, ".npz"), mode), **ragged)
             self._prepared.insert(0, (beside(work, ".npz"), places["spikes"]))
         return ()
 

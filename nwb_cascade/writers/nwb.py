@@ -12,6 +12,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import reserve, size
+from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, stamp
 from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.existing import copy_holds_run, is_of_another, recording_holds_run, sidecar_holds_run
@@ -177,6 +178,7 @@ class SidecarWriter(NwbWriter):
         (one,) = runs
         self._prepared, record = beside(work, split_name(self._target.name)[1]), run_record(one)
         nwb, room = _nwb(one.recording), record_bytes(record)
+        make_file(self._prepared, mode_like(self._source))
         object_path, notes = write_sidecar(
             self._prepared, nwb.nwbfile, record, nwb.access, reserve_bytes=room, progress=progress
         )

@@ -108,7 +108,7 @@ def test_a_full_disk_ends_storing_with_one_warning_but_not_reading(folder, monke
     assert not store.save("a", 5, b"world")
     assert not store.save("a", 5, b"world")
     assert [record.getMessage() for record in caplog.records] == [
-        f"The cache in {folder} cannot be written ([Errno 28] No space left on device); reading goes on without it."
+        f"The cache in {folder} cannot be used ([Errno 28] No space left on device); reading goes on without it."
     ]
     assert store.load("a", (0, 5)) == b"hello"
     assert store.capacity_bytes == 0
