@@ -101,10 +101,10 @@ def test_a_full_disk_ends_storing_with_one_warning_but_not_reading(folder, monke
     store = ExtentStore(folder, 1000)
     store.save("a", 0, b"hello")
 
-    def fail(path, content):
+    def fail(path, mode):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr("nwb_cascade.dandi.store.new_file", fail)
     assert not store.save("a", 5, b"world")
     assert not store.save("a", 5, b"world")
     assert [record.getMessage() for record in caplog.records] == [
