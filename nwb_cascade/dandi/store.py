@@ -60,6 +60,7 @@ class ExtentStore:
         self.folder = folder
         self.limit_bytes = limit_bytes
         self._is_usable = limit_bytes > 0 and sys.platform != "win32"
+        self._is_foreign = False
 
     @property
     def capacity_bytes(self) -> int:
@@ -73,6 +74,7 @@ class ExtentStore:
                 make_private(self.folder)
             names = os.listdir(self._folder_of(key)) if self._is_usable else []
         except PermissionError as error:
+            self._is_foreign = True
             return self._give_up(error)
         except OSError:
             return []
@@ -88,7 +90,7 @@ class ExtentStore:
         """Return a stored piece; None if it was deleted or is damaged."""
         path = self._folder_of(key) / _name(extent)
         try:
-            stored = path.read_bytes() if self._is_usable else b""
+            stored = b"" if self._is_foreign else path.read_bytes()
         except OSError:
             return None
         content, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
