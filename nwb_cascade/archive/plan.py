@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nwb_cascade.archive.copies import without_copies
 from nwb_cascade.archive.job import output_problem
 from nwb_cascade.archive.listing import Source, as_asset, list_sources
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
@@ -97,6 +98,7 @@ def plan(
         records.append(record)
         if progress is not None:
             progress(done, len(listed))
+    records = without_copies(records)
     jobs = [record for record in records if isinstance(record, Job)]
     header = Header(
         sources=given,

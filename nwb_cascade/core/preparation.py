@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISSING_FRAMES = "missing-frames"
+FEWEST = 20  # steps between frames with a value, to judge by
+OFTEN = 0.05  # share of them across a gap from which rates have been seen to be off
 BRIDGED_WINDOW_FRACTION = 8  # a gap of up to a window's eighth is bridged by a straight line
 
 
@@ -58,7 +60,7 @@ def prepare_trace(trace: NDArray[np.float32], window_size: int, *, fills_edges: 
         present[len(trace) - padding :] = False
         notes.append(("padded-tail", f"last {padding} frames are exactly zero, taken as padding"))
     if missing := len(trace) - int(present.sum()) - padding:
-        notes.append(missing_frames(missing))
+        notes += [missing_frames(missing), *_scattered(present)]
     if fills_edges:
         return Prepared(np.where(present, trace, np.float32(0)), present, ((0, len(trace)),), tuple(notes))
     parts = _parts(present, window_size // BRIDGED_WINDOW_FRACTION)
@@ -74,6 +76,24 @@ def missing_frames(count: int) -> tuple[str, str]:
     """Return the code and the words for frames that are NaN."""
     are = "1 frame is NaN and gets" if count == 1 else f"{count} frames are NaN and get"
     return MISSING_FRAMES, f"{are} no value"
+
+
+def _scattered(present: NDArray[np.bool_]) -> tuple[tuple[str, str], ...]:
+    """Say so if values come in short pieces; networks have learned from whole traces."""
+    steps = np.diff(np.flatnonzero(present))
+    if steps.size < FEWEST or (steps > 1).mean() <= OFTEN:
+        return ()
+    if steps.min() == steps.max():
+        message = (
+            f"only one frame in {steps[0]} has a value: the noise level is unknown and rates are too low or too high; "
+            f"store these frames alone, at the imaging rate divided by {steps[0]}"
+        )
+    else:
+        message = (
+            f"values come in pieces of {1 / (steps > 1).mean():.2g} frames on average: rates are uncertain by a third, "
+            "and sums leave out what happened in missing frames"
+        )
+    return (("scattered-values", message),)
 
 
 def _padded_tail(trace: NDArray[np.float32], shortest: int) -> int:

@@ -16,7 +16,6 @@ from pynwb import NWBFile
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
-from nwb_cascade.core.stretches import SAME_RATE
 from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -28,7 +27,7 @@ from nwb_cascade.nwb.objects import object_path, objects_of
 from nwb_cascade.nwb.places import runs_of
 from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
-from nwb_cascade.nwb.timing import given_clock, timing_of
+from nwb_cascade.nwb.timing import clock_at, timing_of
 from nwb_cascade.provenance import json_object
 
 BLOCK_BYTES = 16 * 2**20  # of each of three matrices
@@ -270,13 +269,11 @@ def _raw_traces(
 
 def _clock(series: Any, n_frames: int, where: str) -> FrameClock:
     """When the frames of a run were: as its timestamps or its rate say, or the rate that was given for it."""
-    clock = timing_of(series, n_frames).clock
     given = json_object(series.run_parameters).get("imaging_rate_hz")
-    if clock is not None and (not given or abs(clock.imaging_rate / float(given) - 1) <= SAME_RATE):
-        return clock
-    if not given:
+    clock = clock_at(series, float(given), n_frames) if given else timing_of(series, n_frames).clock
+    if clock is None:
         raise InputError(f"Expected a rate or timestamps in {where}, found neither: its frames have no time.")
-    return given_clock(series, float(given), n_frames)
+    return clock
 
 
 def _spikes_of(nwbfile: NWBFile, series: Any, n_rois: int) -> Spikes | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
-from nwb_cascade.core.stretches import FIRST_TIMESTAMPS, regular_rate
+from nwb_cascade.core.stretches import FIRST_TIMESTAMPS, SAME_RATE, regular_rate
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 
@@ -124,11 +124,26 @@ def by_timestamps(timestamps: Any, n_frames: int, *, complete: bool = True) -> T
 
 
 def given_clock(series: Any, imaging_rate: float, n_frames: int) -> FrameClock:
-    """Return the clock of frames that are evenly spaced because somebody says so; timestamps keep their names."""
-    stamps = series.timestamps
-    if stamps is None or len(stamps) < n_frames:
+    """Return the clock of frames that are evenly spaced because somebody says so.
+
+    Timestamps tell what frames are called if every frame has one and they ascend, else no more than when it began.
+    """
+    if series.timestamps is None:
         return FrameClock.from_rate(imaging_rate, n_frames, _start(series))
-    return FrameClock.from_rate(imaging_rate, n_frames, timestamps=np.asarray(stamps[:n_frames], np.float64))
+    stamps = np.asarray(series.timestamps[:n_frames], np.float64)
+    if stamps.size == n_frames and (np.diff(stamps) > 0).all():
+        return FrameClock.from_rate(imaging_rate, n_frames, timestamps=stamps)
+    known = np.flatnonzero(np.isfinite(stamps))
+    start = float(stamps[known[0]]) - float(known[0]) / imaging_rate if known.size else 0.0
+    note = f"Its timestamps are not used: frames follow at the given {imaging_rate:g} Hz from {start:g} s on."
+    return replace(FrameClock.from_rate(imaging_rate, n_frames, start), notes=(note,))
+
+
+def clock_at(series: Any, imaging_rate: float, n_frames: int) -> FrameClock:
+    """Return the clock by which a series was inferred at a rate: its own, unless that is of another rate."""
+    own = timing_of(series, n_frames).clock
+    agrees = own is not None and abs(own.imaging_rate / imaging_rate - 1) <= SAME_RATE
+    return own if own is not None and agrees else given_clock(series, imaging_rate, n_frames)
 
 
 def _start(series: Any) -> float:

@@ -25,6 +25,7 @@ from nwb_cascade.core.wording import ranged
 from nwb_cascade.nwb.objects import is_taken, series_at
 from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tables
 from nwb_cascade.nwb.storage import appending, compressed
+from nwb_cascade.nwb.timing import clock_at
 from nwb_cascade.provenance import SOFTWARE, software_version
 
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
@@ -167,18 +168,18 @@ def add_run(
 
 def _axes(source: RoiResponseSeries, record: RunRecord) -> Axes:
     """Those of the source itself; its timestamps are shared if they are those of its frames."""
-    shared = source.timestamps is not None and len(source.timestamps) == record.expected_spikes.shape[1]
-    times: dict[str, Any] = {"timestamps": source} if shared else time_base(source, record)
+    times = time_base(source, record)
+    if "timestamps" in times and np.array_equal(times["timestamps"], source.timestamps[:]):
+        times = {"timestamps": source}
     return Axes(module_of(source), source.rois, times, source)
 
 
 def time_base(source: RoiResponseSeries, record: RunRecord) -> dict[str, Any]:
     """Return timestamps of the frames of a series, or rate and start, so that rates line up with the traces."""
-    stamps, n_frames = source.timestamps, record.expected_spikes.shape[1]
-    if stamps is not None and len(stamps) >= n_frames:
-        return {"timestamps": np.asarray(stamps[:n_frames])}
-    start = 0.0 if source.starting_time is None else float(source.starting_time)
-    return {"rate": float(source.rate or record.imaging_rate), "starting_time": start}
+    clock = clock_at(source, record.imaging_rate, record.expected_spikes.shape[1])
+    if clock.timestamps is not None:
+        return {"timestamps": clock.timestamps}
+    return {"rate": clock.imaging_rate, "starting_time": clock.start_s}
 
 
 def _module(nwbfile: NWBFile, name: str) -> ProcessingModule:

@@ -181,7 +181,7 @@ def read_folder(path: str | Path, asked: Sequence[str] = ()) -> Suite2pPlane:
         _imaging_rate(settings, folder),
         _number(settings.get("tau")),
         _neuropil_factor(settings),
-        _bad_frames(settings, fluorescence.shape[1]),
+        _bad_frames(settings, fluorescence.shape[1], folder),
         folder,
     )
 
@@ -276,10 +276,15 @@ def _neuropil_factor(settings: Mapping[str, Any]) -> float | None:
     return _number(settings.get("neucoeff", nested))
 
 
-def _bad_frames(settings: Mapping[str, Any], n_frames: int) -> NDArray[np.bool_] | None:
-    marked = settings.get("badframes")
-    if not isinstance(marked, np.ndarray) or marked.shape != (n_frames,):
+def _bad_frames(settings: Mapping[str, Any], n_frames: int, folder: Path) -> NDArray[np.bool_] | None:
+    marked = np.asarray(settings.get("badframes"))
+    if not marked.size or marked.dtype.kind not in "biuf":
         return None
+    if marked.shape != (n_frames,):
+        raise InputError(
+            f"Expected 'badframes' in the settings in {folder} for the {n_frames} frames of F.npy, received shape "
+            f"{marked.shape}: do both come from one run of suite2p? Correct it, or remove it from the settings."
+        )
     return marked.astype(bool)
 
 

@@ -201,3 +201,17 @@ def test_a_truncated_file_is_refused(tmp_path):
         with pytest.raises(InputError, match=f"{name}.*reading it fails"):
             read_folder(folder)
         (folder / name).write_bytes(whole)
+
+
+def test_bad_frames_of_another_length_are_refused(tmp_path):
+    folder = save_plane(tmp_path / "plane0", ops={"fs": 5.0, "badframes": np.zeros(N_FRAMES - 1, bool)})
+    with pytest.raises(
+        InputError, match=r"'badframes' in the settings in .* for the 40 frames of F\.npy, received shape \(39,"
+    ):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("nothing", [None, np.empty(0, bool)])
+def test_no_bad_frames_may_be_stated_in_several_ways(tmp_path, nothing):
+    folder = save_plane(tmp_path / "plane0", ops={"fs": 5.0, "badframes": nothing})
+    assert read_folder(folder).bad_frames is None
