@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nwb_cascade.core.bounds import shown
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import appearing, flush_folder
@@ -236,8 +237,9 @@ def _read_header(line: str, path: Path) -> Header:
     found, wanted = ((values.get("format_version"), values.get("output_version")), (FORMAT_VERSION, OUTPUT_VERSION))
     if found != wanted:
         raise InputError(
-            f"{path}, line 1: the manifest is of format {found[0]}, results {found[1]} (nwb-cascade "
-            f"{values.get('nwb_cascade', 'unknown')}); this is nwb-cascade {software_version()}, format {wanted[0]}, "
+            f"{path}, line 1: the manifest is of format {shown(found[0])}, results {shown(found[1])} "
+            f"(nwb-cascade {shown(values.get('nwb_cascade', 'unknown')).strip(chr(39))}); this "
+            f"is nwb-cascade {software_version()}, format {wanted[0]}, "
             f"results {wanted[1]}. {PLAN_AGAIN}, or run it with the version that made it."
         )
     return _typed(values, Header, 1, path)
@@ -260,7 +262,7 @@ def _read_line(line: str, number: int, path: Path) -> Record:
 def _parsed(line: str, number: int, path: Path) -> dict[str, Any]:
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number}: not a line of JSON ({error}). {PLAN_AGAIN}.") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}, line {number}: expected a JSON object. {PLAN_AGAIN}.")

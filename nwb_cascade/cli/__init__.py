@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         except USER_ERRORS as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            echo(f"Error: {error}", err=True)
+            echo(f"Error: {' '.join(str(error).split())}", err=True)
             sys.exit(1)
 
 

@@ -158,7 +158,9 @@ def _work(work: Callable[[], Any], there: Any, limit_s: float) -> NoReturn:
                 outcome: tuple[Any, ...] = (work(), None, "")
             except Exception as error:  # raised again in the parent
                 outcome = (None, error, traceback.format_exc())
-            words = [(each.message, each.category, each.filename, each.lineno) for each in told]
+                # The cause may hold open files; other packages (tblib) have exceptions pickled with it.
+                error.__cause__ = error.__context__ = error.__traceback__ = None
+            words = [(str(each.message), each.category, each.filename, each.lineno) for each in told]
         try:
             content = pickle.dumps((*outcome, words))
             pickle.loads(content)

@@ -245,20 +245,20 @@ def test_starts_without_heavy_packages(code):
     assert run.stdout.splitlines()[-1] == "loaded []"
 
 
-def test_import_costs_little_more_than_bare_python():
-    """The processor's time, which a busy machine does not stretch as it does the clock's."""
-    resource = pytest.importorskip("resource", reason="the system counts no processor time of subprocesses")
-
-    def cost(code):
-        times = []
-        for _ in range(5):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, "-c", code], check=True, env=environment())
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        return min(times)
-
-    assert cost("import nwb_cascade") < 5 * cost("pass")
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        ("import nwb_cascade", {"nwb_cascade"}),
+        ("from nwb_cascade.cli import main; main(['--help'], standalone_mode=False)", {"nwb_cascade", "click"}),
+    ],
+)
+def test_start_imports_little_beside_the_standard_library(code, needed):
+    probe = (
+        f"import sys; before = set(sys.modules)\n{code}\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+    )
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment())
+    assert set(run.stdout.splitlines()[-1].split()) <= needed
 
 
 def environment():

@@ -1,6 +1,7 @@
 """A manifest comes back as it was written, and says on which line it was tampered with."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,3 +119,18 @@ def test_a_job_that_is_not_there_is_refused(path):
         Manifest(path).slice(7)
     with pytest.raises(InputError, match="received 'nonsense'"):
         Manifest(path).find("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[" * 20_000 + "]" * 20_000, "whose first line is no header of one"),
+        (json.dumps({"format": "nwb-cascade-manifest", "format_version": list(range(10_000))}), "is of format"),
+    ],
+)
+def test_a_forged_header_is_refused_in_a_short_sentence(line: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(InputError, match=words) as raised:
+        Manifest(path)
+    assert len(str(raised.value)) < 400 + len(str(path))

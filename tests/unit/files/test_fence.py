@@ -1,5 +1,6 @@
 """Work in a process of its own: what it may take, and how its end is told."""
 
+import copyreg
 import os
 import signal
 import warnings
@@ -39,6 +40,21 @@ def test_a_failure_that_cannot_travel_is_told_in_words():
         raise OwnError("this", "that")
 
     with pytest.raises(RuntimeError, match="OwnError: this and that"):
+        fenced("a.nwb", fail)
+
+
+def test_a_failure_travels_without_the_open_files_of_its_cause(tmp_path, monkeypatch):
+    def fail():
+        try:
+            raise ValueError(open(tmp_path / "a", "w"))  # noqa: SIM115
+        except ValueError as error:
+            raise InputError("a.nwb is damaged") from error
+
+    def with_cause(error):
+        return type(error), error.args, {"cause": error.__cause__}
+
+    monkeypatch.setitem(copyreg.dispatch_table, InputError, with_cause)  # as tblib does
+    with pytest.raises(InputError, match=r"a\.nwb is damaged"):
         fenced("a.nwb", fail)
 
 
