@@ -249,7 +249,10 @@ def test_starts_without_heavy_packages(code):
     ("code", "needed"),
     [
         ("import nwb_cascade", {"nwb_cascade"}),
-        ("from nwb_cascade.cli import main; main(['--help'], standalone_mode=False)", {"nwb_cascade", "click", "numpy"}),
+        (
+            "from nwb_cascade.cli import main; main(['--help'], standalone_mode=False)",
+            {"nwb_cascade", "click", "numpy"},
+        ),
     ],
 )
 def test_start_imports_little_beside_the_standard_library(code, needed):
