@@ -19,6 +19,7 @@ from nwb_cascade.files.disk import require_plain
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.hdf5 import IndexedHDF5IO, judged
 from nwb_cascade.nwb.lookalikes import about_hdf5
+from nwb_cascade.nwb.objects import EXTENSION, import_extension
 
 
 class StoreURL(Protocol):
@@ -134,6 +135,8 @@ def _open_hdf5(source: Any) -> Iterator[IndexedHDF5IO]:
         with told_as_damage(name), _handled_warnings():
             own = judged(file, source)
             _require_nwb(file, name)
+            if f"specifications/{EXTENSION}" in file:
+                import_extension()
             io = IndexedHDF5IO(file, *own, mode="r", load_namespaces=True)
         try:
             yield io
@@ -210,6 +213,7 @@ def _open_zarr(source: Any) -> Iterator[Any]:
         from nwb_cascade.nwb.zarr_files import OwnZarrIO
     except ImportError as error:
         raise ImportError(f"{name} is a Zarr store, which needs hdmf-zarr: pip install 'nwb-cascade[zarr]'.") from error
+    import_extension()
     with told_as_damage(name), _handled_warnings():
         io = OwnZarrIO(where, name=name, is_remote=is_remote, mode="r", load_namespaces=True, storage_options=options)
     try:

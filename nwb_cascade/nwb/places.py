@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ndx_spike_inference as ndx
 from pynwb import NWBFile
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.objects import is_stored, object_path, objects_of, series_at
+from nwb_cascade.nwb.objects import RATES, SPIKES, is_ours, is_stored, object_path, objects_of, series_at
 from nwb_cascade.provenance import json_object
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
@@ -51,7 +50,7 @@ def place_in(nwbfile: NWBFile, module: str, name: str) -> Place:
     existing = nwbfile.processing[module].data_interfaces.get(name) if module in nwbfile.processing else None
     if existing is None:
         return Place(path, NO_TYPE if is_stored(nwbfile, path) else None)
-    key = existing.run_key if isinstance(existing, ndx.InferredSpikeRateSeries) else None
+    key = existing.run_key if is_ours(existing, RATES) else None
     return Place(path, f"a {type(existing).__name__}", key)
 
 
@@ -70,7 +69,7 @@ def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
     existing = module.data_interfaces.get(name)
     if existing is None:
         return Place(path, NO_TYPE if is_stored(nwbfile, path) else None)
-    is_spikes = isinstance(existing, ndx.InferredSpikesTable)
+    is_spikes = is_ours(existing, SPIKES)
     key = str(json_object(existing.parameters).get(SPIKES_KEY, "")) if is_spikes else None
     return Place(path, f"a {type(existing).__name__}", key)
 
@@ -83,7 +82,7 @@ def module_of(source: RoiResponseSeries) -> str:
 
 def runs_of(nwbfile: NWBFile) -> dict[str, Any]:
     """Return all runs of a file by their paths."""
-    return objects_of(nwbfile, ndx.InferredSpikeRateSeries)
+    return objects_of(nwbfile, RATES)
 
 
 def run_at(nwbfile: NWBFile, rates_path: str) -> Any:
@@ -103,7 +102,7 @@ def spikes_tables(nwbfile: NWBFile, rates_path: str | None = None) -> tuple[str,
     """Return the paths of all tables of discrete spikes, or of those that explain one run."""
     return tuple(
         path
-        for path, one in objects_of(nwbfile, ndx.InferredSpikesTable).items()
+        for path, one in objects_of(nwbfile, SPIKES).items()
         if rates_path is None or (one.rates is not None and object_path(one.rates) == rates_path)
     )
 

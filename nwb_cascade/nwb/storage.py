@@ -22,6 +22,7 @@ from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import HANDLED_WARNINGS, is_zarr, other_files
 from nwb_cascade.nwb.hdf5 import IndexedHDF5IO, judged
+from nwb_cascade.nwb.objects import import_extension
 
 CHUNK_BYTES = 512 * 1024  # one ROI over 131,072 frames; several ROIs where recordings are shorter
 CHUNK_FRAMES = CHUNK_BYTES // 4
@@ -116,6 +117,7 @@ def appending(
     (pynwb.NWBFile, hdmf.backends.io.HDMFIO)
         The file as read, and its backend, which writes what was added to it.
     """
+    import_extension()
     if is_zarr(path):
         import zarr
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ndx_spike_inference as ndx
 import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
@@ -23,7 +22,7 @@ from nwb_cascade.files.fence import fenced
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.discover import describe
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.objects import object_path, objects_of
+from nwb_cascade.nwb.objects import SPIKES, object_path, objects_of
 from nwb_cascade.nwb.places import runs_of
 from nwb_cascade.nwb.raw import reopen_raw_dff
 from nwb_cascade.nwb.read import open_traces, roi_ids_of
@@ -278,7 +277,7 @@ def _clock(series: Any, n_frames: int, where: str) -> FrameClock:
 
 def _spikes_of(nwbfile: NWBFile, series: Any, n_rois: int) -> Spikes | None:
     """The table of discrete spikes that explains this run; the first by name where there are several."""
-    tables = objects_of(nwbfile, ndx.InferredSpikesTable).values()
+    tables = objects_of(nwbfile, SPIKES).values()
     mine = sorted((one for one in tables if one.rates is series), key=lambda one: str(one.name))
     if not mine:
         return None

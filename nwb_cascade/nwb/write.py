@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ndx_spike_inference as ndx
 import numpy as np
 from hdmf.common import DynamicTableRegion
 from numpy.typing import NDArray
@@ -27,6 +26,9 @@ from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tab
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.nwb.timing import clock_at
 from nwb_cascade.provenance import SOFTWARE, software_version
+
+if TYPE_CHECKING:
+    import ndx_spike_inference as ndx
 
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
 
@@ -190,6 +192,8 @@ def _module(nwbfile: NWBFile, name: str) -> ProcessingModule:
 
 def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel | None:
     """Return the same model if an earlier run has stored it."""
+    import ndx_spike_inference as ndx
+
     for model in module.data_interfaces.values():
         if (
             isinstance(model, ndx.SpikeInferenceModel)
@@ -203,6 +207,8 @@ def _stored_model(module: ProcessingModule, record: RunRecord) -> ndx.SpikeInfer
 
 def _add_model(nwbfile: NWBFile, module: ProcessingModule, record: RunRecord) -> ndx.SpikeInferenceModel:
     """Store the model under its name; one that is taken gets the start of the weights' hash behind it."""
+    import ndx_spike_inference as ndx
+
     config = record.config
     plain = re.sub(r"[/:]", "_", config.name)
     marked = f"{plain}_{record.weights_sha256[:8]}"
@@ -243,6 +249,8 @@ def _rates(
     stored: Callable[[TraceArray], Any],
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
+    import ndx_spike_inference as ndx
+
     deviation = record.ensemble_std
     warnings = warning_texts(record.roi_warnings, len(record.noise_levels))
     rates: ndx.InferredSpikeRateSeries = ndx.InferredSpikeRateSeries(

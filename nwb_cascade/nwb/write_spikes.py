@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ndx_spike_inference as ndx
 import numpy as np
 from hdmf.backends.hdf5 import H5DataIO
 from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
@@ -87,6 +86,8 @@ def write_spikes(path: Path, record: SpikesRecord, *, overwrite: bool = False) -
 
 def add_spikes(nwbfile: NWBFile, record: SpikesRecord, path: Path) -> None:
     """Add the table to an open file."""
+    import ndx_spike_inference as ndx
+
     rates = run_at(nwbfile, record.rates_path)
     flat, stops = flat_times(record.spike_times)
     spec = {column["name"]: column["description"] for column in ndx.InferredSpikesTable.__columns__}

@@ -116,3 +116,10 @@ def test_a_dry_run_and_a_result_that_is_there_need_no_tensorflow(tmp_path: Path)
     again = fresh(probe, "infer", path).stdout
     assert again.startswith("Already in ")
     assert again.endswith("loaded []\n")
+
+
+def test_a_dry_run_on_a_file_without_our_types_does_without_them(tmp_path: Path) -> None:
+    recording = dff_recording(tmp_path / "one.nwb")
+    told = f"{COMMAND[: COMMAND.rindex('main(')]}main(sys.argv[1:], standalone_mode=False)"
+    run = fresh(f"{told}\nprint('ndx_spike_inference' in sys.modules)", "infer", "--dry-run", recording)
+    assert run.stdout.splitlines()[-1] == "False", run.stderr
