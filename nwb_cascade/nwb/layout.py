@@ -88,6 +88,7 @@ def region_problem(rows: NDArray[Any], n_rois: int, n_table: int) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> print(region_problem(np.array([1, 2, 3]), n_rois=3, n_table=3))
     Its ROI region names rows 1 to 3 of a table whose 3 rows are 0 to 2: it may count from 1, as MATLAB does.
     """

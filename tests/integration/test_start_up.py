@@ -119,7 +119,10 @@ def test_a_dry_run_and_a_result_that_is_there_need_no_tensorflow(tmp_path: Path)
 
 
 def test_a_dry_run_on_a_file_without_our_types_does_without_them(tmp_path: Path) -> None:
-    recording = dff_recording(tmp_path / "one.nwb")
+    # Written by a process that has no extension loaded: pynwb would store the types of one with the file.
+    recording = tmp_path / "one.nwb"
+    write = "import sys; from pathlib import Path; from tests.support.recordings import dff_recording"
+    assert fresh(f"{write}; dff_recording(Path(sys.argv[1]))", recording).returncode == 0
     told = f"{COMMAND[: COMMAND.rindex('main(')]}main(sys.argv[1:], standalone_mode=False)"
     run = fresh(f"{told}\nprint('ndx_spike_inference' in sys.modules)", "infer", "--dry-run", recording)
     assert run.stdout.splitlines()[-1] == "False", run.stderr

@@ -204,5 +204,5 @@ def test_what_hdmf_cannot_build_is_told_without_the_whole_object(recording):
     with h5py.File(recording, "r+") as file:
         file["/processing/ophys/DfOverF/RoiResponseSeries/data"].attrs["conversion"] = "much"
     message = refused(recording)
-    assert "RoiResponseSeries: Could not construct RoiResponseSeries object" in message
+    assert "DfOverF/RoiResponseSeries): it is damaged, incomplete or not valid NWB" in message
     assert len(message) < 700
