@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from nwb_cascade.annotation.annotate import AnnotationResult, annotate
+    from nwb_cascade.annotation.annotate import AnnotationResult, annotate, annotate_all
     from nwb_cascade.annotation.spikes import annotate_spikes
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
@@ -22,6 +22,7 @@ __all__ = [
     "FromRaw",
     "InferenceResult",
     "annotate",
+    "annotate_all",
     "annotate_spikes",
     "infer",
     "inspect",
@@ -34,6 +35,7 @@ _HOMES = {
     "FromRaw": "nwb_cascade.options",
     "InferenceResult": "nwb_cascade.inference",
     "annotate": "nwb_cascade.annotation.annotate",
+    "annotate_all": "nwb_cascade.annotation.annotate",
     "annotate_spikes": "nwb_cascade.annotation.spikes",
     "infer": "nwb_cascade.inference",
     "inspect": "nwb_cascade.readers.nwb",

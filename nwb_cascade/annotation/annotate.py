@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nwb_cascade import provenance
 from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.spike_total import SpikeTotal
+from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import clear_disk_errors, require_plain, require_space
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run, require_rates
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
+from nwb_cascade.nwb.choose import ALL, means_several
 from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, taken
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.registry import reader_of
@@ -29,12 +31,12 @@ from nwb_cascade.results.result import AnnotationResult, SpikesResult
 from nwb_cascade.results.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.writers.registry import writer_of
 from nwb_cascade.writers.targets import require_writable
-from nwb_cascade.writers.writer import Writer
+from nwb_cascade.writers.writer import Place, Writer
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
 
-__all__ = ["AnnotationResult", "annotate", "annotate_source"]
+__all__ = ["AnnotationResult", "annotate", "annotate_all", "annotate_source"]
 
 
 def annotate(
@@ -144,9 +146,38 @@ def annotate(
         If a remote recording is not found, may not be read, has changed or does not come.
     """
     call = locals()
+    if means_several(series):
+        raise InputError(
+            f"Expected one series, received {series!r}: annotate gives one result, annotate_all any number."
+        )
     options, where = taken(InferenceOptions, call), taken(OutputOptions, call)
     (result,) = annotate_source(source, options, where, streaming=streaming, progress=progress)
     return result
+
+
+def annotate_all(
+    source: Source, *, streaming: StreamSettings | None = None, progress: Progress | None = None, **asked: Any
+) -> tuple[AnnotationResult, ...]:
+    """Annotate several series of a recording in one pass: one copy, one write, each told its indicator and rate.
+
+    Parameters, but ``series``, and errors as for `annotate`; a result for each series.
+
+    Parameters
+    ----------
+    source, streaming, progress
+        As for `annotate`.
+    **asked
+        Other parameters of `annotate`. ``series`` is by default ``"all"``, every dF/F series (every plane of a suite2p
+        folder), or a name, or a pattern such as ``"plane*"``. One that cannot be used is left out, and a note of the
+        first result says why.
+    """
+    known = {one.name for kind in (InferenceOptions, OutputOptions) for one in fields(kind)}
+    if unknown := sorted(set(asked) - known):
+        raise TypeError(f"Expected options of annotate, received {', '.join(unknown)}.")
+    inference = {name: value for name, value in asked.items() if name in {one.name for one in fields(InferenceOptions)}}
+    output = {name: value for name, value in asked.items() if name not in inference}
+    options = InferenceOptions(**{"series": ALL, **inference})
+    return annotate_source(source, options, OutputOptions(**output), streaming=streaming, progress=progress)
 
 
 def annotate_source(
@@ -166,14 +197,17 @@ def annotate_source(
     scratch = writer.folder if where.scratch_dir is None else Path(where.scratch_dir)
     with ExitStack() as opened:
         recordings = opened.enter_context(reader.open(source, options, scratch_dir=scratch, streaming=streaming))
-        plans = [_plan(recording, options, writer) for recording in recordings]
+        places = writer.places(recordings, options)
+        plans = [_plan(one, options, writer, place) for one, place in zip(recordings, places, strict=True)]
+        if writer.rebuilds and not all(plan.result.skipped for plan in plans):
+            plans = [plan.anew() if plan.result.output == str(plan.target) else plan for plan in plans]
         new = [] if where.dry_run else [plan for plan in plans if not plan.result.skipped]
-        done: dict[str, AnnotationResult] = {}
+        done: dict[tuple[str, str], AnnotationResult] = {}
         if new:
             _require_room(new, writer, scratch)
             block_bytes = AHEAD_BYTES if is_remote(source) else BLOCK_BYTES
             done = _carry_out(new, writer, opened, scratch, block_bytes=block_bytes, progress=progress)
-    return tuple(done.get(plan.result.object_path) or _unchanged(plan, writer, where, progress) for plan in plans)
+    return tuple(done.get(plan.key) or _unchanged(plan, writer, where, progress) for plan in plans)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,17 +222,25 @@ class _Plan:
     spikes: SpikesOptions | None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the others."""
+        return self.result.output, self.result.object_path
+
+    def anew(self) -> _Plan:
+        """Return the plan of a run that its target holds, to be made again with the others there."""
+        return replace(self, result=replace(self.result, skipped=False))
+
+    @property
     def matrix_bytes(self) -> int:
         """Size of the rates, and of their deviation if that is kept."""
         return 4 * self.result.n_rois * self.result.n_frames * (2 if self.ensemble_std else 1)
 
 
-def _plan(recording: Recording, options: InferenceOptions, writer: Writer) -> _Plan:
+def _plan(recording: Recording, options: InferenceOptions, writer: Writer, place: Place) -> _Plan:
     """Prepare the run of a recording, and look whether it is stored already."""
     traces = recording.traces
     run = prepare_run(traces.imaging_rate, options.told(recording.indicator, recording.species))
     require_rates(run, recording.clock)
-    place = writer.place(recording, options)
     key = provenance.run_key(
         source=recording.content,
         weights_sha256=run.model.sha256,
@@ -247,8 +289,8 @@ def _carry_out(
     *,
     block_bytes: int,
     progress: Progress | None,
-) -> dict[str, AnnotationResult]:
-    """Infer, then write all at once; returns what was done by the paths of the runs."""
+) -> dict[tuple[str, str], AnnotationResult]:
+    """Infer, then write all at once; returns what was done by the keys of the plans."""
     target = plans[0].target
     with workplace(target) as work, ExitStack() as matrices:
         started = time.perf_counter()
@@ -274,15 +316,15 @@ def _carry_out(
             writer.install()
     seconds = {"infer": inferred - started, "store": time.perf_counter() - inferred}
     return {
-        run.result.object_path: replace(
+        plan.key: replace(
             run.result,
             n_inferred=run.stored.n_inferred,
-            warnings=(*run.result.warnings, *notes),
+            warnings=(*run.result.warnings, *(notes if plan is plans[0] else ())),
             roi_warnings=run.stored.warnings,
             seconds=seconds,
             spikes=None if run.spikes is None else _told_spikes(run.result, writer, run.spikes.options, run.spikes),
         )
-        for run in runs
+        for plan, run in zip(plans, runs, strict=True)
     }
 
 

@@ -150,11 +150,11 @@ def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> JobO
                 f"Its process was killed {claim.interruptions} times in a row: too little memory per worker, or a "
                 "crash in a library."
             )
-        result = _annotate(job, settings, claim)
-        output = Path(result.output)
+        results = _annotate(job, settings, claim)
+        output = Path(results[0].output)
         seconds = time.perf_counter() - started
         record = {
-            **_run_record(result),
+            "runs": [_run_record(result) for result in results],
             "size": output.stat().st_size,
             "sha256": file_sha256(output),
             "seconds": round(seconds, 3),
@@ -180,7 +180,7 @@ def _attempt(job: Job, settings: Settings, claim: Claim, started: float) -> JobO
         return JobOutcome(job.id, "failed", _sentence(error), type(error).__name__, seconds=seconds)
 
 
-def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
+def _annotate(job: Job, settings: Settings, claim: Claim) -> tuple[AnnotationResult, ...]:
     """Annotate the recording into the folder of the attempt, which takes over what an interrupted one finished."""
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
@@ -192,12 +192,12 @@ def _annotate(job: Job, settings: Settings, claim: Claim) -> AnnotationResult:
         os.rename(path, claim.folder / path.name)
     where = OutputOptions(claim.folder, sidecar=True, overwrite=True)
     if job.source["kind"] == "file":
-        return annotate_source(source, options, where)[0]
+        return annotate_source(source, options, where)
     from nwb_cascade.dandi.stream import StreamSettings
     from nwb_cascade.dandi.turns import limited
 
     with limited(Path(settings.out, API_FOLDER), settings.api_calls):
-        return annotate_source(source, options, where, streaming=StreamSettings(**settings.streaming))[0]
+        return annotate_source(source, options, where, streaming=StreamSettings(**settings.streaming))
 
 
 @lru_cache(maxsize=8)

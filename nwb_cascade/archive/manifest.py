@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,8 +83,8 @@ class Job:
         Name or folder of the model, hash of its weights.
     parameters : mapping
         What else was asked for, see `nwb_cascade.options.InferenceOptions.to_dict`.
-    recording : mapping
-        What the header of the file says: series, ROIs, frames, rate, indicator.
+    recordings : sequence of mapping
+        What the header of the file says of each series that is inferred: its path, ROIs, frames, rate, indicator.
     """
 
     id: str
@@ -94,7 +94,10 @@ class Job:
     model: str
     model_sha256: str
     parameters: Mapping[str, Any]
-    recording: Mapping[str, Any] = field(default_factory=dict)
+    recordings: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recordings", tuple(self.recordings))
 
 
 @dataclass(frozen=True)

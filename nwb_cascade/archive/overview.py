@@ -38,7 +38,7 @@ def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Ro
     html = render(
         "overview.html",
         title=f"Spike rates of {total}",
-        lead=f"{len(done)} of {total} done: {inferred} of {counted(rois, 'ROI')} with values.",
+        lead=f"{len({row.job for row in done})} of {total} done: {inferred} of {counted(rois, 'ROI')} with values.",
         provenance=_provenance(header),
         counts=[*counts, ("Skipped by the plan", status.n_skipped)],
         failures=[(group.count, group.examples[0], group.kind, group.cause) for group in status.failures],

@@ -29,7 +29,7 @@ def require_pages(derived: Path, pages: Path) -> None:
 
 
 def write_pages(derived: Path, pages: Path, *, progress: Progress | None = None) -> list[str]:
-    """Write a page about every result that has none yet; returns which failed and why, as sentences.
+    """Write a page about every run of every result that has none yet; returns which failed and why, as sentences.
 
     A page has the time stamp of its result, by which a newer or another result of that name is noticed.
 
@@ -38,7 +38,8 @@ def write_pages(derived: Path, pages: Path, *, progress: Progress | None = None)
     derived : pathlib.Path
         The derived dandiset.
     pages : pathlib.Path
-        Where the pages go, ``NAME.html`` for ``sub-X/NAME.nwb``; made if need be.
+        Where the pages go, ``NAME.html`` for ``sub-X/NAME.nwb``, ``NAME_RUN.html`` where that holds several runs; made
+        if need be.
     progress : callable, optional
         Called with the results looked at and their total.
     """
@@ -47,13 +48,26 @@ def write_pages(derived: Path, pages: Path, *, progress: Progress | None = None)
     failures = []
     results = sorted(derived.glob("sub-*/*.nwb"))
     for done, result in enumerate(results, 1):
-        page, made = pages / f"{result.stem}.html", result.stat().st_mtime_ns
-        if not page.exists() or page.stat().st_mtime_ns != made:
-            try:
-                write_report(result, page)
-                os.utime(page, ns=(made, made))
-            except Exception as error:  # one file must not keep the others from their pages
-                failures.append(f"{result}: {' '.join(str(error).split()) or type(error).__name__}")
+        made = result.stat().st_mtime_ns
+        try:
+            for page, run in _pages_of(result, pages).items():
+                if not page.exists() or page.stat().st_mtime_ns != made:
+                    write_report(result, page, run_name=run)
+                    os.utime(page, ns=(made, made))
+        except Exception as error:  # one file must not keep the others from their pages
+            failures.append(f"{result}: {' '.join(str(error).split()) or type(error).__name__}")
         if progress is not None:
             progress(done, len(results))
     return failures
+
+
+def _pages_of(result: Path, pages: Path) -> dict[Path, str]:
+    """Return the pages about a result, with the path of the run that each is about."""
+    from nwb_cascade.nwb.files import open_nwb
+    from nwb_cascade.nwb.places import runs_of
+
+    with open_nwb(result) as (nwbfile, _):
+        runs = {path: str(run.name) for path, run in runs_of(nwbfile).items()}
+    if len(runs) == 1:
+        return {pages / f"{result.stem}.html": path for path in runs}
+    return {pages / f"{result.stem}_{name}.html": path for path, name in runs.items()}

@@ -136,12 +136,28 @@ def look_at(source: Source, wish: Wish) -> Job | Skipped:
 
 
 def _job(source: Source, wish: Wish) -> Job:
-    options = wish.options
-    reader_of(source["address"]).check(source["address"], options)
-    source, series, clock = _header(source, wish)
-    told = options.told(series.indicator, series.species)
-    run = prepare_run(clock.imaging_rate, told)
-    require_rates(run, clock)
+    reader_of(source["address"]).check(source["address"], wish.options)
+    source, options, found = _header(source, wish)
+    recordings, runs = [], []
+    for series, clock in found:
+        told = options.told(series.indicator, series.species)
+        runs.append(prepare_run(clock.imaging_rate, told))
+        require_rates(runs[-1], clock)
+        recordings.append(
+            {
+                "series": series.object_path,
+                "n_rois": series.n_rois,
+                "n_frames": series.n_frames,
+                "imaging_rate_hz": clock.imaging_rate,
+                "indicator": told.indicator,
+            }
+        )
+    run = runs[0]
+    if names := sorted({one.model.config.name for one in runs if one.model.sha256 != run.model.sha256}):
+        raise NoModelError(
+            f"Expected one model for all {len(runs)} series, found {run.model.config.name} and {', '.join(names)}: "
+            "name one with --model, or plan one series with --series."
+        )
     parameters = parameters_of(options)
     return Job(
         id=job_id(source["content_id"], run.model.sha256, parameters),
@@ -151,13 +167,7 @@ def _job(source: Source, wish: Wish) -> Job:
         model=run.model.config.name if options.model == "auto" else str(options.model),
         model_sha256=run.model.sha256,
         parameters=parameters,
-        recording={
-            "series": series.object_path,
-            "n_rois": series.n_rois,
-            "n_frames": series.n_frames,
-            "imaging_rate_hz": clock.imaging_rate,
-            "indicator": told.indicator,
-        },
+        recordings=tuple(recordings),
     )
 
 
@@ -174,8 +184,8 @@ def parameters_of(options: InferenceOptions) -> dict[str, Any]:
     return {name: value for name, value in options.to_dict().items() if name != "model"}
 
 
-def _header(source: Source, wish: Wish) -> tuple[Source, Candidate, FrameClock]:
-    """The series of a recording and its clock by its header; and the source with what else became known of it."""
+def _header(source: Source, wish: Wish) -> tuple[Source, InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
+    """The series of a recording and their clocks by its header, with the source and options as they became known."""
     from nwb_cascade.readers.nwb import look_at_header
 
     if source["kind"] == "file":
@@ -184,10 +194,10 @@ def _header(source: Source, wish: Wish) -> tuple[Source, Candidate, FrameClock]:
     from nwb_cascade.dandi.stream import StreamSettings
 
     asset = with_record(as_asset(source))
-    series, clock = look_at_header(asset, wish.options, streaming=StreamSettings(**wish.streaming))
+    options, found = look_at_header(asset, wish.options, streaming=StreamSettings(**wish.streaming))
     # a Zarr may change under its id, a blob may not
     content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
-    return {**source, "content_id": content, "asset": asdict(asset)}, series, clock
+    return {**source, "content_id": content, "asset": asdict(asset)}, options, found
 
 
 def _looked_at(sources: list[Source], wish: Wish, readers: int) -> Iterator[Job | Skipped]:

@@ -1,4 +1,4 @@
-"""The results of a manifest as rows of a table: one per job, whatever became of it."""
+"""The results of a manifest as rows of a table: one per job and series, whatever became of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nwb_cascade.files.disk import appearing
 
 @dataclass(frozen=True)
 class Row:
-    """One job and what became of it; empty where nothing is known.
+    """One series of a job and what became of it; empty where nothing is known.
 
     ``path`` is that of the result within the derived dandiset, ``noise`` and other facts are in the file itself.
     """
@@ -49,9 +49,11 @@ COLUMNS = tuple(Row.__dataclass_fields__)
 
 
 def rows_of(manifest: Manifest, ledger: Ledger, paths: Mapping[str, str]) -> Iterator[Row]:
-    """Yield a row per job; ``paths`` maps the names of jobs to places in the derived dandiset."""
+    """Yield a row per job and series; ``paths`` maps the names of jobs to places in the derived dandiset."""
     for job in manifest.jobs():
-        yield _row(job, ledger.entry(job.id), paths.get(job.id, ""))
+        entry = ledger.entry(job.id)
+        for run in entry.record.get("runs") or job.recordings or ({},):
+            yield _row(job, entry, run, paths.get(job.id, ""))
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -94,11 +96,10 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def _row(job: Job, entry: Entry, path: str) -> Row:
-    """Join what was planned and what was noted."""
+def _row(job: Job, entry: Entry, run: Mapping[str, Any], path: str) -> Row:
+    """Join what was noted of a job and one of its runs, or what was planned."""
     record, asset = entry.record, job.source.get("asset", {})
-    known: dict[str, Any] = {**job.recording, **record}
-    warnings = record.get("roi_warnings")
+    warnings = run.get("roi_warnings")
     return Row(
         job=job.id,
         state=entry.state,
@@ -108,19 +109,19 @@ def _row(job: Job, entry: Entry, path: str) -> Row:
         version=asset.get("version", ""),
         asset_id=asset.get("asset_id", ""),
         source_digest=asset.get("digest", ""),
-        series=str(known.get("series") or ""),
+        series=str(run.get("series") or ""),
         model=job.model,
         model_sha256=job.model_sha256,
-        indicator=str(known.get("indicator") or ""),
-        imaging_rate_hz=known.get("imaging_rate_hz"),
-        n_rois=known.get("n_rois"),
-        n_frames=known.get("n_frames"),
-        n_inferred=record.get("n_inferred"),
+        indicator=str(run.get("indicator") or ""),
+        imaging_rate_hz=run.get("imaging_rate_hz"),
+        n_rois=run.get("n_rois"),
+        n_frames=run.get("n_frames"),
+        n_inferred=run.get("n_inferred"),
         roi_warnings=None if warnings is None else sum(warnings.values()),
         seconds=record.get("seconds"),
         bytes=record.get("size"),
         sha256=record.get("sha256", ""),
-        run_key=record.get("run_key", ""),
+        run_key=run.get("run_key", ""),
         error=record.get("kind", ""),
         cause=record.get("cause", ""),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @output_options
 @inference_options
 @click.option("--report", is_flag=True, help="Write a page about the result beside it (_report.html).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per FILE, in a list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per FILE, or series, in a list.")
 @click.pass_context
 def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report: bool, **values: Any) -> None:
     """Infer spike rates for dF/F traces and store them with all that made them.
@@ -47,14 +47,16 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
 
         require_library()
     debug = bool(ctx.find_root().params.get("debug"))
-    records = []
+    records: list[dict[str, Any]] = []
     for file, source in named:
         if isinstance(source, Exception):
-            records.append(_failure(file, source, debug=debug))
+            new = [_failure(file, source, debug=debug)]
         else:
-            records.append(_attempt(source, options, where, report=report, debug=debug))
-        if not as_json and "description" in records[-1]:
-            echo(records[-1]["description"])
+            new = _attempt(source, options, where, report=report, debug=debug)
+        records += new
+        for record in new if not as_json else ():
+            if "description" in record:
+                echo(record["description"])
     if as_json:
         echo(json.dumps(records, indent=1))
     ctx.exit(1 if any("error" in record for record in records) else 0)
@@ -78,7 +80,7 @@ def _output(
 
 def _attempt(
     source: Path | Asset, options: InferenceOptions, where: OutputOptions, *, report: bool, debug: bool
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Annotate one source; a failure is told in one line and kept in the record, so that the others are done."""
     from nwb_cascade.annotation.annotate import annotate_source
     from nwb_cascade.cli.progress import progress_bar
@@ -87,12 +89,21 @@ def _attempt(
     name = name_of(source)
     try:
         with progress_bar(name.rpartition("/")[2]) as progress:
-            (result,) = annotate_source(source, options, where, progress=progress)
-        page = {"report": str(_write_page(result))} if report and not result.dry_run else {}
+            results = annotate_source(source, options, where, progress=progress)
+        outputs = [result.output for result in results]
+        pages = [
+            _write_page(one, outputs.count(one.output) > 1) if report and not one.dry_run else None for one in results
+        ]
     except Exception as error:
-        return _failure(name, error, debug=debug)
-    told = [result.describe(), *(f"  report: {path}" for path in page.values())]
-    return {**result.to_dict(), **page, "description": "\n".join(told)}
+        return [_failure(name, error, debug=debug)]
+    return [_told(result, page) for result, page in zip(results, pages, strict=True)]
+
+
+def _told(result: AnnotationResult, page: Path | None) -> dict[str, Any]:
+    """Return the record of a result, with the words about it."""
+    more = {} if page is None else {"report": str(page)}
+    told = [result.describe(), *(f"  report: {path}" for path in more.values())]
+    return {**result.to_dict(), **more, "description": "\n".join(told)}
 
 
 def _failure(name: str, error: Exception, *, debug: bool) -> dict[str, Any]:
@@ -104,13 +115,14 @@ def _failure(name: str, error: Exception, *, debug: bool) -> dict[str, Any]:
     return {"path": name, "error": message, "traceback": "".join(traceback.format_exception(error))}
 
 
-def _write_page(result: AnnotationResult) -> Path:
-    """Write the page about a result beside it."""
+def _write_page(result: AnnotationResult, has_others: bool) -> Path:
+    """Write the page about a result beside it; where its file holds others, its name tells which."""
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.report import write_report
     from nwb_cascade.writers.targets import split_name
 
     output = Path(result.output)
-    page = output.with_name(f"{split_name(output.name)[0]}_report.html")
+    run = f"_{result.run_name}" if has_others else ""
+    page = output.with_name(f"{split_name(output.name)[0]}{run}_report.html")
     with progress_bar(page.name) as progress:
         return write_report(output, page, run_name=result.object_path, progress=progress)

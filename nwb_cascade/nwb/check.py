@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,19 @@ COMPARED_BYTES = 64 * CHUNK_BYTES
 
 
 def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...]:
-    """Read a stored run back, compare it with what was computed, and validate the file.
+    """Check one run, see `check_runs`."""
+    return check_runs(path, {object_path: record})
+
+
+def check_runs(path: Path, records: Mapping[str, RunRecord]) -> tuple[str, ...]:
+    """Read stored runs back, compare them with what was computed, and validate the file.
 
     Parameters
     ----------
     path : pathlib.Path
-        NWB file that `write_run` has added to.
-    object_path : str
-        Where it stored the run.
-    record : RunRecord
-        What should be there.
+        NWB file that runs were added to.
+    records : mapping of str to RunRecord
+        By the paths of the runs, what should be there.
 
     Returns
     -------
@@ -43,17 +46,20 @@ def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...
     Raises
     ------
     OSError
-        If the stored run differs from the computed one, or is not valid NWB.
+        If a stored run differs from the computed one, or is not valid NWB.
     """
+    own: list[Any] = []
     with open_nwb(path) as (nwbfile, io):
-        _, _, module, name = object_path.split("/", 3)
-        series = nwbfile.processing[module][name]
-        _compare(series.data, record.expected_spikes, f"{path.name}: {object_path}/data")
-        if record.ensemble_std is not None:
-            _compare(series.ensemble_std, record.ensemble_std, f"{path.name}: {object_path}/ensemble_std")
-        if series.run_key != record.run_key:
-            raise OSError(f"{path.name}: the run key at {object_path} is not the one that was written.")
-        return _violations_of_others(io, path, (series, series.model))
+        for object_path, record in records.items():
+            _, _, module, name = object_path.split("/", 3)
+            series = nwbfile.processing[module][name]
+            _compare(series.data, record.expected_spikes, f"{path.name}: {object_path}/data")
+            if record.ensemble_std is not None:
+                _compare(series.ensemble_std, record.ensemble_std, f"{path.name}: {object_path}/ensemble_std")
+            if series.run_key != record.run_key:
+                raise OSError(f"{path.name}: the run key at {object_path} is not the one that was written.")
+            own += [series, series.model]
+        return _violations_of_others(io, path, own)
 
 
 def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str, ...]:

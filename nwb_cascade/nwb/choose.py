@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -17,6 +19,11 @@ NOT_DFF = {
     "inferred": "inferred spike rates, a result of nwb-cascade",
 }
 PICK = "name one with series= (--series NAME)"
+ALL = "all"
+WILD = "*?["  # what makes a pattern of a name
+
+One = TypeVar("One")
+Made = TypeVar("Made")
 
 
 def choose(
@@ -71,6 +78,63 @@ def named(candidates: Sequence[Candidate], series: str) -> Candidate:
         )
     found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
     raise InputError(f"Expected a series {series!r}, found {found}.")
+
+
+def means_several(series: str | None) -> bool:
+    """Tell whether a name stands for several series: ``all``, or a pattern.
+
+    Examples
+    --------
+    >>> [means_several(series) for series in (None, "dff", "all", "plane*")]
+    [False, False, True, True]
+    """
+    return series is not None and (series == ALL or any(sign in series for sign in WILD))
+
+
+def several(candidates: Sequence[Candidate], series: str, kind: str = "dff") -> tuple[Candidate, ...]:
+    """Return all series of a kind, or those whose path, end of a path or name has a pattern: of the kind if any is."""
+    of_kind = [c for c in candidates if c.kind == kind]
+    if series == ALL:
+        return tuple(of_kind)
+    found = [c for c in candidates if any(fnmatchcase(c.object_path, one) for one in (series, f"*/{series}"))]
+    return tuple([c for c in of_kind if c in found] or found)
+
+
+def each_usable(found: Iterable[One], make: Callable[[One], Made]) -> tuple[tuple[Made, ...], tuple[str, ...]]:
+    """Make something of each series or plane; those that cannot be used are left out, and a sentence says why.
+
+    Raises
+    ------
+    InputError
+        If none can be used: why the first cannot.
+    """
+    made: list[Made] = []
+    refused: list[InputError] = []
+    for one in found:
+        try:
+            made.append(make(one))
+        except InputError as error:  # noqa: PERF203  # one must not stop the others
+            refused.append(error)
+    if not made and refused:
+        raise refused[0]
+    return tuple(made), tuple(f"Left out: {error}" for error in refused)
+
+
+def label_of(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
+    """Return what tells a series from others like it in its file: the shortest end of its path; empty if it is alone.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The series.
+    candidates : sequence of Candidate
+        All of the file; those count that are dF/F, or of its kind.
+    """
+    alike = [c for c in candidates if c.object_path != candidate.object_path and c.kind in ("dff", candidate.kind)]
+    parts = candidate.object_path.strip("/").split("/")
+    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    own = [end for end in ends if not any(c.object_path.endswith(f"/{end}") for c in alike)]
+    return (own or ends[-1:])[0].replace("/", "_") if alike else ""
 
 
 def matching(candidates: Sequence[Candidate], series: str) -> list[Candidate]:
@@ -174,7 +238,9 @@ def _only_dff(candidates: Sequence[Candidate]) -> Candidate:
     if len(dff) == 1:
         return dff[0]
     if len(dff) > 1:
-        raise AmbiguousSeriesError(f"Expected one dF/F series, found {len(dff)}: {_listed(dff)}; {PICK}.")
+        raise AmbiguousSeriesError(
+            f"Expected one dF/F series, found {len(dff)}: {_listed(dff)}; {PICK}, or take all (--series all)."
+        )
     possible = [c for c in candidates if c.kind in ("unknown", "denoised") and c.transposed is not None]
     if possible:
         raise AmbiguousSeriesError(

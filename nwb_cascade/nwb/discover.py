@@ -16,7 +16,7 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import StoredTraces, lost_chunks
 from nwb_cascade.nwb.candidate import FACTORS, Candidate
-from nwb_cascade.nwb.choose import matching, named
+from nwb_cascade.nwb.choose import ALL, matching, named, several
 from nwb_cascade.nwb.classify import (
     Evidence,
     Judgement,
@@ -90,8 +90,9 @@ def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access 
             found[candidate.object_path] = describe(series_of[candidate.object_path], nwbfile, access)
 
     candidates = list(found.values())
-    if series is not None:
-        look_at(matching(candidates, series))
+    meant = [] if series is None else matching(candidates, series)
+    if series is not None and (meant or series != ALL):
+        look_at(meant or list(several(candidates, series)))
         return tuple(found.values())
     look_at([c for c in candidates if c.kind == "dff"])
     if not any(c.kind == "dff" for c in found.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,10 +42,11 @@ def copy_holds_run(
     run_name: str,
     run_key: str,
     *,
+    renewed: frozenset[str],
     overwrite: bool,
     adding: Callable[[str], str],
 ) -> bool:
-    """Tell whether an existing annotated copy of a recording holds this very run for one of its series.
+    """Tell whether an annotated copy of a recording holds this very run; if not, it may be replaced by a new one.
 
     Parameters
     ----------
@@ -55,15 +56,12 @@ def copy_holds_run(
         The open recording.
     source_path, run_name, run_key : str
         Path of the series, and the run.
+    renewed : frozenset of str
+        Paths of all runs that a new copy will hold.
     overwrite : bool
         Whether the copy may be replaced.
     adding : callable
         Gives the command that adds the run to the copy under a name, for the message; empty if there is none.
-
-    Returns
-    -------
-    bool
-        False if the copy may be replaced by a new one.
 
     Raises
     ------
@@ -87,8 +85,7 @@ def copy_holds_run(
             f"The output {copy} exists without this run. Choose another output (-o), replace it (--overwrite), or "
             f"{add_to_it}."
         )
-    path = place_of(nwbfile, source_path, run_name).object_path
-    if lost := sorted(runs - run_paths(nwbfile) - {path}):
+    if lost := sorted(runs - run_paths(nwbfile) - renewed):
         raise NameTakenError(
             f"The output {copy} exists and holds {', '.join(lost)}, which overwriting would lose. Choose another "
             f"output (-o), or {add_to_it}."
@@ -97,9 +94,17 @@ def copy_holds_run(
 
 
 def sidecar_holds_run(
-    sidecar: Path, source: Mapping[str, str], object_path: str, run_key: str, *, overwrite: bool
+    sidecar: Path,
+    sources: Sequence[Mapping[str, str]],
+    object_path: str,
+    run_key: str,
+    *,
+    renewed: frozenset[str],
+    overwrite: bool,
 ) -> bool:
-    """Tell whether an existing sidecar holds this very run.
+    """Tell whether an existing sidecar of a recording, of some of its series, holds this very run.
+
+    ``renewed`` are the paths of all runs that a new sidecar will hold.
 
     Returns
     -------
@@ -117,12 +122,13 @@ def sidecar_holds_run(
         runs = {path: run_at(held, path) for path in run_paths(held)}
         origins = [json.loads(run.source_provenance) for run in runs.values()]
         keys = {path: run.run_key for path, run in runs.items()}
-        is_sidecar = bool(runs) and held.identifier != source["file_identifier"]
-        if not is_sidecar or not all(_is_origin(origin, source) for origin in origins):
+        is_sidecar = bool(runs) and held.identifier != sources[0]["file_identifier"]
+        known = (any(_is_origin(origin, source) for source in sources) for origin in origins)
+        if not is_sidecar or not all(known):
             raise InputError("it was not made from this recording")
     if keys.get(object_path) == run_key:
         return True
-    if not overwrite or (lost := sorted(keys.keys() - {object_path})):
+    if not overwrite or (lost := sorted(keys.keys() - renewed)):
         held_runs = ", ".join(lost if overwrite else sorted(keys))
         raise NameTakenError(
             f"The output {sidecar} exists and holds {held_runs}, made otherwise. Choose another output (-o)"

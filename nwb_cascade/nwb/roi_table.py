@@ -86,7 +86,10 @@ def roi_table_copy(
         notes = (*notes, f"The reference images of {table.name} are not copied.")
     copy = PlaneSegmentation(imaging_plane=plane_copy(table.imaging_plane, nwbfile), **fields)
     container = table.parent.name if isinstance(table.parent, ImageSegmentation) else "ImageSegmentation"
-    nwbfile.processing[home].add(ImageSegmentation(name=container, plane_segmentations=[copy]))
+    if container in nwbfile.processing[home].data_interfaces:  # another plane's table is in it
+        nwbfile.processing[home][container].add_plane_segmentation(copy)
+    else:
+        nwbfile.processing[home].add(ImageSegmentation(name=container, plane_segmentations=[copy]))
     return copy, notes
 
 

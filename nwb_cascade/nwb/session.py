@@ -66,10 +66,14 @@ def plane_copy(plane: ImagingPlane, nwbfile: NWBFile) -> ImagingPlane:
 
 
 def _device_copy(device: Device, nwbfile: NWBFile) -> Device:
-    """Add a copy of a device and its model to a file."""
+    """Add a copy of a device and its model to a file, unless they are there already."""
+    if device.name in nwbfile.devices:
+        return nwbfile.devices[device.name]
     model = getattr(device, "model", None)
     linked = {}
-    if model is not None:
+    if model is not None and model.name in nwbfile.device_models:
+        linked["model"] = nwbfile.device_models[model.name]
+    elif model is not None:
         linked["model"] = alike(model, DeviceModel)
         nwbfile.add_device_model(linked["model"])
     copy = alike(device, Device, without=("model",), **linked)

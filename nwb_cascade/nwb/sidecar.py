@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from hdmf.common import DynamicTable
 from pynwb import NWBHDF5IO, NWBFile
 
 from ground_truth_nwb.hdf5_files import hdf5_file
@@ -23,17 +25,17 @@ from nwb_cascade.nwb.write import Axes, RunRecord, add_run, time_base
 def write_sidecar(
     path: Path,
     source: NWBFile,
-    record: RunRecord,
+    records: Sequence[RunRecord],
     access: Access | None = None,
     *,
     reserve_bytes: int = 0,
     progress: Progress | None = None,
-) -> tuple[str, tuple[str, ...]]:
-    """Write a new NWB file (HDF5) that holds a run and what is needed to understand it.
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write a new NWB file (HDF5) that holds runs and what is needed to understand them.
 
-    Copied are the session's metadata, the subject, and the table of the ROIs with imaging plane and device; the
-    times are those of the dF/F series. The series itself is not copied; the run's provenance tells where it is. The
-    identifier of the file is new, but the same for the same run on the same recording.
+    Copied are the session's metadata, the subject, and the tables of the ROIs with imaging planes and devices; the
+    times are those of the dF/F series. The series themselves are not copied; the provenance of the runs tells where
+    they are. The identifier of the file is new, but the same for the same runs on the same recording.
 
     Parameters
     ----------
@@ -41,8 +43,8 @@ def write_sidecar(
         The new file.
     source : pynwb.NWBFile
         The open recording.
-    record : RunRecord
-        The run.
+    records : sequence of RunRecord
+        The runs.
     access : Access, optional
         How values of the recording are read.
     reserve_bytes : int
@@ -52,27 +54,36 @@ def write_sidecar(
 
     Returns
     -------
-    (str, tuple of str)
-        Object path of the new series, and what was left out of the table of ROIs, one sentence each.
+    (tuple of str, tuple of str)
+        Object paths of the new series, and what was left out of the tables of ROIs, one sentence each.
 
     Raises
     ------
     InputError
-        If the source series is not in the recording.
+        If a source series is not in the recording.
     """
-    series = series_at(source, record.source_path)
-    module = module_of(series)
-    nwbfile = session_copy(source, identifier=_identifier(source, record))
-    table, notes = roi_table_copy(series.rois.table, nwbfile, module, access or Access())
+    nwbfile = session_copy(source, identifier=_identifier(source, records))
     stored = partial(compressed, path=path, progress=progress)
-    add_run(nwbfile, record, Axes(module, region_copy(series.rois, table), time_base(series, record)), stored)
+    tables: dict[int, DynamicTable] = {}
+    notes: list[str] = []
+    paths = []
+    for record in records:
+        series = series_at(source, record.source_path)
+        module, table = module_of(series), series.rois.table
+        if id(table) not in tables:
+            tables[id(table)], left_out = roi_table_copy(table, nwbfile, module, access or Access())
+            notes += left_out
+        rois = region_copy(series.rois, tables[id(table)])
+        add_run(nwbfile, record, Axes(module, rois, time_base(series, record)), stored)
+        paths.append(place_in(nwbfile, module, record.name).object_path)
     hdf5_file(path, "w").close()
     reserve(path, reserve_bytes)
     with hdf5_file(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:
         io.write(nwbfile)
-    return place_in(nwbfile, module, record.name).object_path, notes
+    return tuple(paths), tuple(notes)
 
 
-def _identifier(source: NWBFile, record: RunRecord) -> str:
-    """A UUID made from recording and run."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{source.identifier} {record.name} {record.run_key}"))
+def _identifier(source: NWBFile, records: Sequence[RunRecord]) -> str:
+    """A UUID made from recording and runs."""
+    runs = " ".join(f"{record.name} {record.run_key}" for record in records)
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{source.identifier} {runs}"))

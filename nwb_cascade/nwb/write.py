@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,14 @@ class Axes:
 
 
 def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Progress | None = None) -> str:
-    """Add a run to an NWB file, HDF5 or Zarr, in place.
+    """Add a run to an NWB file, see `write_runs`; returns the object path of the new series."""
+    return write_runs(path, [record], overwrite=overwrite, progress=progress)[0]
+
+
+def write_runs(
+    path: Path, records: Sequence[RunRecord], *, overwrite: bool = False, progress: Progress | None = None
+) -> tuple[str, ...]:
+    """Add runs to an NWB file, HDF5 or Zarr, in place.
 
     Meant for a copy that nobody else has open: a run that dies here leaves the copy half written.
 
@@ -112,8 +119,8 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
     ----------
     path : pathlib.Path
         NWB file; everything else in it stays as it is.
-    record : RunRecord
-        The run. Matrices are read and stored a few ROIs at a time.
+    records : sequence of RunRecord
+        The runs. Matrices are read and stored a few ROIs at a time.
     overwrite : bool
         Replace a run of the same name, with the discrete spikes that explain it. Objects of other types are never
         replaced.
@@ -122,29 +129,36 @@ def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progres
 
     Returns
     -------
-    str
-        Object path of the new series.
+    tuple of str
+        Object paths of the new series.
 
     Raises
     ------
     NameTakenError
-        If the name is taken and may not be replaced.
+        If a name is taken and may not be replaced.
     InputError
-        If the source series is not in the file.
+        If a source series is not in the file.
     """
     program = (SOFTWARE, software_version())
     with appending(path, generator=program) as (nwbfile, io):
-        place = place_of(nwbfile, record.source_path, record.name)
-        require_free(place, overwrite=overwrite)
-        if place.taken_by is None:
-            _add_to_source(nwbfile, record, path, progress)
+        places = [place_of(nwbfile, record.source_path, record.name) for record in records]
+        for place in places:
+            require_free(place, overwrite=overwrite)
+        taken = [place.object_path for place in places if place.taken_by is not None]
+        replaced = [one for place in taken for one in (place, *spikes_tables(nwbfile, place))]
+        if not replaced:
+            _add_all(nwbfile, records, path, progress)
             io.write(nwbfile)
-            return place.object_path
-        replaced = [place.object_path, *spikes_tables(nwbfile, place.object_path)]
-    with appending(path, remove=replaced, generator=program) as (nwbfile, io):
+    if replaced:
+        with appending(path, remove=replaced, generator=program) as (nwbfile, io):
+            _add_all(nwbfile, records, path, progress)
+            io.write(nwbfile)
+    return tuple(place.object_path for place in places)
+
+
+def _add_all(nwbfile: NWBFile, records: Sequence[RunRecord], path: Path, progress: Progress | None) -> None:
+    for record in records:
         _add_to_source(nwbfile, record, path, progress)
-        io.write(nwbfile)
-    return place.object_path
 
 
 def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Progress | None) -> None:

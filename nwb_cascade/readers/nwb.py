@@ -21,7 +21,7 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.choose import choose, resolve_rate
+from nwb_cascade.nwb.choose import ALL, choose, each_usable, label_of, matching, means_several, resolve_rate, several
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.masking import masked
@@ -60,23 +60,47 @@ class NwbReader(Reader):
         with opened(source, streaming, asked=words_of(options) or ()) as (file, origin):
             in_a_fence(file, lambda inner: _try(inner, options))
             with open_nwb(file) as (nwbfile, _):
-                recording = _recording(nwbfile, Access.of(file, scratch_dir), options, origin)
+                recordings = _recordings(nwbfile, Access.of(file, scratch_dir), options, origin)
                 try:
-                    yield (recording,)
+                    yield recordings
                 finally:
-                    recording.traces.dff.close()  # type: ignore[attr-defined]  # TraceBlocks or DffRows
+                    _close(recordings)
 
 
 def _try(file: NWBSource, options: InferenceOptions) -> None:
     """Open a recording for nothing but to see that it can be opened; warnings come when it is opened in earnest."""
     with warnings.catch_warnings(), open_nwb(file) as (nwbfile, _):
         warnings.simplefilter("ignore")
-        _recording(nwbfile, Access.of(file), options, {}).traces.dff.close()  # type: ignore[attr-defined]  # as below
+        _close(_recordings(nwbfile, Access.of(file), options, {}))
 
 
-def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, origin: Mapping[str, str]) -> Recording:
-    """Pick the dF/F that the options mean, or the raw fluorescence and how it becomes dF/F."""
+def _close(recordings: Sequence[Recording]) -> None:
+    """Close what the traces are read from."""
+    for recording in recordings:
+        recording.traces.dff.close()  # type: ignore[attr-defined]  # TraceBlocks or DffRows
+
+
+def _recordings(
+    nwbfile: NWBFile, access: Access, options: InferenceOptions, origin: Mapping[str, str]
+) -> tuple[Recording, ...]:
+    """Open all series that the options mean; what is left out of several is told with the first."""
     candidates = _candidates(nwbfile, access, options)
+    (first, *others), left_out = each_usable(
+        _meant(candidates, options), lambda one: _recording(nwbfile, access, candidates, one, options, origin)
+    )
+    return replace(first, notes=(*first.notes, *left_out)), *others
+
+
+def _recording(
+    nwbfile: NWBFile,
+    access: Access,
+    candidates: Sequence[Candidate],
+    meant: Candidate,
+    options: InferenceOptions,
+    origin: Mapping[str, str],
+) -> Recording:
+    """Open one series of dF/F, or one of raw fluorescence and how it becomes dF/F."""
+    options = replace(options, series=meant.object_path)
     series, clock = _timed(nwbfile, pick(candidates, options), options)
     rate, dff, notes = options.imaging_rate, None, (*series.problems, *clock.notes)
     if options.from_raw is None:
@@ -96,7 +120,6 @@ def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, orig
         **({} if clock.is_even else {"clock": clock.record()}),
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
-    others = (one for one in candidates if one.object_path != series.object_path)
     return Recording(
         name=access.name,
         traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
@@ -107,7 +130,8 @@ def _recording(nwbfile: NWBFile, access: Access, options: InferenceOptions, orig
         species=series.species,
         dff=dff,
         notes=notes,
-        nwb=NwbPart(nwbfile, access, series, not any(one.kind in ("dff", series.kind) for one in others)),
+        label=label_of(series, candidates),
+        nwb=NwbPart(nwbfile, access, series),
     )
 
 
@@ -183,21 +207,40 @@ def inspect(
 
 def look_at_header(
     source: Source, options: InferenceOptions, *, streaming: StreamSettings | None = None
-) -> tuple[Candidate, FrameClock]:
-    """Describe the series that the options mean, and its clock, without reading its traces.
+) -> tuple[InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
+    """Describe the series that the options mean, and their clocks, without reading traces.
 
-    Raises as `inspect`, and InputError if there is none that can be used.
+    Where nothing is named and several series are dF/F, all are meant, since nobody is there to be asked; the options
+    that are returned say so. Raises as `inspect`, and InputError if there is none that can be used.
     """
 
-    def look(file: NWBSource) -> tuple[Candidate, FrameClock]:
+    def look(file: NWBSource) -> tuple[InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
         with open_nwb(file) as (nwbfile, _):
             candidates = _candidates(nwbfile, Access.of(file), options)
             if not candidates:
                 raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
-            return _timed(nwbfile, pick(candidates, options), options)
+            kind = "dff" if options.from_raw is None else "raw_fluorescence"
+            asks = options.series is None and len(several(candidates, ALL, kind)) > 1
+            asked = replace(options, series=ALL) if asks else options
+
+            def timed(one: Candidate) -> tuple[Candidate, FrameClock]:
+                named = replace(asked, series=one.object_path)
+                return _timed(nwbfile, pick(candidates, named), named)
+
+            return asked, each_usable(_meant(candidates, asked), timed)[0]
 
     with opened(source, streaming) as (file, _):
         return in_a_fence(file, look)
+
+
+def _meant(candidates: Sequence[Candidate], options: InferenceOptions) -> tuple[Candidate, ...]:
+    """Return all series that the options mean; errors as `pick`."""
+    series = options.series
+    if series is None or not means_several(series) or matching(candidates, series):
+        return (pick(candidates, options),)
+    kind = "dff" if options.from_raw is None else "raw_fluorescence"
+    found = several(candidates, series, kind)
+    return found or (pick(candidates, replace(options, series=None if series == ALL else series)),)
 
 
 def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:

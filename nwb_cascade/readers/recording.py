@@ -32,12 +32,11 @@ class MadeDff:
 
 @dataclass(frozen=True, eq=False)
 class NwbPart:
-    """Where the traces lie in an open NWB file, how that is read, and whether it holds no other dF/F."""
+    """Where the traces lie in an open NWB file, and how that is read."""
 
     nwbfile: NWBFile
     access: Access
     series: Candidate
-    is_only_dff: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +61,8 @@ class Recording:
         How dF/F is computed; None if it is stored.
     notes : tuple of str
         What to know about the traces, one sentence each.
+    label : str
+        What tells the series from others like it in its source; empty if there are none.
     nwb : NwbPart or None
         The file for outputs that take over parts of it; None if it is not NWB.
     """
@@ -75,6 +76,7 @@ class Recording:
     species: str | None = None
     dff: MadeDff | None = None
     notes: tuple[str, ...] = ()
+    label: str = ""
     nwb: NwbPart | None = None
 
     def roi_warnings(self) -> tuple[RoiWarning, ...]:

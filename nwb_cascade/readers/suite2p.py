@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nwb_cascade.core.wording import proposed
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
+from nwb_cascade.nwb.choose import ALL, each_usable
 from nwb_cascade.options import FromRaw, InferenceOptions, words_of
 from nwb_cascade.readers.pickled import read_pickled
 from nwb_cascade.readers.reader import Reader
@@ -32,14 +34,14 @@ SETTINGS_FILES = ("db.npy", "settings.npy", "reg_outputs.npy", "ops.npy")
 
 
 class Suite2pReader(Reader):
-    """The folder of a plane, or one that holds a single plane.
+    """The folder of a plane, or one that holds planes.
 
     The traces are the dF/F of the ROIs that suite2p (or its user) took for cells; their ids are the rows of ``F.npy``.
     Imaging rate, neuropil factor and frames with motion are those of suite2p.
     """
 
     kind = "a folder of suite2p"
-    takes = frozenset({"from_raw"})
+    takes = frozenset({"from_raw", "series"})
     is_raw = True
 
     def recognises(self, source: Source) -> bool:
@@ -56,28 +58,55 @@ class Suite2pReader(Reader):
 
     @contextmanager
     def open(self, source: Source, options: InferenceOptions, **_: Any) -> Iterator[tuple[Recording, ...]]:
-        plane = read_folder(name_of(source), words_of(options) or ())
-        rows = np.flatnonzero(plane.is_cell)
-        if not rows.size or not plane.fluorescence.shape[1]:
-            raise InputError(
-                f"Expected cells in {plane.folder}, received {plane.fluorescence.shape[0]} ROIs, {rows.size} of them "
-                f"cells, {plane.fluorescence.shape[1]} frames."
-            )
-        rate = plane.imaging_rate
-        method, notes = _method(plane, options.from_raw or FromRaw())
-        dff = DffRows(plane.fluorescence, rate, method, neuropil=plane.neuropil, rows=rows, bad_frames=plane.bad_frames)
-        sha256 = _sha256(plane.folder)
-        facts = {"path": str(plane.folder), "sha256": sha256, "scale": "fraction", "format": "suite2p"}
-        yield (
-            Recording(
-                str(plane.folder),
-                DffTraces(dff, rate, rows.astype(np.int64), facts),
-                FrameClock.from_rate(rate, dff.shape[1]),
-                content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate},
-                dff=MadeDff(dff, asdict(method)),
-                notes=notes,
-            ),
+        meant = _meant(name_of(source), options)
+        (first, *others), left_out = each_usable(meant, lambda one: _recording(*one, options))
+        yield replace(first, notes=(*first.notes, *left_out)), *others
+
+
+def _meant(path: str, options: InferenceOptions) -> list[tuple[Path, str]]:
+    """Return the folders of the planes that a name, a pattern or ``all`` means; with their labels if there are others.
+
+    Raises
+    ------
+    InputError
+        If none is meant, or several could be and nothing is named.
+    """
+    planes, series = find_planes(path), options.series
+    named = [folder for folder in planes if series is None or series == ALL or fnmatchcase(folder.name, series)]
+    listed = ", ".join(folder.name for folder in planes)
+    if not named:
+        raise InputError(f"Expected a plane {series!r} in {path}, found {listed}.")
+    if len(named) > 1 and series is None:
+        raise InputError(
+            f"Expected one plane, found {len(planes)} in {path}: {listed}. Name one with --series, take all with "
+            f"--series all, or give their folders: {proposed('infer', *planes, *(words_of(options) or ()))}"
         )
+    return [(folder, folder.name if len(planes) > 1 else "") for folder in named]
+
+
+def _recording(folder: Path, label: str, options: InferenceOptions) -> Recording:
+    """Open one plane."""
+    plane = read_folder(folder)
+    rows = np.flatnonzero(plane.is_cell)
+    if not rows.size or not plane.fluorescence.shape[1]:
+        raise InputError(
+            f"Expected cells in {plane.folder}, received {plane.fluorescence.shape[0]} ROIs, {rows.size} of them "
+            f"cells, {plane.fluorescence.shape[1]} frames."
+        )
+    rate = plane.imaging_rate
+    method, notes = _method(plane, options.from_raw or FromRaw())
+    dff = DffRows(plane.fluorescence, rate, method, neuropil=plane.neuropil, rows=rows, bad_frames=plane.bad_frames)
+    sha256 = _sha256(plane.folder)
+    facts = {"path": str(plane.folder), "sha256": sha256, "scale": "fraction", "format": "suite2p"}
+    return Recording(
+        str(plane.folder),
+        DffTraces(dff, rate, rows.astype(np.int64), facts),
+        FrameClock.from_rate(rate, dff.shape[1]),
+        content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate},
+        dff=MadeDff(dff, asdict(method)),
+        notes=notes,
+        label=label,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,15 +177,13 @@ def find_planes(path: str | Path) -> tuple[Path, ...]:
     )
 
 
-def read_folder(path: str | Path, asked: Sequence[str] = ()) -> Suite2pPlane:
+def read_folder(path: str | Path) -> Suite2pPlane:
     """Read one plane of a suite2p output.
 
     Parameters
     ----------
     path : str or Path
         Folder of a plane, or a folder in which ``find_planes`` finds exactly one.
-    asked : sequence of str
-        Options of the command, for one that is proposed instead.
 
     Raises
     ------
@@ -167,10 +194,7 @@ def read_folder(path: str | Path, asked: Sequence[str] = ()) -> Suite2pPlane:
     """
     planes = find_planes(path)
     if len(planes) > 1:
-        raise InputError(
-            f"Expected one plane, found {len(planes)} in {path}. Name the folder of one, or of several: "
-            f"{proposed('infer', *planes, *asked)}"
-        )
+        raise InputError(f"Expected one plane, found {len(planes)} in {path}: name the folder of one.")
     folder = planes[0]
     fluorescence = _load_traces(folder / "F.npy")
     settings = _settings(folder)

@@ -59,14 +59,15 @@ class MatrixWriter:
     makes = "the result"
     keeps_recording_open = True
     adds_spikes = False
+    rebuilds = False
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
-        self._source, self._where = source, where
+        self._source, self._reader, self._where = source, reader, where
         self._target = self.named_target(source, reader, where)
         self.folder = self._target.parent
         self._stamps: dict[Path, Stamp] = {}
-        self._prepared: list[tuple[Path, Path]] = []
-        self._replaces_ours = False
+        self._prepared: list[list[tuple[Path, Path]]] = []  # the files of each result
+        self._ours: set[Path] = set()
 
     @classmethod
     def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
@@ -89,21 +90,32 @@ class MatrixWriter:
         reader.check_output(source, target)
         return target
 
-    def place(self, recording: Recording, options: InferenceOptions) -> Place:
-        """Return the target; unless it is named, the name of the run stands in its own."""
-        target, run_name = self._target, options.run_name
-        if run_name is not None and (self._where.output is None or is_folder(self._where.output)):
-            target = target.with_name(f"{target.stem}_{label(run_name)}{target.suffix}")
-        self._stamps = {path: stamp(path) for path in (target, *files_beside(target).values())}
-        return Place(target, run_name or RATES, RATES)
+    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+        """Return the targets; unless they are named, the name of the run and what tells a series stands in theirs."""
+        run_name = options.run_name
+        is_named = self._where.output is not None and not is_folder(self._where.output)
+        named = [] if is_named or run_name is None else [label(run_name)]
+        found = []
+        for one in recordings:
+            target = self._target
+            if self._reader.is_raw and not is_named:  # every plane has a folder
+                target = self.named_target(one.name, self._reader, self._where)
+            apart = len(recordings) > 1 and (is_named or not self._reader.is_raw)
+            name = "_".join([target.stem, *named, *([label(one.label)] if apart else [])])
+            found.append(Place(target.with_name(f"{name}{target.suffix}"), run_name or RATES, RATES))
+        all_files = (path for one in found for path in (one.target, *files_beside(one.target).values()))
+        self._stamps = {path: stamp(path) for path in all_files}
+        return tuple(found)
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the target if it holds the run, and the spikes if they are wanted."""
         target, overwrite = Path(result.output), self._where.overwrite
         record = record_of(target) if target.exists() or target.suffix.lower() == ".npy" else {}
-        self._replaces_ours, held = "run_key" in record, record.get("spikes")
+        held, is_ours = record.get("spikes"), "run_key" in record
+        if is_ours:
+            self._ours.add(target)
         told = target if target.suffix.lower() == ".mat" else files_beside(target)["record"]
-        if told.exists() and not self._replaces_ours:
+        if told.exists() and not is_ours:
             raise NameTakenError(f"{told} exists and is none of ours: it is not replaced. Choose another output (-o).")
         if not target.exists():
             return None
@@ -138,40 +150,44 @@ class MatrixWriter:
 
     def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Write the files beside their places."""
-        (one,) = runs
-        target, mode = Path(one.result.output), mode_like(Path(name_of(self._source)))
-        main = make_file(beside(work, target.suffix), mode)
+        self._prepared = [self._written(one, work, f"_{number}") for number, one in enumerate(runs)]
+        return ()
+
+    def _written(self, one: Inferred, work: Path, apart: str) -> list[tuple[Path, Path]]:
+        """Write the files of one result; returns them with their places."""
+        target, source = Path(one.result.output), Path(name_of(self._source))
+
+        def made(ending: str) -> Path:
+            return make_file(beside(work, f"{apart}{ending}"), mode_like(source))
+
+        main = made(target.suffix)
         if target.suffix.lower() == ".mat":
-            as_mat73 = is_mat73(Path(name_of(self._source))) or needs_mat73(one.stored.expected_spikes)
+            as_mat73 = is_mat73(source) or needs_mat73(one.stored.expected_spikes)
             (write_mat73 if as_mat73 else write_mat5)(main, _mat_variables(one))
-            self._prepared = [(main, target)]
-            return ()
-        places, record, deviation = (
-            files_beside(target),
-            make_file(beside(work, ".json"), mode),
-            one.stored.ensemble_std,
-        )
+            return [(main, target)]
+        places, record, deviation = files_beside(target), made(".json"), one.stored.ensemble_std
         write_npy(main, one.stored.expected_spikes)
         lists = {name: _json_list(values) for name, values in _small(one).items()}
         record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
-        self._prepared = [(main, target), (record, places["record"])]
+        written = [(main, target), (record, places["record"])]
         if deviation is not None:
-            write_npy(make_file(beside(work, "_std.npy"), mode), deviation)
-            self._prepared.insert(0, (beside(work, "_std.npy"), places["std"]))
+            written.insert(0, (made("_std.npy"), places["std"]))
+            write_npy(written[0][0], deviation)
         if one.spikes is not None:
             ragged: Any = _ragged(one.spikes)
-            np.savez_compressed(make_file(beside(work, ".npz"), mode), **ragged)
-            self._prepared.insert(0, (beside(work, ".npz"), places["spikes"]))
-        return ()
+            written.insert(0, (made(".npz"), places["spikes"]))
+            np.savez_compressed(written[0][0], **ragged)
+        return written
 
     def install(self) -> None:
         """Move the files to their places: what told of an earlier result goes first, what tells of this comes last."""
-        if self._replaces_ours and len(self._prepared) > 1:
-            for stale in files_beside(self._prepared[-2][1]).values():
-                stale.unlink(missing_ok=True)
-                self._stamps[stale] = None
-        for prepared, place in self._prepared:
-            install(prepared, place, expected=self._stamps[place])
+        for written in self._prepared:
+            if len(written) > 1 and written[-2][1] in self._ours:
+                for stale in files_beside(written[-2][1]).values():
+                    stale.unlink(missing_ok=True)
+                    self._stamps[stale] = None
+            for prepared, place in written:
+                install(prepared, place, expected=self._stamps[place])
 
 
 def _small(one: Inferred) -> dict[str, NDArray[Any]]:

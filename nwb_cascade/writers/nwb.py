@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,13 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import reserve, size
 from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import Stamp, beside, install, kept_from_writers, stamp
-from nwb_cascade.nwb.check import check_run
+from nwb_cascade.nwb.check import check_runs
 from nwb_cascade.nwb.existing import copy_holds_run, is_of_another, recording_holds_run, sidecar_holds_run
 from nwb_cascade.nwb.files import other_files
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, place_of, spikes_tables
 from nwb_cascade.nwb.sidecar import write_sidecar
 from nwb_cascade.nwb.storage import SCHEMA_BYTES, require_links
-from nwb_cascade.nwb.write import write_run
+from nwb_cascade.nwb.write import write_runs
 from nwb_cascade.options import InferenceOptions, OutputOptions, words_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import NwbPart, Recording
@@ -63,7 +63,9 @@ class CopyWriter(NwbWriter, Replacement):
         super().__init__(Path(name_of(source)), target, repairs=not where.dry_run)
         self.folder, self._where = target.parent, where
         self._options = InferenceOptions()
+        self._paths: frozenset[str] = frozenset()
         self._lost: list[str] = []
+        self.rebuilds = not where.in_place
 
     @classmethod
     def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
@@ -75,11 +77,13 @@ class CopyWriter(NwbWriter, Replacement):
         """Return the file of the copy."""
         return target_of(Path(name_of(source)), where.output, where.in_place)
 
-    def place(self, recording: Recording, options: InferenceOptions) -> Place:
-        """Return the place in the target; raises if a copy there would lose parts of the recording."""
-        require_links(_nwb(recording).nwbfile, self.source, self.folder)
+    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+        """Return the places in the target; raises if a copy there would lose parts of the recording."""
+        require_links(_nwb(recordings[0]).nwbfile, self.source, self.folder)
         self._options = options
-        return _place(recording, self.target, options.run_name)
+        found = _places(recordings, self.target, options.run_name)
+        self._paths = frozenset(place.object_path for place in found)
+        return found
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the recording or its copy if it holds the run; the spikes of a run that is replaced are noted."""
@@ -88,14 +92,16 @@ class CopyWriter(NwbWriter, Replacement):
         if recording_holds_run(nwbfile, *run, overwrite=overwrite):
             return recording.name
         is_new = self._where.in_place or not self.target.exists()
-        if not is_new and copy_holds_run(self.target, nwbfile, *run, overwrite=overwrite, adding=self._adding):
+        if not is_new and copy_holds_run(
+            self.target, nwbfile, *run, renewed=self._paths, overwrite=overwrite, adding=self._adding
+        ):
             return str(self.target)
         self._lost += spikes_tables(nwbfile, result.object_path)
         return None
 
     def _adding(self, run_name: str) -> str:
         """Return the command that adds the run to the copy that is there."""
-        what = words_of(replace(self._options, run_name=run_name))
+        what = words_of(self._options if len(self._paths) > 1 else replace(self._options, run_name=run_name))
         how = words_of(replace(self._where, output=None, in_place=True, overwrite=False, dry_run=False))
         return "" if what is None or how is None else proposed("infer", self.target, *what, *how)
 
@@ -106,14 +112,12 @@ class CopyWriter(NwbWriter, Replacement):
     def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Make a checked copy of the recording with the runs in it."""
         notes = [f"{table} was found in the rates that were replaced, and is replaced or gone." for table in self._lost]
-        prepared = self.copied(work, progress)
-        for one in runs:
-            record = run_record(one)
-            if prepared.is_file():
-                reserve(prepared, record_bytes(record))
-            object_path = write_run(prepared, record, overwrite=self._where.overwrite, progress=progress)
-            notes += foreign(check_run(prepared, object_path, record))
-            _store_spikes(prepared, one)
+        prepared, records = self.copied(work, progress), [run_record(one) for one in runs]
+        if prepared.is_file():
+            reserve(prepared, sum(map(record_bytes, records)))
+        paths = write_runs(prepared, records, overwrite=self._where.overwrite, progress=progress)
+        notes += foreign(check_runs(prepared, dict(zip(paths, records, strict=True))))
+        _store_spikes(prepared, runs)
         return tuple(notes)
 
 
@@ -122,6 +126,7 @@ class SidecarWriter(NwbWriter):
 
     makes = "the sidecar"
     keeps_recording_open = True
+    rebuilds = True
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None:
         self._source = None if is_remote(source) else Path(name_of(source))
@@ -130,6 +135,8 @@ class SidecarWriter(NwbWriter):
         self._source_stamp = None if self._source is None else stamp(self._source)
         self._target = self._prepared = self.folder
         self._target_stamp: Stamp = None
+        self._sources: tuple[Mapping[str, str], ...] = ()
+        self._paths: frozenset[str] = frozenset()
 
     @classmethod
     def takes(cls, source: Source, reader: Reader, where: OutputOptions) -> bool:
@@ -141,13 +148,14 @@ class SidecarWriter(NwbWriter):
         """Return nothing: its name is made from the recording."""
         sidecar_folder(None if is_remote(source) else Path(name_of(source)), where.output)
 
-    def place(self, recording: Recording, options: InferenceOptions) -> Place:
+    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
         """Return the file; unless a name is given, one made from the recording that no other recording has there."""
-        place = _place(recording, self.folder, options.run_name)
+        recording, found = recordings[0], _places(recordings, self.folder, options.run_name)
         if self._name:
             target = self.folder / self._name
         else:
-            run = place.run_name.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
+            named = found[0].run_name if len(found) == 1 else options.run_name or ""
+            run = named.removeprefix(DEFAULT_RUN_NAME).lstrip("_")
             source = recording.traces.source
             identity = f"{source['file_identifier']} {_nwb(recording).series.identity}"
             key = hashlib.sha256(identity.encode()).hexdigest()
@@ -155,14 +163,16 @@ class SidecarWriter(NwbWriter):
             places = [placed(self.folder, one) for one in names_apart(name, recording.name, key)]
             target = next((place for place in places if not is_of_another(place, source)), places[-1])
         self._target, self._target_stamp = target, stamp(target)
-        return Place(target, place.run_name, place.object_path)
+        self._sources = tuple(one.traces.source for one in recordings)
+        self._paths = frozenset(place.object_path for place in found)
+        return tuple(replace(place, target=target) for place in found)
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the sidecar if it holds the run."""
         if not self._target.exists():
             return None
-        run = recording.traces.source, result.object_path, result.run_key
-        is_held = sidecar_holds_run(self._target, *run, overwrite=self._where.overwrite)
+        run = self._sources, result.object_path, result.run_key
+        is_held = sidecar_holds_run(self._target, *run, renewed=self._paths, overwrite=self._where.overwrite)
         return str(self._target) if is_held else None
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
@@ -175,17 +185,16 @@ class SidecarWriter(NwbWriter):
 
     def prepare(self, work: Path, runs: Sequence[Inferred], progress: Progress | None) -> tuple[str, ...]:
         """Make a checked sidecar."""
-        (one,) = runs
-        self._prepared, record = beside(work, split_name(self._target.name)[1]), run_record(one)
-        nwb, room = _nwb(one.recording), record_bytes(record)
+        self._prepared, records = beside(work, split_name(self._target.name)[1]), [run_record(one) for one in runs]
+        nwb, room = _nwb(runs[0].recording), sum(map(record_bytes, records))
         make_file(self._prepared, mode_like(self._source))
-        object_path, notes = write_sidecar(
-            self._prepared, nwb.nwbfile, record, nwb.access, reserve_bytes=room, progress=progress
+        paths, notes = write_sidecar(
+            self._prepared, nwb.nwbfile, records, nwb.access, reserve_bytes=room, progress=progress
         )
         if others := ", ".join(other_files(nwb.nwbfile)):
             notes += (f"Parts of the recording lie in {others}; what the sidecar repeats of them is in it.",)
-        notes = (*notes, *foreign(check_run(self._prepared, object_path, record)))
-        _store_spikes(self._prepared, one)
+        notes = (*notes, *foreign(check_runs(self._prepared, dict(zip(paths, records, strict=True)))))
+        _store_spikes(self._prepared, runs)
         return notes
 
     def install(self) -> None:
@@ -202,16 +211,22 @@ def _nwb(recording: Recording) -> NwbPart:
     return recording.nwb
 
 
-def _place(recording: Recording, target: Path, run_name: str | None) -> Place:
-    """Return where a run goes in a file: by default it is named after its series if the file holds other dF/F."""
-    nwb = _nwb(recording)
-    name = run_name or (DEFAULT_RUN_NAME if nwb.is_only_dff else f"{DEFAULT_RUN_NAME}_{nwb.series.name}")
-    return Place(target, name, place_of(nwb.nwbfile, nwb.series.object_path, name).object_path)
+def _places(recordings: Sequence[Recording], target: Path, run_name: str | None) -> tuple[Place, ...]:
+    """Return where runs go in a file: they are named after their series if the file holds other dF/F."""
+    found = []
+    for one in recordings:
+        is_alone = not one.label or (run_name is not None and len(recordings) == 1)
+        name = "_".join([run_name or DEFAULT_RUN_NAME, *([] if is_alone else [one.label])])
+        nwb = _nwb(one)
+        found.append(Place(target, name, place_of(nwb.nwbfile, nwb.series.object_path, name).object_path))
+    return tuple(found)
 
 
-def _store_spikes(prepared: Path, one: Inferred) -> None:
-    """Add the spikes of a run that is in a file, if they are wanted."""
-    if one.spikes is not None:
+def _store_spikes(prepared: Path, runs: Sequence[Inferred]) -> None:
+    """Add the spikes of runs that are in a file, if they are wanted."""
+    for one in runs:
+        if one.spikes is None:
+            continue
         result = one.result
         record = spikes_record(
             one.spikes, run_name=result.run_name, rates_path=result.object_path, run_key=result.run_key

@@ -42,12 +42,15 @@ class Writer(Protocol):
         Whether `prepare` reads the open recording; else it must be closed before.
     adds_spikes : bool
         Whether discrete spikes can be added to a run that is stored already; else `holder` looks for them as well.
+    rebuilds : bool
+        Whether a target that lacks one run is made anew with all of them.
     """
 
     folder: Path
     makes: str
     keeps_recording_open: bool
     adds_spikes: bool
+    rebuilds: bool
 
     def __init__(self, source: Source, reader: Reader, where: OutputOptions) -> None: ...
 
@@ -59,8 +62,8 @@ class Writer(Protocol):
     def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> Path | None:
         """Return the file that a result will be, None if it is named after the recording; raises if it cannot be."""
 
-    def place(self, recording: Recording, options: InferenceOptions) -> Place:
-        """Return where the run of a recording goes; raises if it cannot be made there."""
+    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+        """Return where the runs of all recordings of the source go; raises if they cannot be made there."""
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the file that holds this very run already; raises if what is in its place may not be replaced."""

@@ -28,7 +28,7 @@ KILLS = {
     "while inferring": "annotate(path, in_place=True, progress=die)",
     "while copying": "annotate(path, in_place=True, progress=lambda done, total: die() if calls.pop() == 2 else 0)",
     "while storing": "annotate(path, in_place=True, progress=lambda done, total: die() if calls.pop() == 1 else 0)",
-    "after appending": "nwb_cascade.writers.nwb.check_run = die; annotate(path, in_place=True)",
+    "after appending": "nwb_cascade.writers.nwb.check_runs = die; annotate(path, in_place=True)",
     "before replacing": "os.replace = die; annotate(path, in_place=True)",
     "after replacing": "import nwb_cascade.files.replace as r; r.flush_folder = die; annotate(path, in_place=True)",
 }
@@ -96,7 +96,7 @@ def test_a_run_killed_at_any_time_leaves_a_whole_file(
 
 
 def test_a_killed_copy_leaves_no_output(recording: Path, sandbox: Sandbox, log: Path) -> None:
-    code = f"nwb_cascade.writers.nwb.check_run = die; annotate({str(recording)!r})"
+    code = f"nwb_cascade.writers.nwb.check_runs = die; annotate({str(recording)!r})"
     assert sandbox.run(code, log)[0] == -signal.SIGKILL, log.read_text()
     assert [p.name for p in recording.parent.iterdir() if not p.name.startswith(".")] == [recording.name]
     annotate(recording)
@@ -139,7 +139,7 @@ def test_a_failure_while_storing_leaves_the_file_and_nothing_beside_it(
         raise OSError("Rates/data: the values of ROIs 0 to 3 are not as computed.")
 
     whole = recording.read_bytes()
-    monkeypatch.setattr(nwb_cascade.writers.nwb, "check_run", fail)
+    monkeypatch.setattr(nwb_cascade.writers.nwb, "check_runs", fail)
     with pytest.raises(OSError, match="are not as computed"):
         annotate(recording, in_place=True)
     assert recording.read_bytes() == whole

@@ -138,7 +138,7 @@ def test_a_plan_tells_of_it_and_has_the_others(files: tuple[Path, Path, bool], t
     status, _, _ = run("archive", "plan", "-o", manifest, damaged, sound)
     assert status == 0
     _, first, second = (json.loads(line) for line in manifest.read_text().splitlines())
-    assert second["recording"]["n_rois"] == 4
+    assert [one["n_rois"] for one in second["recordings"]] == [4]
     assert ("reason" in first) == is_told
     assert "Its header cannot be read" not in first.get("reason", "")
 

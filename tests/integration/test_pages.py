@@ -30,7 +30,7 @@ from nwb_cascade.models.bundle import save_bundle
 from nwb_cascade.models.library import load_model
 from tests.support.nwb_files import suite2p
 from tests.support.pages import PAGES, ROOT, Block, blocks, commands, inline_commands, read_page
-from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.recordings import dff_recording, simulated_dff, two_planes
 from tests.support.suite2p_files import write_suite2p
 
 # Keras asks TensorFlow for arrays in a way that NumPy 2 warns of.
@@ -82,6 +82,7 @@ def prepared(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     dff = simulated_dff(N_ROIS, N_FRAMES)
     dff_recording(folder / "recording.nwb", dff)
+    two_planes(folder / "planes.nwb")
     for name in ("data/a.nwb", "data/b.nwb", "recordings/a.nwb", "recordings/b.nwb"):
         (folder / name).parent.mkdir(exist_ok=True)
         dff_recording(folder / name)

@@ -13,6 +13,9 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.file import Subject
 from pynwb.ophys import DfOverF, ImageSegmentation, OpticalChannel, PlaneSegmentation, RoiResponseSeries
 
+PLANES = {"green": ("GCaMP6f", 3), "red": ("jRGECO1a", 2)}
+PAUSED = np.concatenate([np.arange(300), np.arange(300) + 900]) / 30  # s, with a pause of 20 s
+
 
 def simulated_dff(n_rois: int = 4, n_frames: int = 300, *, noise: float = 0.1, seed: int = 0) -> NDArray[np.float32]:
     """White noise with decaying transients: (n_rois, n_frames) float32, a fraction."""
@@ -109,4 +112,20 @@ def dff_recording(path: Path, dff: NDArray[np.floating] | None = None, **timing:
     """Write a recording whose only series of ROI traces is dF/F, named ``RoiResponseSeries``."""
     nwbfile = bare_nwbfile()
     add_dff(nwbfile, simulated_dff() if dff is None else dff, **timing)
+    return write_recording(path, nwbfile)
+
+
+def two_planes(path: Path, *, names: tuple[str, ...] = ("green", "red"), containers: bool = False) -> Path:
+    """A file with two planes of their own indicators, with a pause in both."""
+    nwbfile = bare_nwbfile()
+    holders: list[DfOverF] = []
+    for number, (name, (indicator, n_rois)) in enumerate(zip(names, PLANES.values(), strict=True)):
+        table = add_plane(nwbfile, n_rois, indicator=indicator, name=f"plane{number}")
+        region = table.create_roi_table_region(region=list(range(n_rois)), description="ROIs")
+        dff = simulated_dff(n_rois, PAUSED.size, seed=number)
+        series = RoiResponseSeries(name=name, data=dff.T, unit="n.a.", rois=region, timestamps=PAUSED)
+        if containers or not holders:
+            holders.append(DfOverF(name=f"DfOverF_{number}" if containers else "DfOverF"))
+            nwbfile.processing["ophys"].add(holders[-1])
+        holders[-1].add_roi_response_series(series)
     return write_recording(path, nwbfile)

@@ -27,7 +27,7 @@ def asset_job(number, dandiset="000001", instance="dandi"):
     fields = {"instance": instance, "api_url": "http://server/api", "dandiset": dandiset, "version": "0.1.2"}
     source = {"kind": "asset", "address": address, "asset": {**fields, "asset_id": "x", "digest": "abc-1"}}
     recording = {"n_rois": 4, "n_frames": 300, "imaging_rate_hz": 30.0, "indicator": "GCaMP6f", "series": "/dff"}
-    return made_up_job(number, address=address, source=source, recording=recording)
+    return made_up_job(number, address=address, source=source, recordings=(recording,))
 
 
 JOBS = [asset_job(0), asset_job(1), asset_job(2, "000002", "local"), asset_job(3)]
@@ -54,8 +54,10 @@ def done(ledger, job, name, text):
     with ledger.claim(job.id) as claim:
         output = claim.folder / name
         output.write_text(text)
+        (planned,) = job.recordings or ({},)
+        run = {**planned, "n_inferred": 3, "roi_warnings": {"noise": 2}}
         digest = hashlib.sha256(text.encode()).hexdigest()
-        claim.finish(output, {"size": len(text), "sha256": digest, "n_inferred": 3, "roi_warnings": {"noise": 2}})
+        claim.finish(output, {"size": len(text), "sha256": digest, "runs": [run]})
 
 
 def names(folder):

@@ -36,7 +36,8 @@ def test_a_job_is_done_once(ledger, recording):
     outcome = perform(job, Settings(str(ledger.folder)))
     assert (outcome.status, outcome.is_new) == ("done", True)
     record = ledger.entry(job.id).record
-    assert (record["n_rois"], record["n_frames"], record["address"]) == (4, 300, str(recording))
+    (run,) = record["runs"]
+    assert (run["n_rois"], run["n_frames"], record["address"]) == (4, 300, str(recording))
     assert record["size"] == ledger.entry(job.id).output.stat().st_size
     again = perform(job, Settings(str(ledger.folder), retry_failed=True))
     assert (again.status, again.is_new) == ("done", False)
@@ -61,7 +62,7 @@ def test_a_finished_file_of_an_interrupted_attempt_is_adopted(ledger, recording,
     os.utime(ledger.entry(job.id).folder / "claim-0001", (1, 1))
     assert perform(job, Settings(str(ledger.folder))).status == "done"
     entry = ledger.entry(job.id)
-    assert entry.record["is_adopted"]
+    assert entry.record["runs"][0]["is_adopted"]
     assert entry.output.read_bytes() == content
     assert sorted(p.name for p in entry.folder.glob("attempt-*")) == ["attempt-0002"]
 

@@ -56,7 +56,7 @@ def test_every_result_has_a_page_that_is_about_it(done, tmp_path):
     assert {page.name for page in pages.iterdir()} == {f"{name}.html" for name in names}
     for name, job, n_rois in zip(names, jobs, N_ROIS, strict=True):
         text = text_of(pages / f"{name}.html")
-        record = ledger.entry(job.id).record
+        (record,) = ledger.entry(job.id).record["runs"]
         assert text.startswith(f"Inferred spikes of {name}.nwb")
         for said in (
             f"{n_rois} ROIs × 300 frames at 30 Hz",
@@ -83,10 +83,10 @@ def test_a_page_is_renewed_with_its_result_only(done, tmp_path):
 
 
 def test_a_page_that_fails_keeps_no_other_from_being_written(done, tmp_path, monkeypatch):
-    def one_fails(path, page):
+    def one_fails(path, page, **options):
         if "desc-spikes_" in path.name:
             raise MemoryError
-        return write_report(path, page)
+        return write_report(path, page, **options)
 
     monkeypatch.setattr("nwb_cascade.report.write_report", one_fails)
     result = collect(done, tmp_path / "derived", tmp_path / "pages")

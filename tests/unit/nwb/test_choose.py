@@ -68,7 +68,7 @@ def test_two_dff_series_are_ambiguous():
         choose([DFF, other])
     message = str(caught.value)
     assert "/processing/ophys/dff2/RoiResponseSeries (dff, 5 ROIs, 300 frames, 30 Hz)" in message
-    assert message.endswith("name one with series= (--series NAME).")
+    assert message.endswith("name one with series= (--series NAME), or take all (--series all).")
 
 
 def test_a_name_that_several_series_have_is_ambiguous():

@@ -11,8 +11,9 @@ import pytest
 
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.errors import InputError
+from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.pickled import read_pickled
-from nwb_cascade.readers.suite2p import find_planes, read_folder
+from nwb_cascade.readers.suite2p import Suite2pReader, find_planes, read_folder
 
 N_ROIS, N_FRAMES = 3, 40
 
@@ -133,8 +134,13 @@ def test_planes_are_found_in_order_without_the_combined_view(tmp_path):
     assert names == ["plane0", "plane2", "plane10"]
     assert [plane.name for plane in find_planes(tmp_path / "suite2p")] == names
     assert find_planes(tmp_path / "suite2p" / "plane2") == (tmp_path / "suite2p" / "plane2",)
-    with pytest.raises(InputError, match=r"one plane, found 3 in .*infer '.*plane0' '.*plane2' '.*plane10'"):
+    with pytest.raises(InputError, match=r"one plane, found 3 in .*: name the folder of one"):
         read_folder(tmp_path)
+    with (
+        pytest.raises(InputError, match=r"one plane, found 3 in .*infer '.*plane0' '.*plane2' '.*plane10'"),
+        Suite2pReader().open(tmp_path, InferenceOptions()),
+    ):
+        pass
 
 
 def test_what_suite2p_did_not_write_is_none(tmp_path):
