@@ -23,7 +23,6 @@ from nwb_cascade.dandi.transport import RangeReader
 from nwb_cascade.errors import RemoteChangedError
 
 N_CONNECTIONS = 4
-WHOLE = "/"  # no key starts with it: stands for the first page of the listing of all objects
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class ZarrObjects:
         self._policy = policy
         self._sessions = Sessions()
         self._storage_url = asset.storage_url
-        self._listed: dict[str, dict[str, StoredObject]] = {}
-        self._is_small = False
+        self._known: dict[str, StoredObject] = {}
+        self._listed: dict[str, bool] = {}  # prefixes that were asked for, and whether all below them is known
         self._listing = threading.Lock()
         self._received: deque[int] = deque()
         self._ahead: dict[str, Future[bytes]] = {}
@@ -90,19 +89,33 @@ class ZarrObjects:
 
     def find(self, key: str) -> StoredObject | None:
         """Return what the archive says of an object; None if there is none of that key."""
-        return self.entries(listing_prefix(key)).get(key)
+        if not may_be_object(key):
+            return None
+        wider = listing_prefixes(key)
+        with self._listing:
+            for prefix in wider:
+                if key in self._known or self._look(prefix, all_pages=prefix == wider[-1]):
+                    break
+            return self._known.get(key)
+
+    def has_below(self, folder: str) -> bool:
+        """Whether there are objects whose key starts with that of a folder, which ends with a slash."""
+        if not may_be_object(f"{folder}0"):
+            return False
+        with self._listing:
+            prefixes = iter(listing_prefixes(f"{folder}0"))
+            while not any(key.startswith(folder) for key in self._known):
+                prefix = next(prefixes, None)
+                if prefix is None or self._look(prefix):
+                    break
+            return any(key.startswith(folder) for key in self._known)
 
     def entries(self, prefix: str) -> dict[str, StoredObject]:
-        """List the objects whose key starts with a prefix; asks the archive once, for a small Zarr once for all."""
+        """List all objects whose key starts with a prefix."""
         with self._listing:
-            if WHOLE not in self._listed:
-                self._listed[WHOLE] = self._list("", first_page_only=True)
-                self._is_small = len(self._listed[WHOLE]) < PAGE_SIZE
-            if self._is_small:
-                return {key: entry for key, entry in self._listed[WHOLE].items() if key.startswith(prefix)}
-            if prefix not in self._listed:
-                self._listed[prefix] = self._list(prefix)
-            return self._listed[prefix]
+            if not self._look(""):
+                self._look(prefix, all_pages=True)
+            return {key: entry for key, entry in self._known.items() if key.startswith(prefix)}
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Begin to fetch objects that `content` will be asked for; those asked for earlier are forgotten."""
@@ -130,12 +143,17 @@ class ZarrObjects:
             self._store.save(stored_as, 0, content)
         return content
 
-    def _list(self, prefix: str, *, first_page_only: bool = False) -> dict[str, StoredObject]:
-        """Ask the archive for the objects whose key starts with a prefix."""
-        with self._client() as client:
-            listed = client.paginate(f"/zarr/{self.asset.content_id}/files", params={"prefix": prefix})
-            pages = itertools.islice(listed, PAGE_SIZE) if first_page_only else listed
-            return {page["Key"]: StoredObject(page["Size"], page["ETag"].strip('"')) for page in pages}
+    def _look(self, prefix: str, *, all_pages: bool = False) -> bool:
+        """Ask the archive once for objects whose key starts with a prefix; returns whether all of them are known."""
+        if any(is_all for listed, is_all in self._listed.items() if prefix.startswith(listed)):
+            return True
+        if prefix not in self._listed or all_pages:
+            with self._client() as client:
+                pages = client.paginate(f"/zarr/{self.asset.content_id}/files/", params={"prefix": prefix})
+                found = list(pages if all_pages else itertools.islice(pages, PAGE_SIZE))
+            self._known |= {page["Key"]: StoredObject(page["Size"], page["ETag"].strip('"')) for page in found}
+            self._listed[prefix] = all_pages or len(found) < PAGE_SIZE
+        return self._listed[prefix]
 
     @contextmanager
     def _client(self) -> Iterator[DandiAPIClient]:
@@ -158,18 +176,30 @@ class ZarrObjects:
         return content
 
 
-def listing_prefix(key: str) -> str:
-    """Return the prefix to list for finding an object: its array, or the descriptions of its group.
+def may_be_object(key: str) -> bool:
+    """Tell whether a key can be one of Zarr: a description, which has nothing below it, or a chunk.
 
     Examples
     --------
-    >>> listing_prefix("acquisition/dff/data/0.3"), listing_prefix("a/data/0/3"), listing_prefix("a/.zarray")
-    ('acquisition/dff/data/', 'a/data/', 'a/.')
-    >>> listing_prefix(".zmetadata")
-    '.'
+    >>> [may_be_object(key) for key in ("a/.zarray", "a/0.3", "a/b", "a/.zgroup/.zarray")]
+    [True, True, False, False]
     """
-    parent, slash, name = key.rpartition("/")
-    if name.startswith("."):
-        return f"{parent}{slash}."
-    chunk = re.fullmatch(r"(.*?/)\d+(?:[./]\d+)*", key)
-    return chunk[1] if chunk else key
+    *above, name = key.split("/")
+    return re.match(r"[.\d]", name) is not None and not any(one.startswith(".z") for one in above)
+
+
+def listing_prefixes(key: str) -> list[str]:
+    """Return the prefixes to list for finding an object, the widest first; the last holds its array's objects only.
+
+    Examples
+    --------
+    >>> listing_prefixes("acquisition/dff/data/0.3"), listing_prefixes("a/data/0/3")
+    (['', 'acquisition/', 'acquisition/dff/', 'acquisition/dff/data/'], ['', 'a/', 'a/data/'])
+    >>> listing_prefixes("a/b/.zarray"), listing_prefixes(".zmetadata")
+    (['', 'a/', 'a/b/.'], ['', '.'])
+    """
+    parts = re.sub(r"/\d+(?:[./]\d+)*$", "/0", key).split("/")
+    folders = ["/".join([*parts[:n], ""]) if n else "" for n in range(len(parts))]
+    if not parts[-1].startswith("."):
+        return folders
+    return [*(folders[:-1] or folders), f"{folders[-1]}."]

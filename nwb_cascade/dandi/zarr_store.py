@@ -119,7 +119,7 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
         entry = self._objects.find(key) if key else None
         if entry is not None:
             return {"name": path, "size": entry.size, "type": "file"}
-        if key and not self._objects.entries(f"{key}/"):
+        if key and not self._objects.has_below(f"{key}/"):
             raise FileNotFoundError(f"{self._objects.asset.address} has no object or folder {key}.")
         return {"name": path, "size": 0, "type": "directory"}
 

@@ -136,6 +136,7 @@ class Dandiset:
     embargoed: bool = False
     metadata: Json = field(default_factory=dict)
     versions: dict[str, dict[str, StoredAsset]] = field(default_factory=lambda: {DRAFT: {}})
+    replaced: list[StoredAsset] = field(default_factory=list)  # which may be read by their ids still
 
     def add(self, path: str, content: bytes | Path, *, metadata: Json | None = None) -> StoredAsset:
         """Put a file (bytes or a path) or a Zarr (a folder) into the draft; replaces what has the same path."""
@@ -146,6 +147,9 @@ class Dandiset:
         label = stored.zarr_id if isinstance(stored, ZarrTree) else stored.blob_id
         asset_id = _identifier(self.identifier, path.encode(), label.encode())
         asset = StoredAsset(path, stored, asset_id, dict(metadata or {}))
+        before = self.versions[DRAFT].get(path)
+        if before is not None and before.asset_id != asset_id:  # a Zarr that changes in place keeps its id
+            self.replaced.append(before)
         self.versions[DRAFT][path] = asset
         return asset
 
@@ -229,7 +233,7 @@ class Dandiset:
         pattern = re.compile(re.escape(glob).replace(r"\*", ".*") if glob else ".*", flags=re.I)
         assets = self.versions[version].values()
         chosen = [a for a in assets if a.path.startswith(prefix) and pattern.fullmatch(a.path)]
-        return sorted(chosen, key=lambda asset: asset.path, reverse=order.startswith("-"))
+        return sorted(chosen, key=lambda asset: asset.path, reverse=order.startswith("-")) if order else chosen
 
 
 @dataclass
@@ -244,8 +248,9 @@ class Archive:
         return self.dandisets[identifier]
 
     def assets(self) -> Iterator[tuple[Dandiset, StoredAsset]]:
-        """Yield every asset of every version with its dandiset."""
+        """Yield every asset of every version, and those that were replaced, with its dandiset."""
         for dandiset in self.dandisets.values():
+            yield from ((dandiset, asset) for asset in dandiset.replaced)
             for assets in dandiset.versions.values():
                 for asset in assets.values():
                     yield dandiset, asset

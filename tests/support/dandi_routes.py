@@ -49,7 +49,7 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
-        self.response = as_json({"detail": detail}, status=status)
+        self.response = as_json(detail if status == 403 else {"detail": detail}, status=status)
 
 
 class Routes:
@@ -92,7 +92,8 @@ class Routes:
             (f"(?:{version}|/api/)" + asset + r"info/", "asset_info"),
             (f"(?:{version}|/api/)" + asset + r"download/?", "download"),
             (r"/api/zarr/(?P<zarr_id>[^/]+)/?", "zarr"),
-            (r"/api/zarr/(?P<zarr_id>[^/]+)/files/?", "zarr_files"),
+            (r"/api/zarr/(?P<zarr_id>[^/]+)/files", "zarr_files_elsewhere"),
+            (r"/api/zarr/(?P<zarr_id>[^/]+)/files/", "zarr_files"),
             (r"/(?P<key>(?:blobs|zarr)/.+)", "stored_object"),
         ]
 
@@ -176,6 +177,9 @@ class Routes:
         status = {"zarr_id": zarr_id, "status": "Complete", "checksum": tree.checksum, "size": tree.size}
         return as_json(status)
 
+    def zarr_files_elsewhere(self, request: Request, zarr_id: str) -> Response:
+        return Response(301, headers={"Location": f"{self.root}{request.path}/?{urlencode(request.query)}"})
+
     def zarr_files(self, request: Request, zarr_id: str) -> Response:
         tree, query = self._zarr(request, zarr_id), request.query
         prefix = query.get("prefix", "")
@@ -246,7 +250,8 @@ class Routes:
     def _zarr(self, request: Request, zarr_id: str) -> ZarrTree:
         for dandiset, asset in self.archive.assets():
             if isinstance(asset.stored, ZarrTree) and asset.stored.zarr_id == zarr_id:
-                self._permit(request, dandiset)
+                if dandiset.embargoed and not self._may_read(request):
+                    raise RefusedError(403, "You do not have permission to perform this action.")
                 return asset.stored
         raise RefusedError(404, "Not found.")
 

@@ -38,7 +38,7 @@ def test_listings_are_paged_so_that_the_client_fetches_pages_in_parallel(archive
     client.page_size = 3
     dandiset = client.get_dandiset("000001", "draft")
     paths = [asset.path for asset in dandiset.get_assets()]
-    assert paths == sorted(archive.dandisets["000001"].versions["draft"])
+    assert paths == list(archive.dandisets["000001"].versions["draft"])
     pages = server.served(r"/assets/\?")
     assert sorted(s.target.partition("page=")[2] for s in pages) == ["", "2", "3", "4"]
     assert [a.path for a in dandiset.get_assets_by_glob("MANY/*")] == [f"many/{n}.nwb" for n in range(7)]
@@ -213,3 +213,28 @@ def test_the_server_ends_at_once_while_a_request_is_stalled(archive):
         with pytest.raises(requests.ConnectionError, match="timed out"):
             requests.get(url, timeout=0.05)
     assert server.closing.is_set()
+
+
+def test_what_was_replaced_is_read_by_its_id_and_a_zarr_changed_in_place_is_as_it_is_now(archive, server, tmp_path):
+    dandiset, path, tree = archive.dandisets["000001"], "sub-0/sub-0_ophys.nwb", tmp_path / "tree"
+    before = dandiset.versions["draft"][path].asset_id
+    dandiset.add(path, b"other content")
+    assert requests.get(f"{server.api_url}/assets/{before}/download/").content == b"content of 0" * 20
+    tree.mkdir()
+    checksums = []
+    for content in ("one", "two"):
+        (tree / ".zgroup").write_text(content)
+        stored = dandiset.add("sub-0/z.nwb.zarr", tree)
+        record = requests.get(f"{server.api_url}/assets/{stored.asset_id}/").json()
+        checksums.append(record["digest"]["dandi:dandi-zarr-checksum"])
+    assert checksums[0] != checksums[1] == stored.stored.checksum
+
+
+def test_the_files_of_a_zarr_stand_behind_a_slash_and_those_of_an_embargoed_one_are_refused(archive, server, tmp_path):
+    (tmp_path / ".zgroup").write_text("{}")
+    stored = archive.dandisets["000002"].add("z.nwb.zarr", tmp_path).stored
+    url = f"{server.api_url}/zarr/{stored.zarr_id}/files"
+    elsewhere = requests.get(url, params={"prefix": "a"}, allow_redirects=False)
+    assert (elsewhere.status_code, elsewhere.headers["Location"]) == (301, f"{url}/?prefix=a")
+    refused = requests.get(f"{url}/")
+    assert (refused.status_code, refused.json()) == (403, "You do not have permission to perform this action.")

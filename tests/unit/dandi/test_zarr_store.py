@@ -182,3 +182,16 @@ def test_the_filesystem_describes_what_is_there(address):
     assert names == {"group/.zgroup", "group/flat", "group/nested"}
     assert sorted(filesystem.ls(f"{root}/group", detail=False))[0] == f"{root}/group/.zgroup"
     assert filesystem.cat_file(f"{root}/.zgroup", 0, 1) == b"{"
+
+
+@pytest.mark.parametrize("page_size", [3, 1000])
+def test_no_listing_is_redirected_and_none_goes_below_a_description(address, server, monkeypatch, page_size):
+    monkeypatch.setattr(zarr_objects, "PAGE_SIZE", page_size)
+    group = open_group(open_zarr(address))
+    np.testing.assert_array_equal(group["group/flat"][:], DATA)
+    assert ".zgroup/.zarray" not in group
+    listings = [one.target for one in server.served(r"/api/zarr/[^/]+/files")]
+    assert listings
+    assert all("/files/?" in target for target in listings)
+    assert not any("zgroup" in target or "zarray" in target for target in listings)
+    assert len(listings) == len(set(listings))
