@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.precision import DEVIATION_BITS, RATE_BITS, rounded
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.traces import DffTraces
@@ -24,7 +25,8 @@ from nwb_cascade.readers.recording import Recording
 class StoredInference:
     """Results of a run: the large matrices on disk, what is known per ROI in memory.
 
-    Fields as in `nwb_cascade.inference.InferenceResult`; ``ensemble_std`` is None if it was not wanted.
+    Fields as in `nwb_cascade.inference.InferenceResult`, but with values of few bits, see `nwb_cascade.core.precision`;
+    ``ensemble_std`` is None if it was not wanted.
     """
 
     expected_spikes: ScratchArray
@@ -87,8 +89,9 @@ def infer_to_disk(
         valid_frames = np.zeros((traces.n_rois, 2), np.int64)
         warnings: list[RoiWarning] = []
         for block in infer_blocks(traces, run, recording.clock, progress=progress, block_bytes=block_bytes):
-            for matrix, values in zip(matrices, (block.expected_spikes, block.ensemble_std), strict=False):
-                matrix.write_rows(block.rois.start, values)
+            results = (block.expected_spikes, RATE_BITS), (block.ensemble_std, DEVIATION_BITS)
+            for matrix, (values, bits) in zip(matrices, results, strict=False):
+                matrix.write_rows(block.rois.start, rounded(values, bits))
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels
             valid_frames[block.rois] = block.valid_frames
             warnings += block.warnings

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nwb_cascade import provenance
+from nwb_cascade.core.precision import DEVIATION_BITS, RATE_BITS
 from nwb_cascade.core.wording import counted
 from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.check import check_spikes
@@ -40,7 +41,8 @@ def run_record(one: Inferred) -> RunRecord:
         source_provenance=provenance.source_provenance(
             source, n_rois=result.n_rois, n_frames=result.n_frames, imaging_rate=result.imaging_rate
         ),
-        description=f"Expected spikes per frame inferred from {made} by {result.model}, {smoothing}.",
+        description=f"Expected spikes per frame inferred from {made} by {result.model}, {smoothing}; stored to "
+        f"{RATE_BITS + 1} significant bits, their deviation to {DEVIATION_BITS + 1}.",
     )
 
 

@@ -16,7 +16,7 @@ from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import contents, hidden_files, run_python
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 
 
@@ -49,7 +49,7 @@ def test_a_copy_beside_the_recording_holds_the_rates(tmp_path: Path, suffix: str
     recording = dff_recording(tmp_path / f"sub-1_ophys{suffix}")
     result = annotate(recording)
     assert result.output == str(tmp_path / f"sub-1_desc-spikes_ophys{suffix}")
-    np.testing.assert_allclose(stored_rates(Path(result.output)).T, expected_rates(simulated_dff()), rtol=1e-6)
+    np.testing.assert_allclose(stored_rates(Path(result.output)).T, expected_rates(simulated_dff()), rtol=STORED)
     assert (result.n_rois, result.n_frames, result.n_inferred, result.imaging_rate) == (4, 300, 4, 30.0)
     assert (result.object_path, result.series) == (
         "/processing/ophys/InferredSpikeRates",
@@ -187,7 +187,7 @@ def test_dff_that_was_computed_anew_is_not_taken_for_the_old_one(recording: Path
     with pytest.raises(NameTakenError, match="taken by a run made from other inputs"):
         annotate(recording, in_place=True)
     assert not annotate(recording, in_place=True, overwrite=True).skipped
-    np.testing.assert_allclose(stored_rates(recording).T, expected_rates(2 * simulated_dff()), rtol=1e-6)
+    np.testing.assert_allclose(stored_rates(recording).T, expected_rates(2 * simulated_dff()), rtol=STORED)
 
 
 def linked_recording(folder: Path) -> Path:
@@ -204,7 +204,7 @@ def linked_recording(folder: Path) -> Path:
 def test_values_in_another_file_are_found_from_the_copy(tmp_path: Path) -> None:
     path = linked_recording(tmp_path)
     output = Path(annotate(path).output)
-    np.testing.assert_allclose(stored_rates(output).T, expected_rates(simulated_dff()), rtol=1e-6)
+    np.testing.assert_allclose(stored_rates(output).T, expected_rates(simulated_dff()), rtol=STORED)
     annotate(path, in_place=True)
     with h5py.File(path) as file:
         link = file["processing/ophys/DfOverF/RoiResponseSeries"].get("data", getlink=True)
@@ -286,7 +286,7 @@ def test_percent_becomes_fraction_when_told_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"may be in percent.*--scale"):
         annotate(path)
     result = annotate(path, scale="percent")
-    np.testing.assert_allclose(stored_rates(Path(result.output)).T, expected_rates(simulated_dff()), rtol=1e-5)
+    np.testing.assert_allclose(stored_rates(Path(result.output)).T, expected_rates(simulated_dff()), rtol=STORED)
 
 
 def test_nan_everywhere_is_an_error_and_writes_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from nwb_cascade.files.matrices import write_mat73
 from nwb_cascade.files.replace import install
 from nwb_cascade.readers.matrix import is_mat73, open_matrix, read_text
 from tests.support.annotating import hidden_files
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.recordings import simulated_dff
 
 
@@ -50,7 +50,7 @@ def test_npy_gives_npy_with_a_record(tmp_path: Path) -> None:
     result = annotate(matrix_file(tmp_path / "mouse 7 ü.npy"), imaging_rate=30.0)
     output = tmp_path / "mouse 7 ü_spikes.npy"
     assert result.output == str(output)
-    np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=1e-6)
+    np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=STORED)
     assert np.load(tmp_path / "mouse 7 ü_spikes_std.npy").shape == (4, 300)
     record = json.loads((tmp_path / "mouse 7 ü_spikes.json").read_text())
     assert record["valid_frames"] == [[4, 297]] * 4
@@ -66,7 +66,7 @@ def test_mat_gives_mat_of_the_same_version(tmp_path: Path, name: str) -> None:
     output = Path(annotate(matrix_file(tmp_path / name), imaging_rate=30.0).output)
     assert is_mat73(output) == name.startswith("v73")
     with open_matrix(output, "expected_spikes") as rates:
-        np.testing.assert_allclose(rates[0:4], expected_rates(simulated_dff()), rtol=1e-6)
+        np.testing.assert_allclose(rates[0:4], expected_rates(simulated_dff()), rtol=STORED)
     with open_matrix(output, "valid_frames") as frames:
         np.testing.assert_array_equal(frames[0:1], [[4, 297]])
     record = json.loads(read_text(output, "nwb_cascade_record") or "")
@@ -106,7 +106,7 @@ def test_percent_is_asked_for_and_applied(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"in .*a\.npy, but the values look like percent: .*--scale"):
         annotate(path, imaging_rate=30.0)
     output = annotate(path, imaging_rate=30.0, scale="percent").output
-    np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=1e-5)
+    np.testing.assert_allclose(np.load(output), expected_rates(simulated_dff()), rtol=STORED)
     with pytest.raises(InputError, match="scale out of fraction, percent, received 'permille'"):
         annotate(path, imaging_rate=30.0, scale="permille")
 

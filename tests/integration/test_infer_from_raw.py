@@ -19,7 +19,7 @@ from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.stored_run import open_run
 from nwb_cascade.options import FromRaw
 from tests.support import nwb_files
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.raw_recordings import N_FRAMES, N_ROIS, RATE, raw_recording, traces
 from tests.support.recordings import dff_recording
 
@@ -57,7 +57,7 @@ def test_dff_is_computed_with_the_neuropil_of_the_file_and_recorded(recording: P
     wanted = compute_dff(cells, RATE, DffMethod(), neuropil=around)
     assert wanted.outcomes == ("ok", "ok", "ok", "excluded")
     rates, parameters, description = stored(result.output)
-    np.testing.assert_allclose(rates, rates_of(wanted.dff), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rates, rates_of(wanted.dff), rtol=STORED, atol=1e-5)
     assert parameters["dff"]["neuropil_series"] == "/processing/ophys/Neuropil/plane0"
     assert parameters["dff"]["method"]["neuropil_factor"] == 0.7
     assert "dF/F computed from /processing/ophys/Fluorescence/plane0 (F - 0.7 neuropil" in description
@@ -89,7 +89,7 @@ def test_without_neuropil_nothing_is_subtracted_and_that_is_said(tmp_path: Path)
     result = annotate(recording, from_raw=FromRaw())
     assert any("holds no neuropil traces" in note and "none was subtracted" in note for note in result.warnings)
     wanted = compute_dff(traces()[0], RATE, DffMethod(neuropil="none")).dff
-    np.testing.assert_allclose(stored(result.output)[0], rates_of(wanted), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(stored(result.output)[0], rates_of(wanted), rtol=STORED, atol=1e-5)
     with pytest.raises(InputError, match=r"Expected neuropil traces .*found none in the file.*--neuropil none"):
         annotate(recording, from_raw=FromRaw(neuropil=0.7), overwrite=True)
 
@@ -178,7 +178,7 @@ def test_a_folder_of_suite2p_gives_the_rates_of_its_cells(tmp_path: Path) -> Non
     wanted = compute_dff(fluorescence, RATE, DffMethod(neuropil_factor=0.5), neuropil=around, bad_frames=bad)
     rates = np.load(result.output)
     assert rates.shape == (3, N_FRAMES)
-    np.testing.assert_allclose(rates[0, 5:90], np.maximum(0.75 * wanted.dff[0, 5:90], 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rates[0, 5:90], np.maximum(0.75 * wanted.dff[0, 5:90], 0), rtol=STORED, atol=1e-5)
     assert np.isnan(rates[:, 100]).all()
     record = json.loads((folder / "expected_spikes.json").read_text())
     assert record["roi_ids"] == [0, 2, 3]

@@ -15,7 +15,7 @@ import nwb_cascade.annotation.annotate
 import nwb_cascade.inference
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import spikes_tables
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.recordings import dff_recording, simulated_dff
 from tests.support.suite2p_files import N_FRAMES, N_ROIS, RATE, write_suite2p
 
@@ -69,7 +69,7 @@ def test_caiman(folder: Path) -> None:
         file["estimates/idx_components"] = np.array([0, 3])
         file["params/data/fr"] = RATE
     rates = run_section("CaImAn")["rates"]
-    np.testing.assert_allclose(rates.expected_spikes[1, 10:-10], np.maximum(0.75 * dff[3, 10:-10], 0), rtol=1e-5)
+    np.testing.assert_allclose(rates.expected_spikes[1, 10:-10], np.maximum(0.75 * dff[3, 10:-10], 0), rtol=STORED)
     with h5py.File(folder / "results.hdf5", "r+") as file:
         del file["estimates/idx_components"]
         file["estimates/idx_components"] = "NoneType"

@@ -32,7 +32,7 @@ from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import hidden_files
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 
 
@@ -94,7 +94,7 @@ def test_the_result_is_a_sidecar_in_the_current_folder(server: DandiServer, path
     with NWBHDF5IO(result.output, "r") as io:
         series = io.read().processing["ophys"]["InferredSpikeRates"]
         rates = np.maximum(0.75 * simulated_dff(), 0)
-        np.testing.assert_allclose(series.data[4:-3].T, rates[:, 4:-3], rtol=1e-6)
+        np.testing.assert_allclose(series.data[4:-3].T, rates[:, 4:-3], rtol=STORED)
         assert (series.rate, series.starting_time) == (30.0, 1.25)
         origin: dict[str, Any] = json.loads(series.source_provenance)
     asset = find_asset(address(server, path))

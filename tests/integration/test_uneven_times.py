@@ -18,7 +18,7 @@ from nwb_cascade.annotation.spikes import annotate_spikes
 from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
-from tests.support.fake_runs import fake_run
+from tests.support.fake_runs import STORED, fake_run
 from tests.support.nwb_oddities import replace_timestamps
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 
@@ -59,7 +59,7 @@ def test_nothing_is_smeared_across_a_pause(tmp_path: Path) -> None:
     result = annotate(dff_recording(tmp_path / "a.nwb", DFF, timestamps=paused()))
     found, times, parameters = stored(result.output)
     np.testing.assert_array_equal(times, paused())
-    np.testing.assert_allclose(found, np.hstack([rates(DFF[:, :300]), rates(DFF[:, 300:])]), rtol=1e-6)
+    np.testing.assert_allclose(found, np.hstack([rates(DFF[:, :300]), rates(DFF[:, 300:])]), rtol=STORED)
     assert [one["frames"] for one in parameters["stretches"]] == [[0, 300], [300, 600]]
     assert result.warnings == (
         "The frames are 2 stretches of 300 and 300 frames at 30 Hz, 20 s apart, inferred one by one.",
@@ -74,7 +74,7 @@ def test_dropped_frames_leave_the_others_at_their_times(tmp_path: Path, sidecar:
     path = dff_recording(tmp_path / "a.nwb", DFF[:, kept], timestamps=EVEN[kept])
     found, times, _ = stored(annotate(path, sidecar=sidecar).output)
     np.testing.assert_array_equal(times, EVEN[kept])
-    np.testing.assert_allclose(found, rates(DFF)[:, kept], rtol=1e-6)  # as in the whole recording, but for its holes
+    np.testing.assert_allclose(found, rates(DFF)[:, kept], rtol=STORED)  # as in the whole recording, but for its holes
 
 
 @pytest.mark.usefixtures("_without_networks")
@@ -91,7 +91,7 @@ def test_a_timestamp_twice_changes_no_rate_and_is_told(tmp_path: Path) -> None:
     times = EVEN.copy()
     times[100] = times[99]
     result = annotate(dff_recording(tmp_path / "a.nwb", DFF, timestamps=times))
-    np.testing.assert_allclose(stored(result.output)[0], rates(DFF), rtol=1e-6)
+    np.testing.assert_allclose(stored(result.output)[0], rates(DFF), rtol=STORED)
     assert "The timestamp of frame 100 does not come after the one before" in result.warnings[0]
 
 
@@ -110,7 +110,7 @@ def test_timestamps_in_milliseconds_take_a_given_rate(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"look like milliseconds: 0\.03 Hz .*, and its imaging plane states 30 Hz;"):
         annotate(path)
     result = annotate(path, imaging_rate=30.0)
-    np.testing.assert_allclose(stored(result.output)[0], rates(DFF), rtol=1e-6)
+    np.testing.assert_allclose(stored(result.output)[0], rates(DFF), rtol=STORED)
     spikes = annotate_spikes(result.output)
     assert spikes.imaging_rate == 30.0
 
@@ -155,7 +155,7 @@ def test_a_rate_that_changes_is_told_to_the_networks(tmp_path: Path) -> None:
     found, _, parameters = stored(annotate(path).output)
     for rate, half in ((15.0, slice(0, 300)), (60.0, slice(300, 600))):
         alone = nwb_cascade.infer(DFF[:, half], rate, indicator="GCaMP6f").expected_spikes
-        np.testing.assert_allclose(found[:, half], alone, atol=2e-5)
+        np.testing.assert_allclose(found[:, half], alone, rtol=STORED, atol=2e-5)
     assert [round(one["imaging_rate_hz"], 6) for one in parameters["stretches"]] == [15, 60]
 
 

@@ -33,6 +33,8 @@ FAKE_CONFIG = ModelConfig(
 )
 FAKE_SHA256 = "ab" * 32
 
+STORED = 5e-4  # relative error of rates as they are stored, see nwb_cascade.core.precision
+
 
 @dataclass(frozen=True)
 class HalfAndWhole:
