@@ -11,6 +11,7 @@ import numpy as np
 from nwb_cascade.core.scores import Scores
 from nwb_cascade.core.wording import counted, natural_key
 from nwb_cascade.report.detail import PackedRoi
+from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Column, Page, Rows, known_numbers
 
 DATASET_COLUMNS = (  # heading and kind, see pages/templates/tables.html
@@ -100,6 +101,7 @@ def page_of(
         template="explorer.html",
         title=f"Ground truth: {folder.resolve().name}",
         lead=f"{counted(len(cells), 'cell')} with recorded spikes{f'; rates inferred by {models}' if models else ''}.",
+        headline=_headline(cells, left_out, inferred=inferred),
         browser_title="Every cell",
         browser_text=_browser_text(packed, inferred=inferred),
         values={
@@ -116,6 +118,25 @@ def page_of(
             },
         },
     )
+
+
+def _headline(
+    cells: Sequence[ExploredCell], left_out: Sequence[tuple[str, str]], *, inferred: bool
+) -> tuple[KeyNumber, ...]:
+    """How many cells and recorded spikes there are, how well rates follow them, and what is not shown."""
+    minutes = sum(cell.minutes for cell in cells)
+    numbers = [
+        key_count(len(cells), "cell", f"for {lasting(60 * minutes)}"),
+        key_count(sum(cell.n_spikes for cell in cells), "recorded spike"),
+    ]
+    if inferred:
+        correlations = [cell.scores.correlation for cell in cells]
+        numbers.append(KeyNumber(_median(correlations), "correlation of the median cell", "of rates with recorded spikes"))
+    n_remarks = sum(bool(cell.remarks) for cell in cells)
+    numbers.append(key_count(n_remarks, "cell with remarks", plural="cells with remarks"))
+    if left_out:
+        numbers.append(key_count(len(left_out), "file left out", plural="files left out"))
+    return tuple(numbers)
 
 
 def _browser_text(packed: Sequence[PackedRoi], *, inferred: bool) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.pages import render
 from nwb_cascade.report.detail import PackedRoi
+from nwb_cascade.report.headline import KeyNumber
 
 MOST_BYTES = 15_000_000
 BYTES_BESIDE = 700_000  # of styles, scripts, tables, raster and examples
@@ -109,6 +110,8 @@ class Page:
         Of ``pages/templates``, an extension of ``browser.html``.
     title, lead : str
         At its head.
+    headline : sequence of KeyNumber
+        Below that, the numbers to see first.
     browser_title, browser_text : str
         Above the traces.
     values : mapping
@@ -122,6 +125,7 @@ class Page:
     template: str
     title: str
     lead: str
+    headline: Sequence[KeyNumber]
     browser_title: str
     browser_text: str
     values: Mapping[str, Any]
@@ -146,6 +150,7 @@ def render_browser(page: Page, rows: Rows) -> str:
         **page.values,
         title=page.title,
         lead=page.lead,
+        headline=page.headline,
         browser_title=page.browser_title,
         browser_text=page.browser_text,
         row_name=rows.name,

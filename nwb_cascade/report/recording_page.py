@@ -17,9 +17,11 @@ from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.coverage import Coverage, noise_coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
+from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Packer, Page, room_for_traces
 from nwb_cascade.report.provenance import provenance_tables
 from nwb_cascade.report.raster import Raster
+from nwb_cascade.report.recording_rows import Seen
 
 BACK = "here frames follow one another at the usual rate, and discrete spikes are not shown."
 NAMES = {
@@ -32,6 +34,7 @@ NAMES = {
 def page_of(
     run: StoredRun,
     packed: Sequence[PackedRoi],
+    seen: Seen,
     raster: Raster,
     examples: Examples | None,
     warnings: Sequence[RoiWarning],
@@ -48,6 +51,7 @@ def page_of(
         template="recording.html",
         title=f"Inferred spikes of {run.path.name}",
         lead=f"{counted(n_rois, 'ROI')} at {run.clock.describe()}, {model.name}, run {run.series.name}.",
+        headline=_headline(run, seen, warnings),
         browser_title="Every ROI",
         browser_text=_browser_text(run, packed),
         values={
@@ -55,6 +59,7 @@ def page_of(
             "n_rois": n_rois,
             "noise_text": _noise_text(coverage, n_rois),
             "warnings": warning_kinds(warnings),
+            "clock_notes": run.clock.notes,
             "raster_text": _raster_text(raster, run.imaging_rate),
             "example_text": "" if examples is None else _example_text(examples),
         },
@@ -67,6 +72,24 @@ def page_of(
         },
         packer=packer,
     )
+
+
+def _headline(run: StoredRun, seen: Seen, warnings: Sequence[RoiWarning]) -> tuple[KeyNumber, ...]:
+    """How many ROIs and spikes there are, and of how many ROIs something is to be known first."""
+    has_values = seen.seconds > 0
+    rates = seen.activity[has_values] / seen.seconds[has_values]
+    n_empty = int((~has_values).sum())
+    median = f"{rounded(float(np.median(rates)), 2)} spikes/s in the median ROI" if rates.size else "no ROI has a value"
+    without = f"; {n_empty} without a value" if n_empty and rates.size else ""
+    seconds = float((1 / run.clock.frame_rates).sum())
+    numbers = [
+        key_count(run.shape[0], "ROI", f"for {lasting(seconds)}{without}"),
+        KeyNumber(f"{seen.activity.sum():,.0f}", "expected spikes", median),
+    ]
+    if run.spikes is not None:
+        numbers.append(key_count(int(seen.n_spikes.sum()), "discrete spike"))
+    n_warned = len({warning.roi for warning in warnings})
+    return (*numbers, key_count(n_warned, "ROI with a warning", plural="ROIs with a warning"))
 
 
 def _what_there_is(run: StoredRun) -> dict[str, bool]:

@@ -81,7 +81,7 @@ def write_report(
         packed, seen, raster = _read(run, _positions(run, detail), progress)
         warnings = (*run.roi_warnings, *poor_fits(run))
         rows = rows_of(run, packed, seen, warnings)
-        html = render_browser(page_of(run, packed, raster, examples, warnings), rows)
+        html = render_browser(page_of(run, packed, seen, raster, examples, warnings), rows)
     return write_page(html, target, like=Path(path))
 
 

@@ -114,6 +114,19 @@ def test_the_page_says_what_was_run_on_what(report: Path) -> None:
         assert told in words
 
 
+def test_the_page_begins_with_what_matters_and_folds_the_provenance_away(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
+    order = re.findall(r'<section id="([a-z]+)"', html)
+    assert order == ["headline", "warnings", "population", "quality", "browser", "examples", "about"]
+    numbers = re.findall(r'class="value">([\d,]+)</span> <span class="label">([^<]+)<', html)
+    rates = np.maximum(0.75 * simulated_dff(N_ROIS, N_FRAMES), 0)[:, 4:-3]
+    rates[1, 889:1000] = 0  # NaN, and what sees it
+    assert numbers[0] == ("5", "ROIs")
+    assert float(numbers[1][0].replace(",", "")) == pytest.approx(rates.sum(), abs=5)
+    assert numbers[2:] == [("15", "discrete spikes"), ("2", "ROIs with a warning")]
+    assert re.search(r"<section id=\"about\"><details><summary>", html)
+
+
 def test_the_page_asks_nothing_of_a_network(report: Path) -> None:
     html = report.read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
