@@ -131,7 +131,9 @@ def _headline(
     ]
     if inferred:
         correlations = [cell.scores.correlation for cell in cells]
-        numbers.append(KeyNumber(_median(correlations), "correlation of the median cell", "of rates with recorded spikes"))
+        numbers.append(
+            KeyNumber(_median(correlations), "correlation of the median cell", "of rates with recorded spikes")
+        )
     n_remarks = sum(bool(cell.remarks) for cell in cells)
     numbers.append(key_count(n_remarks, "cell with remarks", plural="cells with remarks"))
     if left_out:
