@@ -2,7 +2,8 @@
 
 ``from nwb_cascade.architectures.backend import network_ops`` inside a function gives the operations of the backend that
 Keras is set to (``KERAS_BACKEND``); on TensorFlow they need no Keras, which would take a third as long again to import.
-``from nwb_cascade.architectures.backend import keras`` gives Keras itself, for training.
+``from nwb_cascade.architectures.backend import keras`` gives Keras itself, for training. Within
+``writing_in(operations)`` networks are written in others, as for an export.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,7 @@ from nwb_cascade.architectures.start_up import without_notes
 # Keras is absent.
 EAGERLY_IMPORTED = "keras.src.optimizers"
 _STARTING = RLock()
+_WRITTEN_IN: ContextVar[Any] = ContextVar("_WRITTEN_IN", default=None)
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,18 @@ def __getattr__(name: str) -> Any:
     if name == "keras":
         return _keras()
     if name == "network_ops":
-        return _operations()
+        return _WRITTEN_IN.get() or _operations()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@contextmanager
+def writing_in(operations: Any) -> Iterator[None]:
+    """Have networks of this thread written in other operations than those of the backend."""
+    token = _WRITTEN_IN.set(operations)
+    try:
+        yield
+    finally:
+        _WRITTEN_IN.reset(token)
 
 
 @cache

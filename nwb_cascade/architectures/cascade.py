@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
 from nwb_cascade.core.bounds import Bounds, require
 from nwb_cascade.core.config import ModelConfig
@@ -158,7 +158,7 @@ class CascadeEnsemble:
         n_joined = next(n for n in (16, 8, 4, 2, 1) if n_rows % n == 0 and (n == 1 or n * n_frames <= JOINED_FRAMES))
         length = n_joined * n_frames
         # A window more than asked for, and what the folds and the even-length poolings leave over at the end.
-        padding = self._window_size + 2 * FOLDS[0]
+        padding = _padding(self._window_size)
         padding += -(length + padding) % FOLDS[0]
         rows = np.pad(traces.reshape(-1, length), ((0, 0), (0, padding)))
         values = ops.convert_to_numpy(self._evaluate(ops.convert_to_tensor(rows), self._weights)[:, :, :length])
@@ -177,6 +177,41 @@ def cascade_networks(
         return CascadeEnsemble(config, [{key: weights[f"{prefix}/{key}"] for key in keys} for prefix in prefixes])
 
     return NetworkSet(config.noise_levels, config.ensemble_size, ensemble)
+
+
+def cascade_portable(config: ModelConfig, weights: Weights) -> Portable:
+    """Arrange a bundle's weights for other runtimes: each member has its networks of all noise levels, stacked."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    n_steps = n_time_steps(config.window_size, config.network["filter_sizes"])
+    keys = [f"{layer}/{part}" for layer in LAYERS for part in ("kernel", "bias")]
+
+    def stacked(member: int) -> dict[str, NDArray[np.float32]]:
+        levels = [
+            _folded({key: weights[f"{level:g}/{member}/{key}"] for key in keys}, n_steps)
+            for level in config.noise_levels
+        ]
+        return {key: np.stack([one[key] for one in levels]) for key in levels[0]}
+
+    def evaluate(member: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+        level = {key: ops.take(array, inputs["level"], axis=0) for key, array in member.items()}
+        return network(inputs["trace"], level)
+
+    levels = ", ".join(f"{at} {level:g}" for at, level in enumerate(config.noise_levels))
+    told = f"Position of the noise level (% Hz^-1/2) nearest to that of the rows, which share it: {levels}."
+    return Portable(
+        tuple(stacked(member) for member in range(config.ensemble_size)),
+        evaluate,
+        {"level": (Argument((), "int64"), told)},
+        lambda levels, rate, indicator: {
+            "level": np.asarray(np.abs(np.subtract(config.noise_levels, levels[0])).argmin())
+        },
+        is_told_missing=False,
+        stride=FOLDS[0],
+        padding=_padding(config.window_size),
+        window_size=config.window_size,
+        before=config.before_frames,
+    )
 
 
 def network(rows: Any, weights: Mapping[str, Any]) -> Any:
@@ -216,6 +251,7 @@ CASCADE = Architecture(
     is_told_rate=False,
     takes_any_kernel=False,
     network_per_level=True,
+    portable=cascade_portable,
 )
 
 
@@ -233,6 +269,11 @@ def _compiled(shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]) -> An
 
     members = [{name: Argument(shape) for name, shape in member} for member in shapes]
     return ops.compiled(evaluate, (Argument((None, None)), members))
+
+
+def _padding(window_size: int) -> int:
+    """Frames behind a row that its last windows may read; what they give is never used."""
+    return window_size + 2 * FOLDS[0]
 
 
 def _folded(member: Weights, n_steps: int) -> dict[str, NDArray[np.float32]]:

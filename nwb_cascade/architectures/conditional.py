@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.conditional_sizes import CODES, POOL, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, N_CONDITIONS, POOL, ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.core.indicators import NEAR, match_indicator
@@ -30,6 +30,10 @@ from nwb_cascade.core.noise import noise_std
 # Scales that bring the conditions to the order of 1; part of the format, since trained weights assume them.
 NOISE_CENTRE, RATE_CENTRE = 4.0, 25.0
 COMPRESSION_NOISE, COMPRESSION_DFF = 4.0, 4.0
+CONDITIONS_TOLD = (
+    f"Natural logarithms of the noise level in % Hz^-1/2 over {NOISE_CENTRE:g} and of the imaging rate in Hz over "
+    f"{RATE_CENTRE:g}, both clipped to what the model was trained for."
+)
 FILMS = "films"
 Tensors = Mapping[str, Any]
 
@@ -69,7 +73,7 @@ def network(sizes: ConditionalSizes, weights: Tensors, inputs: Tensors) -> Any:
             x = _residual(x, films, masks[level], weights, f"down{level}_{index}")
         skips.append(x)
     for level in reversed(range(len(sizes.widths) - 1)):
-        raised = _raised(_dense(x, weights, f"up{level}"))
+        raised = ops.doubled(_dense(x, weights, f"up{level}"))
         x = _kept(ops.cast(raised, skips[level].dtype) + skips[level], masks[level])
         x = _residual(x, films, masks[level], weights, f"up{level}_0")
     return ops.squeeze(_kept(ops.softplus(_dense(x, weights, "output")), masks[0]), -1)
@@ -128,16 +132,10 @@ class ConditionalEnsemble:
     def __init__(self, config: ModelConfig, weights: Weights, imaging_rate: float, indicator: str | None) -> None:
         from nwb_cascade.architectures.backend import network_ops as ops
 
-        sizes = ConditionalSizes.from_network(config.network)
-        codes = (*sizes.indicators, *(NEAR + name for name in sizes.indicators))
-        sizes = replace(sizes, indicators=codes)
+        sizes = _with_near_codes(config)
         self.before = self.after = sizes.halo
         self.stride = sizes.stride
-        self._noise_range = min(config.noise_levels), max(config.noise_levels)
-        self._imaging_rate = float(np.clip(imaging_rate, *config.model_rates_hz))
-        self._indicator = sizes.indicator_code(
-            indicator if indicator in codes else match_indicator(indicator, codes).code
-        )
+        self._told = partial(_told_arrays, config, sizes, imaging_rate=imaging_rate, indicator=indicator)
         stacked = {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
         self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(sizes, stacked).items()}
         self._evaluate = _compiled(sizes, tuple((key, tuple(array.shape)) for key, array in self._weights.items()))
@@ -148,15 +146,12 @@ class ConditionalEnsemble:
         """Evaluate rows (rows, before + n + after); returns (members, rows, n) expected spikes, not smoothed."""
         from nwb_cascade.architectures.backend import network_ops as ops
 
-        n_rows, n_frames = traces.shape
+        n_frames = traces.shape[1]
         padding = ((0, 0), (0, -n_frames % self.stride))
-        # Outside the trained range the network would extrapolate; the nearest trained level is the safe reading.
-        level = np.clip(np.nan_to_num(noise_level, nan=self._noise_range[0]), *self._noise_range)
         inputs = {
             "trace": np.pad(np.where(present, traces, 0).astype(np.float32), padding),
             "present": np.pad(present.astype(np.float32), padding),
-            "condition": conditions(level, self._imaging_rate),
-            "indicator": np.full(n_rows, self._indicator, np.int32),
+            **self._told(noise_level),
         }
         tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
         values = np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
@@ -173,6 +168,30 @@ def conditional_networks(
         return ConditionalEnsemble(config, weights, imaging_rate, indicator)
 
     return NetworkSet(levels=(), ensemble_size=config.ensemble_size, ensemble=lambda level: ensemble())
+
+
+def conditional_portable(config: ModelConfig, weights: Weights) -> Portable:
+    """Arrange a bundle's weights for other runtimes, which give conditions and the position of a code."""
+    sizes = _with_near_codes(config)
+    stacked = {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
+    members = tuple(
+        joined(sizes, {key: array[member] for key, array in stacked.items()}) for member in range(config.ensemble_size)
+    )
+    codes = ", ".join(f"{sizes.indicator_code(name)} {name}" for name in sizes.indicators)
+    return Portable(
+        members,
+        lambda member, inputs: network(sizes, member, inputs),
+        {
+            "condition": (Argument((None, N_CONDITIONS)), CONDITIONS_TOLD),
+            "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
+        },
+        lambda levels, rate, indicator: {
+            name: array.astype(np.int64 if name == "indicator" else np.float32)
+            for name, array in _told_arrays(config, sizes, levels, imaging_rate=rate, indicator=indicator).items()
+        },
+        is_told_missing=True,
+        stride=sizes.stride,
+    )
 
 
 def conditional_shapes(config: ModelConfig) -> Shapes:
@@ -194,6 +213,7 @@ CONDITIONAL = Architecture(
     is_told_rate=True,
     takes_any_kernel=True,
     network_per_level=False,
+    portable=conditional_portable,
 )
 
 
@@ -210,6 +230,32 @@ def _compiled(sizes: ConditionalSizes, shapes: tuple[tuple[str, tuple[int, ...]]
     rows = {"trace": Argument((None, None)), "present": Argument((None, None))}
     told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
     return ops.compiled(evaluate, (members, rows | told))
+
+
+def _told_arrays(
+    config: ModelConfig,
+    sizes: ConditionalSizes,
+    noise_level: NDArray[np.float32],
+    *,
+    imaging_rate: float,
+    indicator: str | None,
+) -> dict[str, NDArray[Any]]:
+    """Conditions and indicator of rows with these noise levels (batch,), as the network is told them."""
+    lowest, highest = min(config.noise_levels), max(config.noise_levels)
+    # Outside the trained range the network would extrapolate; the nearest trained level and rate are the safe reading.
+    level = np.clip(np.nan_to_num(noise_level, nan=lowest), lowest, highest)
+    codes = sizes.indicators
+    code = sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
+    return {
+        "condition": conditions(level, float(np.clip(imaging_rate, *config.model_rates_hz))),
+        "indicator": np.full(len(level), code, np.int32),
+    }
+
+
+def _with_near_codes(config: ModelConfig) -> ConditionalSizes:
+    """Sizes of a model's network with a code more for what is near to each indicator."""
+    sizes = ConditionalSizes.from_network(config.network)
+    return replace(sizes, indicators=(*sizes.indicators, *(NEAR + name for name in sizes.indicators)))
 
 
 def _stacked(weights: Weights, key: str, n_members: int) -> NDArray[np.float32]:
@@ -278,10 +324,3 @@ def _kept(x: Any, mask: Any) -> Any:
     from nwb_cascade.architectures.backend import network_ops as ops
 
     return ops.cast(x, mask.dtype) * mask
-
-
-def _raised(x: Any) -> Any:
-    """Every frame of (batch, n, channels) twice: (batch, 2 n, channels)."""
-    from nwb_cascade.architectures.backend import network_ops as ops
-
-    return ops.reshape(ops.concatenate([x, x], axis=-1), (ops.shape(x)[0], -1, x.shape[-1]))

@@ -37,6 +37,11 @@ def biased(x: Any, bias: Any) -> Any:
     return x + bias
 
 
+def doubled(x: Any) -> Any:
+    """Every frame of (n, frames, channels) twice: (n, 2 frames, channels)."""
+    return ops.reshape(ops.concatenate([x, x], axis=-1), (ops.shape(x)[0], -1, x.shape[-1]))
+
+
 def compiled(function: Callable[..., Any], arguments: Any) -> Callable[..., Any]:
     """Compile a function of tensors, or of nested lists and dictionaries of them; torch runs it without gradients."""
     if keras.backend.backend() == "jax":

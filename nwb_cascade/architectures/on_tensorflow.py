@@ -1,6 +1,6 @@
 """The operations that networks are written in, on TensorFlow.
 
-Names and meanings are those of ``keras.ops``, but for the last three. Import this module by
+Names and meanings are those of ``keras.ops``, but for the last four. Import this module by
 ``nwb_cascade.architectures.backend``, which starts TensorFlow.
 """
 
@@ -63,6 +63,11 @@ def convert_to_numpy(x: Any) -> NDArray[Any]:
 def biased(x: Any, bias: Any) -> Any:
     """A bias added to every channel; TensorFlow fuses it with the convolution before and the rectifier behind it."""
     return tf.nn.bias_add(x, bias)
+
+
+def doubled(x: Any) -> Any:
+    """Every frame of (n, frames, channels) twice: (n, 2 frames, channels)."""
+    return tf.reshape(tf.concat([x, x], axis=-1), (tf.shape(x)[0], -1, x.shape[-1]))
 
 
 def compiled(function: Callable[..., Any], arguments: Any) -> Callable[..., Any]:

@@ -115,6 +115,19 @@ def show(name: str, as_json: bool) -> None:
         echo(f"{key:<{width}}  {value}")
 
 
+@command.command("export")
+@click.argument("name", metavar="NAME|DIR")
+@click.argument("output", metavar="FILE.onnx", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def export(name: str, output: Path, overwrite: bool) -> None:
+    """Write a model as an ONNX file, for Bonsai, MATLAB, browsers and others; it is compared with the engine first."""
+    from nwb_cascade.models.export import export_onnx
+    from nwb_cascade.models.library import load_model
+
+    difference = export_onnx(load_model(name), output, overwrite=overwrite)
+    echo(f"{output} gives the numbers of the engine to {difference:.1g} expected spikes per frame.")
+
+
 @command.command("verify")
 @click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
 def verify(names: tuple[str, ...]) -> None:
