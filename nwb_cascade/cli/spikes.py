@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
+from nwb_cascade.files.kinds import SPIKES_TABLE
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", metavar="OUT", help="File or folder of the copy with spikes [default: beside FILE].")
 @click.option("--in-place", is_flag=True, help="Add to FILE itself; a run that is killed leaves it as it was.")
+@click.option(
+    "--csv", type=OutputFile(SPIKES_TABLE), metavar="OUT", help="Write a table of the spikes instead of a copy."
+)
 @click.option("--run-name", help="Name or path of the run, where FILE holds several.")
 @click.option("--supported", is_flag=True, help="Only spikes that the rates support [default: as many as they sum to].")
 @click.option("--overwrite", is_flag=True, help="Replace spikes of this run, or a copy, that were made otherwise.")
@@ -24,6 +30,7 @@ def command(
     file: Path,
     output: str | None,
     in_place: bool,
+    csv: Path | None,
     run_name: str | None,
     supported: bool,
     overwrite: bool,
@@ -33,20 +40,24 @@ def command(
     """Find discrete spikes in the inferred rates of FILE and store them beside the rates.
 
     FILE is what `nwb-cascade infer` wrote. By default the result is a copy beside it: mouse_spikes.nwb gives
-    mouse_spikes_discrete.nwb. docs/discrete_spikes.md says when discrete spikes are not advisable.
+    mouse_spikes_discrete.nwb. With --csv a table takes its place, a line per spike, and FILE may be a matrix of rates
+    as well. docs/discrete_spikes.md says when discrete spikes are not advisable.
     """
     from nwb_cascade.annotation.spikes import annotate_spikes
+    from nwb_cascade.annotation.spikes_table import export_spikes
     from nwb_cascade.cli.progress import progress_bar
 
+    if csv is not None and (output is not None or in_place or overwrite):
+        raise click.UsageError("Expected --csv without -o, --in-place and --overwrite: it writes a table only.")
     with progress_bar(file.name) as progress:
-        result = annotate_spikes(
-            file,
-            output=output,
-            in_place=in_place,
-            run_name=run_name,
-            spike_total="supported" if supported else "conserved",
-            overwrite=overwrite,
-            n_threads=n_threads,
-            progress=progress,
-        )
+        how: dict[str, Any] = {
+            "run_name": run_name,
+            "spike_total": "supported" if supported else "conserved",
+            "n_threads": n_threads,
+            "progress": progress,
+        }
+        if csv is not None:
+            result = export_spikes(file, csv, **how)
+        else:
+            result = annotate_spikes(file, output=output, in_place=in_place, overwrite=overwrite, **how)
     echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())

@@ -39,6 +39,7 @@ BATCH_SCRIPT = Kind(
     "a batch script of nwb-cascade", re.compile(rb"#!/bin/bash\n# Written by 'nwb-cascade archive submit'")
 )
 CELLS_TABLE = Kind("a table of cells", re.compile(rb"source,status,path,dataset,cell_id,"))
+SPIKES_TABLE = Kind("a table of spikes", re.compile(rb"roi_id,spike_time_s,fit_error"))
 SCORES_TABLE = Kind("a table of scores", re.compile(rb"imaging_rate,"))
 SCORES_JSON = Kind("a list of scores", re.compile(rb'\[\s*(\]|\{\s*"imaging_rate":)'))
 FIGURE = Kind("a figure", re.compile(rb"\x89PNG|%PDF|%!PS|<\?xml|<svg|\xff\xd8\xff|RIFF|II\*\0|MM\0\*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,24 @@ def write_npy(path: Path, matrix: TraceArray) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for rois in _row_blocks(n_rois, n_frames):
             file.write(np.ascontiguousarray(matrix[rois], "<f4").tobytes())
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], by_frame: Mapping[str, TraceArray] | None = None) -> None:
+    """Write arrays as an ``.npz`` file of numpy; those ``by_frame``, (n_rois, n_frames), as (n_frames, n_rois) float32.
+
+    The latter are written some rows at a time, and not compressed.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)
+        for name, matrix in (by_frame or {}).items():
+            n_rois, n_frames = matrix.shape
+            header = {"descr": "<f4", "fortran_order": True, "shape": (n_frames, n_rois)}
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, header)
+                for rois in _row_blocks(n_rois, n_frames):
+                    member.write(np.ascontiguousarray(matrix[rois], "<f4").tobytes())
 
 
 def write_mat5(path: Path, variables: Mapping[str, TraceArray | NDArray[Any] | float | str]) -> None:

@@ -25,12 +25,15 @@ from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.nwb.write import Axes, RunRecord, add_run
 from nwb_cascade.nwb.write_spikes import SpikesRecord, add_spikes
 from nwb_cascade.provenance import canonical_json
-from nwb_cascade.readers.matrix import TransposedDataset, is_mat73, is_matrix, read_text
+from nwb_cascade.readers.matrix import TransposedDataset, is_mat73, read_text
 
 RATES, DEVIATION = "expected_spikes", "ensemble_std"
 SPIKES, SPIKES_INDEX, FIT_ERROR = "spike_times", "spike_times_index", "spike_fit_error"
 PER_ROI = ("noise_levels", "model_noise_levels", "valid_frames", "roi_ids")
 RECORD = "nwb_cascade_record"
+SUFFIXES = (".npy", ".npz", ".mat")
+SPIKE_PROB, SPIKE_RATES = "spike_prob", "spike_rates"  # in a .mat file, as users of Cascade know them
+BY_FRAME, TIMES = "d", "t"  # in .npz files, as pynapple calls them
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
     See `nwb_cascade.nwb.stored_run.open_run`. A matrix holds one run, whatever its name.
     """
     require_plain(path)
-    if not is_matrix(path):
+    if not is_result(path):
         with stored_run.open_run(path, run_name, scratch_dir=scratch_dir) as run:
             yield run
         return
@@ -54,8 +57,18 @@ def open_run(path: Path, run_name: str | None = None, *, scratch_dir: Path | Non
         yield _as_run(path, record, arrays)
 
 
+def is_result(path: Path) -> bool:
+    """Tell from its name whether a file may hold rates as a matrix (``.npy``, ``.npz``, ``.mat``)."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def stands_alone(path: Path) -> bool:
+    """Tell whether everything is in the file of the rates (``.mat``), not in files beside it as well."""
+    return path.suffix.lower() == ".mat"
+
+
 def files_beside(rates: Path) -> dict[str, Path]:
-    """Return what stands beside the rates in a ``.npy`` file."""
+    """Return what stands beside the rates in a ``.npy`` or ``.npz`` file."""
     return {
         "record": rates.with_suffix(".json"),
         "std": rates.with_name(f"{rates.stem}_std.npy"),
@@ -65,11 +78,11 @@ def files_beside(rates: Path) -> dict[str, Path]:
 
 def record_of(path: Path) -> dict[str, Any]:
     """Return what made a matrix of rates; nothing for a file that is none of ours."""
-    if path.suffix.lower() == ".npy":
+    if stands_alone(path):
+        text = read_text(path, RECORD)
+    else:
         record = files_beside(path)["record"]
         text = record.read_text(encoding="utf-8") if record.exists() else None
-    else:
-        text = read_text(path, RECORD)
     try:
         values = json.loads(text or "null")
     except json.JSONDecodeError:
@@ -79,24 +92,28 @@ def record_of(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _arrays(path: Path, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Open all arrays of a result; matrices stay on disk but in MATLAB 5."""
-    if path.suffix.lower() == ".npy":
-        beside = files_beside(path)
-        found = {RATES: np.load(path, mmap_mode="r"), **{name: np.array(record[name], float) for name in PER_ROI}}
+    """Open all arrays of a result; matrices stay on disk but in MATLAB 5 and ``.npz``."""
+    if not stands_alone(path):
+        beside, is_npz = files_beside(path), path.suffix.lower() == ".npz"
+        rates = np.load(path)[BY_FRAME].T if is_npz else np.load(path, mmap_mode="r")
+        found = {RATES: rates, **{name: np.array(record[name], float) for name in PER_ROI}}
         if beside["std"].exists():
             found[DEVIATION] = np.load(beside["std"], mmap_mode="r")
         if "spikes" in record:
-            found |= dict(np.load(beside["spikes"]))
+            spikes = np.load(beside["spikes"])
+            found |= {SPIKES: spikes[TIMES], **{name: spikes[name] for name in (SPIKES_INDEX, FIT_ERROR)}}
         yield found
     elif is_mat73(path):
         from ground_truth_nwb.hdf5_files import open_hdf5
 
         with open_hdf5(path, below_folder=True) as file:
-            yield {name: TransposedDataset(dataset) for name, dataset in file.items() if name != RECORD}
+            opened = {name: TransposedDataset(dataset) for name, dataset in file.items() if name != RECORD}
+            yield {**opened, RATES: opened[SPIKE_PROB]}
     else:
         from scipy.io import loadmat
 
-        yield loadmat(path)
+        loaded = loadmat(path)
+        yield {**loaded, RATES: loaded[SPIKE_PROB]}
 
 
 def _as_run(path: Path, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> StoredRun:

@@ -13,32 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy
+from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy, write_npz
 from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import Stamp, beside, install, stamp
 from nwb_cascade.nwb.places import SPIKES_KEY
 from nwb_cascade.nwb.write_spikes import flat_times
 from nwb_cascade.options import InferenceOptions, OutputOptions
 from nwb_cascade.provenance import canonical_json, file_name, software_versions
-from nwb_cascade.readers.matrix import is_mat73, is_matrix
+from nwb_cascade.readers.matrix import is_mat73
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, name_of
 from nwb_cascade.readers.stored_runs import (
+    BY_FRAME,
     DEVIATION,
     FIT_ERROR,
     PER_ROI,
     RATES,
     RECORD,
+    SPIKE_PROB,
+    SPIKE_RATES,
     SPIKES,
     SPIKES_INDEX,
     files_beside,
+    is_result,
     record_of,
+    stands_alone,
 )
 from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions
 from nwb_cascade.results.inferred import Inferred
 from nwb_cascade.results.result import AnnotationResult
+from nwb_cascade.writers import pynapple
 from nwb_cascade.writers.sidecar_names import label
 from nwb_cascade.writers.targets import is_folder, names_matrix
 from nwb_cascade.writers.writer import Place
@@ -47,13 +54,15 @@ SMALL_BYTES = 2**20  # everything but the matrices
 
 
 class MatrixWriter:
-    """``.npy`` or ``.mat``.
+    """``.npy``, ``.npz`` or ``.mat``.
 
-    A ``.mat`` file holds ``expected_spikes``, ``ensemble_std``, ``noise_levels``, ``model_noise_levels``,
+    A ``.mat`` file holds ``spike_prob``, Cascade's name of the expected spikes per frame, ``spike_rates`` (per second),
+    ``ensemble_std``, ``noise_levels``, ``model_noise_levels``,
     ``valid_frames`` (first and one past the last, counted from 0), ``roi_ids``, ``imaging_rate``, where spikes are
     wanted ``spike_times`` (s), ``spike_times_index`` (the end of each ROI in it) and ``spike_fit_error``, and the text
     ``nwb_cascade_record`` (JSON); it is a MATLAB 7.3 file if the source is one or a matrix is too large for version 5.
-    Beside X.npy, which holds the expected spikes, X_std.npy, X_discrete.npz (the spikes) and X.json hold the rest.
+    Beside X.npy, which holds the expected spikes, and X.npz, which holds them as a ``TsdFrame`` of pynapple, X_std.npy,
+    X_discrete.npz (the spikes, as its ``TsGroup``) and X.json hold the rest.
     """
 
     makes = "the result"
@@ -83,8 +92,8 @@ class MatrixWriter:
         if is_folder(where.output):
             return Path(where.output) / name
         target, path = Path(where.output), Path(name_of(source))
-        if not is_matrix(target):
-            raise InputError(f"Expected an output ending in .npy or .mat for {path}, received {target}.")
+        if not is_result(target):
+            raise InputError(f"Expected an output ending in .npy, .npz or .mat for {path}, received {target}.")
         if target.exists() and path.exists() and target.samefile(path):
             raise InputError(f"Expected an output other than the input {path}.")
         reader.check_output(source, target)
@@ -102,7 +111,8 @@ class MatrixWriter:
                 target = self.named_target(one.name, self._reader, self._where)
             apart = len(recordings) > 1 and (is_named or not self._reader.is_raw)
             name = "_".join([target.stem, *named, *([label(one.label)] if apart else [])])
-            found.append(Place(target.with_name(f"{name}{target.suffix}"), run_name or RATES, RATES))
+            variable = SPIKE_PROB if stands_alone(target) else RATES
+            found.append(Place(target.with_name(f"{name}{target.suffix}"), run_name or RATES, variable))
         all_files = (path for one in found for path in (one.target, *files_beside(one.target).values()))
         self._stamps = {path: stamp(path) for path in all_files}
         return tuple(found)
@@ -110,14 +120,15 @@ class MatrixWriter:
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the target if it holds the run, and the spikes if they are wanted."""
         target, overwrite = Path(result.output), self._where.overwrite
-        record = record_of(target) if target.exists() or target.suffix.lower() == ".npy" else {}
+        record = record_of(target) if target.exists() or not stands_alone(target) else {}
         held, is_ours = record.get("spikes"), "run_key" in record
         if is_ours:
             self._ours.add(target)
-        told = target if target.suffix.lower() == ".mat" else files_beside(target)["record"]
+        told = target if stands_alone(target) else files_beside(target)["record"]
         if told.exists() and not is_ours:
             raise NameTakenError(f"{told} exists and is none of ours: it is not replaced. Choose another output (-o).")
         if not target.exists():
+            _require_lone_record(target)
             return None
         if record.get("run_key") != result.run_key:
             if not overwrite:
@@ -138,11 +149,11 @@ class MatrixWriter:
     def spikes_place(self, result: AnnotationResult) -> tuple[str, str]:
         """Return the file of the spikes and their name in it."""
         target = Path(result.output)
-        return str(target if target.suffix.lower() == ".mat" else files_beside(target)["spikes"]), SPIKES
+        return str(target if stands_alone(target) else files_beside(target)["spikes"]), SPIKES
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
-        """Return the size of the matrices and a little."""
-        return matrix_bytes + SMALL_BYTES
+        """Return the size of the matrices, of those in a ``.mat`` file twice for rates per second, and a little."""
+        return matrix_bytes * (2 if stands_alone(self._target) else 1) + SMALL_BYTES
 
     def kept_from_writers(self) -> AbstractContextManager[None]:
         """Nothing is locked: the recording is read before anything is written."""
@@ -161,12 +172,16 @@ class MatrixWriter:
             return make_file(beside(work, f"{apart}{ending}"), mode_like(source))
 
         main = made(target.suffix)
-        if target.suffix.lower() == ".mat":
+        if stands_alone(target):
             as_mat73 = is_mat73(source) or needs_mat73(one.stored.expected_spikes)
             (write_mat73 if as_mat73 else write_mat5)(main, _mat_variables(one))
             return [(main, target)]
         places, record, deviation = files_beside(target), made(".json"), one.stored.ensemble_std
-        write_npy(main, one.stored.expected_spikes)
+        clock, roi_ids = one.recording.clock, one.recording.traces.roi_ids
+        if target.suffix.lower() == ".npz":
+            write_npz(main, pynapple.frames(clock, roi_ids), {BY_FRAME: one.stored.expected_spikes})
+        else:
+            write_npy(main, one.stored.expected_spikes)
         lists = {name: _json_list(values) for name, values in _small(one).items()}
         record.write_text(canonical_json({**_record(one), **lists}), encoding="utf-8")
         written = [(main, target), (record, places["record"])]
@@ -174,9 +189,10 @@ class MatrixWriter:
             written.insert(0, (made("_std.npy"), places["std"]))
             write_npy(written[0][0], deviation)
         if one.spikes is not None:
-            ragged: Any = _ragged(one.spikes)
-            written.insert(0, (made(".npz"), places["spikes"]))
-            np.savez_compressed(written[0][0], **ragged)
+            ragged = _ragged(one.spikes)
+            trains = pynapple.trains(ragged.pop(SPIKES), ragged[SPIKES_INDEX], clock, roi_ids)
+            written.insert(0, (made("_discrete.npz"), places["spikes"]))
+            write_npz(written[0][0], {**trains, **ragged})
         return written
 
     def install(self) -> None:
@@ -190,6 +206,31 @@ class MatrixWriter:
                 install(prepared, place, expected=self._stamps[place])
 
 
+class PerSecond:
+    """Values per frame, (n_rois, n_frames), as values per second; ``frame_rates`` (n_frames,) are in Hz."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, per_frame: TraceArray, frame_rates: NDArray[np.float64]) -> None:
+        self._per_frame, self._frame_rates = per_frame, frame_rates
+        self.shape = tuple(per_frame.shape)
+
+    def __getitem__(self, rois: slice) -> NDArray[np.float32]:
+        return (np.asarray(self._per_frame[rois]) * self._frame_rates).astype(np.float32)
+
+
+def _require_lone_record(target: Path) -> None:
+    """Raise NameTakenError if what stands beside a new file would seem to belong to another one as well."""
+    others = {".npy": ".npz", ".npz": ".npy"}
+    other = target.with_suffix(others.get(target.suffix.lower(), target.suffix))
+    if other != target and other.exists():
+        record = files_beside(target)["record"].name
+        raise NameTakenError(
+            f"{other} exists: {record}, which tells how {target.name} was made, would seem to belong to it. Choose "
+            "another output (-o)."
+        )
+
+
 def _small(one: Inferred) -> dict[str, NDArray[Any]]:
     """Everything per ROI."""
     stored = one.stored
@@ -201,7 +242,8 @@ def _mat_variables(one: Inferred) -> dict[str, Any]:
     """Return the variables of a ``.mat`` file."""
     deviation = {} if one.stored.ensemble_std is None else {DEVIATION: one.stored.ensemble_std}
     return {
-        RATES: one.stored.expected_spikes,
+        SPIKE_PROB: one.stored.expected_spikes,
+        SPIKE_RATES: PerSecond(one.stored.expected_spikes, one.recording.clock.frame_rates),
         **deviation,
         **_small(one),
         **({} if one.spikes is None else _ragged(one.spikes)),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.options import EITHER
-from nwb_cascade.readers.matrix import MATRIX_SUFFIXES, is_matrix
+from nwb_cascade.readers.stored_runs import SUFFIXES, is_result
 
 Output = str | os.PathLike[str] | None
 
@@ -25,7 +25,7 @@ DANDI_NAME = re.compile(
 
 def names_matrix(output: Output) -> bool:
     """Tell whether an output is named like a file of numpy or MATLAB."""
-    return output is not None and is_matrix(Path(output))
+    return output is not None and is_result(Path(output))
 
 
 def default_output(source: Path, label: str = "spikes") -> Path:
@@ -55,7 +55,7 @@ def default_output(source: Path, label: str = "spikes") -> Path:
 
 def split_name(name: str) -> tuple[str, str]:
     """Split a file name into stem and suffix; ``.nwb.zarr`` is one suffix."""
-    for suffix in (*NWB_SUFFIXES, *MATRIX_SUFFIXES):
+    for suffix in (*NWB_SUFFIXES, *SUFFIXES):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)], name[-len(suffix) :]
     return name, ""
@@ -93,7 +93,7 @@ def target_of(source: Path, output: Output, in_place: bool, *, label: str = "spi
     if suffix != split_name(source.name)[1].lower() and _format(target) != _format(source):
         raise InputError(
             f"Expected an output of the same kind as {source.name}, received {target.name}: "
-            "NWB stays NWB, HDF5 stays HDF5, Zarr stays Zarr, and .npy and .mat give .npy or .mat."
+            "NWB stays NWB, HDF5 stays HDF5, Zarr stays Zarr, and .npy and .mat give .npy, .npz or .mat."
         )
     return target
 

@@ -65,7 +65,7 @@ def test_npy_gives_npy_with_a_record(tmp_path: Path) -> None:
 def test_mat_gives_mat_of_the_same_version(tmp_path: Path, name: str) -> None:
     output = Path(annotate(matrix_file(tmp_path / name), imaging_rate=30.0).output)
     assert is_mat73(output) == name.startswith("v73")
-    with open_matrix(output, "expected_spikes") as rates:
+    with open_matrix(output, "spike_prob") as rates:
         np.testing.assert_allclose(rates[0:4], expected_rates(simulated_dff()), rtol=STORED)
     with open_matrix(output, "valid_frames") as frames:
         np.testing.assert_array_equal(frames[0:1], [[4, 297]])
@@ -76,7 +76,8 @@ def test_mat_gives_mat_of_the_same_version(tmp_path: Path, name: str) -> None:
 def test_npy_may_become_mat(tmp_path: Path) -> None:
     annotate(matrix_file(tmp_path / "a.npy"), imaging_rate=30.0, output=tmp_path / "b.mat", ensemble_std=False)
     found = loadmat(tmp_path / "b.mat")
-    assert found["expected_spikes"].shape == (4, 300)
+    np.testing.assert_allclose(found["spike_prob"], expected_rates(simulated_dff()), rtol=STORED)
+    np.testing.assert_allclose(found["spike_rates"], 30 * found["spike_prob"], rtol=1e-6)
     assert found["imaging_rate"] == 30.0
     assert "ensemble_std" not in found
 

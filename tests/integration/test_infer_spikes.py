@@ -134,7 +134,7 @@ def test_matrices_get_spikes_as_ragged_arrays(tmp_path: Path) -> None:
     told = json.loads(result.stdout)[0]["spikes"]
     assert told["output"] == str(tmp_path / "m_spikes_discrete.npz")
     found = np.load(tmp_path / "m_spikes_discrete.npz")
-    times = np.split(found["spike_times"], found["spike_times_index"][:-1].astype(int))
+    times = np.split(found["t"], found["spike_times_index"][:-1].astype(int))
     recording = dff_recording(tmp_path / "same.nwb")  # whose first frame is at 1.25 s
     for ours, theirs in zip(times, table_of(annotate(recording, spikes="conserved").output)[0], strict=True):
         np.testing.assert_allclose(ours + 1.25, theirs, atol=1e-9)

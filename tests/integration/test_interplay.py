@@ -101,6 +101,7 @@ def annotated(folder: Path, _without_networks: None) -> Path:
 def test_pynapple(folder: Path, timestamps: Any) -> None:
     recording = dff_recording(folder / "recording.nwb", **({} if timestamps is None else {"timestamps": timestamps}))
     annotated = Path(nwb_cascade.annotation.annotate.annotate(recording, spikes="conserved").output)
+    nwb_cascade.annotation.annotate.annotate(recording, output="rates.npz", spikes="conserved")
     found = run_section("pynapple")
     with open_nwb(annotated) as (nwbfile, _):
         times = nwbfile.processing["ophys"]["InferredSpikes"]["spike_times"][:]

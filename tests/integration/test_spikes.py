@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from nwb_cascade.annotation.spikes import annotate_spikes
+from nwb_cascade.annotation.spikes_table import export_spikes
 from nwb_cascade.cli.spikes import command
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
@@ -262,3 +264,48 @@ def test_the_command_says_what_it_did(recording: Path) -> None:
     assert "mouse 7 ü_discrete.nwb: InferredSpikes, 8 spikes of 4 ROIs, whose rates sum to 8.0" in result.output
     result = CliRunner().invoke(command, [str(recording), "--supported", "--json"])
     assert (json.loads(result.output)["spike_total"], json.loads(result.output)["skipped"]) == ("supported", True)
+
+
+def lines_of(table: Path) -> list[list[str]]:
+    """The lines of a table of spikes, the first with the names of its columns."""
+    with open(table, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_table_holds_the_spikes_a_line_each(recording: Path, tmp_path: Path) -> None:
+    before, table = recording.read_bytes(), tmp_path / "tables" / "spikes.csv"
+    result = CliRunner().invoke(command, [str(recording), "--csv", str(table), "--supported"])
+    assert result.exit_code == 0, result.output
+    assert "spikes.csv: spikes, 8 spikes of 4 ROIs" in result.output
+    names, *lines = lines_of(table)
+    assert names == ["roi_id", "spike_time_s", "fit_error"]
+    expected = [[roi, 1.25 + frame / RATE] for roi, frames in enumerate(SPIKE_FRAMES) for frame in frames]
+    np.testing.assert_allclose([[int(roi), float(time)] for roi, time, _ in lines], expected, atol=1e-6)
+    assert all(float(error) < 0.1 for *_, error in lines)
+    assert recording.read_bytes() == before
+
+
+def test_a_table_holds_stored_spikes_as_they_are(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = annotate_spikes(recording, spike_total="supported").output
+    export_spikes(recording, tmp_path / "found.csv", spike_total="supported")
+    monkeypatch.delattr("nwb_cascade.annotation.spikes_table.find_spikes")
+    told = export_spikes(output, tmp_path / "stored.csv", spike_total="supported")
+    assert (told.n_spikes, round(told.expected, 1)) == (8, 8.0)
+    assert lines_of(tmp_path / "stored.csv") == lines_of(tmp_path / "found.csv")
+    with pytest.raises(NameError):  # other spikes are not those
+        export_spikes(output, tmp_path / "stored.csv")
+
+
+def test_a_table_replaces_its_kind_only(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    result = CliRunner().invoke(command, [str(recording), "--csv", str(tmp_path / "notes.csv")])
+    assert (result.exit_code, (tmp_path / "notes.csv").read_text()) == (2, "a,b\n")
+    assert "is not a table of spikes: it is not replaced" in result.output
+    with pytest.raises(InputError, match="is not a table of spikes"):
+        export_spikes(recording, tmp_path / "notes.csv")
+    for _ in range(2):
+        export_spikes(recording, tmp_path / "spikes.csv")
+    wrong = CliRunner().invoke(command, [str(recording), "--csv", str(tmp_path / "spikes.csv"), "--in-place"])
+    assert (wrong.exit_code, "Expected --csv without -o" in wrong.output) == (2, True)
