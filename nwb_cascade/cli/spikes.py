@@ -11,6 +11,7 @@ import click
 from nwb_cascade.cli.command import Command
 from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
+from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.files.kinds import SPIKES_TABLE
 
 
@@ -26,17 +27,7 @@ from nwb_cascade.files.kinds import SPIKES_TABLE
 @click.option("--overwrite", is_flag=True, help="Replace spikes of this run, or a copy, that were made otherwise.")
 @click.option("--threads", "n_threads", type=click.IntRange(min=1), help="[default: one per processor]")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def command(
-    file: Path,
-    output: str | None,
-    in_place: bool,
-    csv: Path | None,
-    run_name: str | None,
-    supported: bool,
-    overwrite: bool,
-    n_threads: int | None,
-    as_json: bool,
-) -> None:
+def command(file: Path, csv: Path | None, supported: bool, as_json: bool, **how: Any) -> None:
     """Find discrete spikes in the inferred rates of FILE and store them beside the rates.
 
     FILE is what `nwb-cascade infer` wrote. By default the result is a copy beside it: mouse_spikes.nwb gives
@@ -47,17 +38,13 @@ def command(
     from nwb_cascade.annotation.spikes_table import export_spikes
     from nwb_cascade.cli.progress import progress_bar
 
-    if csv is not None and (output is not None or in_place or overwrite):
+    total: SpikeTotal = "supported" if supported else "conserved"
+    copied = {name: how.pop(name) for name in ("output", "in_place", "overwrite")}
+    if csv is not None and any(copied.values()):
         raise click.UsageError("Expected --csv without -o, --in-place and --overwrite: it writes a table only.")
     with progress_bar(file.name) as progress:
-        how: dict[str, Any] = {
-            "run_name": run_name,
-            "spike_total": "supported" if supported else "conserved",
-            "n_threads": n_threads,
-            "progress": progress,
-        }
         if csv is not None:
-            result = export_spikes(file, csv, **how)
+            result = export_spikes(file, csv, spike_total=total, progress=progress, **how)
         else:
-            result = annotate_spikes(file, output=output, in_place=in_place, overwrite=overwrite, **how)
+            result = annotate_spikes(file, spike_total=total, progress=progress, **copied, **how)
     echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())
