@@ -57,6 +57,12 @@ def writing_in(operations: Any) -> Iterator[None]:
         _WRITTEN_IN.reset(token)
 
 
+def devices() -> list[str]:
+    """Names of the devices that the backend computes on; starts it."""
+    names: list[str] = _operations().devices()
+    return names
+
+
 @cache
 def _operations() -> Any:
     """The operations of the backend: ``on_tensorflow`` or ``on_keras``, which define the same names."""

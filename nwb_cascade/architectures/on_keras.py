@@ -32,6 +32,15 @@ from keras.ops import (  # noqa: F401  # all of these are what this module is fo
 )
 
 
+def devices() -> list[str]:
+    """Names of the devices that there are."""
+    if keras.backend.backend() == "jax":
+        return [str(name) for name in keras.distribution.list_devices()]
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
+
+
 def biased(x: Any, bias: Any) -> Any:
     """A bias added to every channel."""
     return x + bias

@@ -26,6 +26,11 @@ arcsinh, concatenate, convert_to_tensor = tf.asinh, tf.concat, tf.convert_to_ten
 relu, softplus = tf.nn.relu, tf.nn.softplus
 
 
+def devices() -> list[str]:
+    """Names of the devices that there are."""
+    return [each.name.removeprefix("/physical_device:") for each in tf.config.list_physical_devices()]
+
+
 def take(x: Any, indices: Any, axis: int) -> Any:
     """Rows of a table."""
     return tf.gather(x, indices, axis=axis)

@@ -16,6 +16,7 @@ from nwb_cascade.errors import RemoteError
 COMMANDS = {
     "archive": "nwb_cascade.cli.archive",
     "demo": "nwb_cascade.cli.demo",
+    "doctor": "nwb_cascade.cli.doctor",
     "evaluate": "nwb_cascade.cli.evaluate",
     "ground-truth": "nwb_cascade.cli.ground_truth",
     "infer": "nwb_cascade.cli.infer",

@@ -37,6 +37,7 @@ LAYERS = {
     "writers": 8,
     "annotation": 9,
     "demo": 10,
+    "doctor": 10,
     "archive": 10,
     "cli": 11,
     "__init__": 12,

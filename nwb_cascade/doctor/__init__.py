@@ -1,0 +1,1 @@
+"""What this machine offers and lacks: versions, devices, models, caches, write access, and what is slow."""
