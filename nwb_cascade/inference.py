@@ -24,6 +24,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
+from nwb_cascade.core.spike_counts import DEFAULT_LEVEL, SpikeCounts, count_model_of, spike_counts
 from nwb_cascade.core.thresholds import apply_threshold
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import ranged
@@ -138,6 +139,32 @@ class InferenceResult:
     reason: str
     parameters: Mapping[str, Any]
     warnings: tuple[RoiWarning, ...]
+
+    def spike_counts(self, window_s: float | None = 1.0, level: float = DEFAULT_LEVEL) -> SpikeCounts:
+        """Count spikes in windows that tile the recording, with intervals that hold the true count.
+
+        Parameters
+        ----------
+        window_s : float or None
+            Length of the windows, s, from one frame to the recording; None: the recording as a whole.
+        level : float
+            Share of windows whose count the interval is to hold.
+
+        Returns
+        -------
+        SpikeCounts
+            ``expected``, ``lower`` and ``upper`` of shape (n_rois, n_windows), NaN where there are no values; fitted on
+            cells that the networks never saw, see docs/counts.md.
+
+        Raises
+        ------
+        InputError
+            If ``level`` is not between 0 and 1, a window is shorter than a frame or longer than the recording, or no
+            intervals were fitted for the model.
+        """
+        model = count_model_of(self.model.extra, self.parameters["indicator"], self.model.name)
+        clock = FrameClock.from_rate(self.parameters["imaging_rate_hz"], self.expected_spikes.shape[1])
+        return spike_counts(self.expected_spikes, self.noise_levels, model, clock, window_s=window_s, level=level)
 
 
 def infer(

@@ -1,12 +1,13 @@
 """Train the models that ship with the package, in pieces if need be.
 
-    python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere conditional
-    python scripts/train_bundled_models.py --ground-truth ../shared/ground_truth --checkpoints /somewhere cascade
+    python -m scripts.train_bundled_models --ground-truth ../shared/ground_truth --checkpoints /somewhere conditional
+    python -m scripts.train_bundled_models --ground-truth ../shared/ground_truth --checkpoints /somewhere cascade
 
 Run it again after an interruption: it goes on from the last checkpoint of each network. The conditional model takes
 two trainings, ``conditional-first`` and, from its networks, ``conditional``. ``--member 2`` trains one of its networks
 only, so that several processes or machines can share the work; without it the missing networks are trained and the
-bundle is written. The plans below are the whole difference between these models and a user's own.
+bundle is written, with the intervals of its spike counts. The plans below are the whole difference between these models
+and a user's own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from nwb_cascade.training.recordings import load_recordings
 from nwb_cascade.training.steps import TrainingSettings
 from nwb_cascade.training.training_plan import EMPHASIS, TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
+from scripts.fit_count_models import with_count_models
 
 BUNDLED = Path(__file__).resolve().parents[1] / "nwb_cascade" / "models" / "bundled"
 CITATION = (
@@ -108,6 +110,8 @@ def main() -> None:
         train_member(plan, recordings, arguments.member, folder, start=start, progress=show)
         return
     config, weights = run_plan(plan, recordings, folder, start=start, progress=show)
+    if plan is LAST:
+        config = with_count_models(config, weights, recordings)
     if plan is not FIRST:
         model = save_bundle(BUNDLED / plan.name, config, weights, overwrite=True, half=True)
         print(model.path, model.sha256)

@@ -13,6 +13,7 @@ from nwb_cascade.models.bundle import make_model, save_bundle
 from nwb_cascade.options import InferenceOptions
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
 from tests.support.fresh_process import run_fresh
+from tests.support.golden_recordings import RATE, golden_dff
 from tests.support.networks import cascade_config, cascade_weights
 
 
@@ -133,3 +134,23 @@ def test_a_published_folder_is_taken_and_the_reason_says_so(tmp_path, monkeypatc
     result = nwb_cascade.infer(traces(), 30.0, model=tmp_path / "downloaded")
     assert np.isfinite(result.expected_spikes).any()
     assert result.reason.endswith("was asked for. It was imported from the published folder downloaded.")
+
+
+def test_spike_counts_sum_the_rates_and_widen_where_the_indicator_was_not_met():
+    dff = golden_dff()
+    met, unmet = (nwb_cascade.infer(dff, RATE, indicator=name) for name in ("jGCaMP8m", None))
+    counts = met.spike_counts(2.0)
+    length = round(2.0 * RATE)
+    windows = met.expected_spikes[:, : counts.expected.shape[1] * length].reshape(len(dff), -1, length)
+    assert counts.expected == pytest.approx(windows.sum(axis=2), rel=1e-4, abs=1e-4)
+    assert (counts.kind, unmet.spike_counts(2.0).kind) == ("met", "unmet")
+    shares = [
+        ((one.upper - one.lower) / one.expected).mean() for one in (met.spike_counts(None), unmet.spike_counts(None))
+    ]
+    assert shares[0] < shares[1]
+
+
+def test_a_model_without_fitted_intervals_says_so(model):
+    result = nwb_cascade.infer(traces(), 30.0, model=model)
+    with pytest.raises(InputError, match="Expected a model whose intervals were fitted"):
+        result.spike_counts()
