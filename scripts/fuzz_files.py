@@ -1,13 +1,14 @@
 """Damage what strangers may send and see that it costs its own result only: one sentence, the others done.
 
-    python scripts/fuzz_files.py --cases 2000 --seed 0 --keep /tmp/fuzz
+    python scripts/fuzz_files.py --cases 2000 --seed 0 --keep /tmp/fuzz --log /tmp/fuzz.jsonl
 
 Recordings (HDF5 and Zarr, by ``tests/support/nwb_damage.py`` and ``text_damage.py``), folders of models, published
 Cascade models, manifests and lists of published models are damaged or forged; each meets one command, recordings
 together with a sound one. The command runs in a process of its own kind; wrong is: one that dies, a traceback, a
 warning of a library, more than one sentence, 30 s of the processor, more than 1.5 GB in this process or in one that
 it started, a sound recording that is not done. Prints what went wrong and figures as JSON; what went wrong is kept in
-``--keep``. Exit status 1 if anything is wrong.
+``--keep``. With ``--log`` every case is noted in a file, and those that stand there are not run again, so that a run
+that was stopped goes on. Exit status 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -56,13 +57,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ.update(environment(folder))
-        made = cases(folder, options.cases, options.seed, only=options.only, infer_every=options.infer)
-        trials = []
-        for trial in run_all(made):
+        trials = noted(options.log)
+        numbers = range(len(trials), options.cases)  # they are run in their order
+        for trial in run_all(cases(folder, numbers, options.seed, only=options.only, infer_every=options.infer)):
             trials.append(trial)
             if trial.wrong:
                 print(json.dumps(asdict(trial)), flush=True)
                 keep(trial, options.keep)
+            note(trial, options.log)
             shutil.rmtree(Path(trial.case.damaged).parent)
     figures = {
         "cases": Counter(trial.case.kind for trial in trials),
@@ -81,6 +83,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=300, help="Damaged files [default: 300].")
     parser.add_argument("--seed", type=int, default=0, help="Of the damage [default: 0].")
     parser.add_argument("--keep", type=Path, help="Folder for what went wrong.")
+    parser.add_argument("--log", type=Path, help="File of the cases that were run, of one seed and kind.")
     parser.add_argument("--only", choices=sorted(KINDS), help="One kind.")
     parser.add_argument("--infer", type=int, default=40, metavar="N", help="Infer every Nth of a kind [default: 40].")
     return parser.parse_args()
@@ -91,6 +94,19 @@ def keep(trial: Trial, folder: Path | None) -> None:
     damaged = Path(trial.case.damaged)
     if folder is not None and damaged.exists():
         shutil.copytree(damaged.parent, folder / damaged.parent.name, dirs_exist_ok=True)
+
+
+def noted(log: Path | None) -> list[Trial]:
+    """Cases that an earlier run noted."""
+    lines = log.read_text().splitlines() if log is not None and log.exists() else []
+    return [Trial(**{**values, "case": Case(**values["case"])}) for values in map(json.loads, lines)]
+
+
+def note(trial: Trial, log: Path | None) -> None:
+    """Note a case that was run."""
+    if log is not None:
+        with open(log, "a") as file:
+            file.write(json.dumps(asdict(trial)) + "\n")
 
 
 def run_all(wanted: Iterator[Case]) -> Iterator[Trial]:

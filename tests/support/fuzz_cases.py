@@ -33,13 +33,15 @@ class Case:
     sound: str = ""
 
 
-def cases(folder: Path, n_cases: int, seed: int, *, only: str | None = None, infer_every: int = 40) -> Iterator[Case]:
+def cases(
+    folder: Path, numbers: range, seed: int, *, only: str | None = None, infer_every: int = 40
+) -> Iterator[Case]:
     """Write sound and damaged files and yield what is to be run on them, kind by kind in turns."""
     origin = folder / "sound"
     origin.mkdir()
     made = {kind: maker(origin) for kind, maker in KINDS.items() if only in (None, kind)}
     turns = [kind for kind in ORDER if kind in made]
-    for number in range(n_cases):
+    for number in numbers:
         rng = np.random.default_rng((seed, number))
         kind = turns[number % len(turns)]
         place = folder / f"{number:05d}"
