@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from ground_truth_nwb.appearing import appearing
 from nwb_cascade.archive.derived import DANDISET_FILE, write_dandiset_file
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Manifest
@@ -16,7 +17,7 @@ from nwb_cascade.archive.results import require_parquet, rows_of, write_csv, wri
 from nwb_cascade.archive.status import status_of
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing, write_text
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.writers.sidecar_names import names_apart
 

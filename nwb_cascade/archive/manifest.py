@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ground_truth_nwb.appearing import appearing
 from nwb_cascade.core.bounds import shown
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing, flush_folder
+from nwb_cascade.files.disk import flush_folder
 from nwb_cascade.provenance import OUTPUT_VERSION, canonical_json, software_version
 
 FORMAT = "nwb-cascade-manifest"

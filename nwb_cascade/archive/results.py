@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ground_truth_nwb.appearing import appearing
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Job, Manifest
-from nwb_cascade.files.disk import appearing
 
 
 @dataclass(frozen=True)

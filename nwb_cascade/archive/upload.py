@@ -47,7 +47,7 @@ def results_in(folder: Path) -> list[Path]:
     """
     if not (folder / DANDISET_FILE).is_file():
         raise InputError(f"Expected a folder that 'nwb-cascade archive collect' made, received {folder}.")
-    results = sorted(folder.glob("sub-*/*.nwb"))
+    results = sorted(path for path in folder.glob("sub-*/*.nwb") if not path.name.startswith("."))
     if not results:
         raise InputError(f"Expected NWB files in {folder} (sub-*/*.nwb), found none: collect some results first.")
     return results

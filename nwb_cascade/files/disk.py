@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from ground_truth_nwb.appearing import ANYBODY, appearing
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.private import ANYBODY, make_file, mode_like, new_file
+from nwb_cascade.files.private import mode_like, new_file
 
 COPY_BYTES = 16 * 2**20  # one step of copying; small enough for a smooth progress bar
 NO_SHARING = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF}
@@ -65,22 +66,6 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def appearing(path: Path, *, mode: int = ANYBODY) -> Iterator[Path]:
-    """Yield an empty hidden file beside a file: what is written there takes the file's place in one step at the end.
-
-    It has the mode from the start, less what the user's umask takes away. After an error nothing has changed.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    make_file(partial, mode)
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, mode: int = ANYBODY) -> None:

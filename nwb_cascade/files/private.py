@@ -6,9 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-NO_FOLLOWING = getattr(os, "O_NOFOLLOW", 0)
+from ground_truth_nwb.appearing import ANYBODY, NO_FOLLOWING
+
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-ANYBODY = 0o666  # less what the user's umask takes away
 OWNER = 0o600
 
 

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ground_truth_nwb.appearing import NO_FOLLOWING
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import flush, flush_folder
 from nwb_cascade.files.locks import NO_LOCKS, lock
-from nwb_cascade.files.private import NO_FOLLOWING
 
 PREVIOUS = ".previous"
 READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.appearing import appearing
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.disk import appearing, write_text
+from nwb_cascade.files.disk import write_text
 
 RECORD = "run.json"
 Arrays = dict[str, NDArray[Any]]

@@ -33,9 +33,7 @@ class Case:
     sound: str = ""
 
 
-def cases(
-    folder: Path, numbers: range, seed: int, *, only: str | None = None, infer_every: int = 40
-) -> Iterator[Case]:
+def cases(folder: Path, numbers: range, seed: int, *, only: str | None = None, infer_every: int = 40) -> Iterator[Case]:
     """Write sound and damaged files and yield what is to be run on them, kind by kind in turns."""
     origin = folder / "sound"
     origin.mkdir()

@@ -8,18 +8,7 @@ import pytest
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.files import disk
-from nwb_cascade.files.disk import appearing, clear_disk_errors, copy, flush, require_space, reserve
-
-
-def test_a_file_appears_whole_or_stays_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    with appearing(path) as draft:
-        draft.write_text("first")
-        assert not path.exists()
-        assert draft.name.startswith(".")
-    with pytest.raises(TypeError), appearing(path) as draft:
-        draft.write_text(2)  # type: ignore[arg-type]  # fails when the file is there and empty
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("table.csv", "first")]
+from nwb_cascade.files.disk import clear_disk_errors, copy, flush, require_space, reserve
 
 
 @pytest.mark.parametrize("in_kernel", [True, False])

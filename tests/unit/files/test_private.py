@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 import nwb_cascade.annotation.annotate
+from ground_truth_nwb.appearing import appearing
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.turns import Turns
 from nwb_cascade.errors import InputError
 from nwb_cascade.files import private
-from nwb_cascade.files.disk import appearing, copy
+from nwb_cascade.files.disk import copy
 from nwb_cascade.files.private import make_private, new_file, shared_file
 from nwb_cascade.files.replace import workplace
 from nwb_cascade.report import write_report
