@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,22 @@ def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Pa
     return path
 
 
-def register(folder: Path, dandiset: str) -> None:
-    """Write the number of the dandiset on the archive into ``dandiset.yaml``."""
-    _write(folder / DANDISET_FILE, {**read_dandiset_file(folder), "identifier": f"DANDI:{dandiset}"})
+@contextmanager
+def registered(folder: Path, dandiset: str, instance: str) -> Iterator[None]:
+    """Have ``dandiset.yaml`` state the number of the dandiset on the archive, for dandi's uploader.
+
+    It stays there if all went well on an instance whose numbers have a name of their own; else the file becomes again
+    what it was, as the number would mean a dandiset of the public archive.
+    """
+    path, prefix = folder / DANDISET_FILE, PREFIXES.get(instance)
+    before, stays = path.read_text(encoding="utf-8"), False
+    _write(path, {**read_dandiset_file(folder), "identifier": f"{prefix or 'DANDI'}:{dandiset}"})
+    try:
+        yield
+        stays = prefix is not None
+    finally:
+        if not stays:
+            write_text(path, before)
 
 
 def read_dandiset_file(folder: Path) -> dict[str, Any]:

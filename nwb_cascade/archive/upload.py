@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground_truth_nwb.dandi_checks import Finding, dandi_findings
-from nwb_cascade.archive.derived import DANDISET_FILE, read_dandiset_file, register
+from nwb_cascade.archive.derived import DANDISET_FILE, read_dandiset_file, registered
 from nwb_cascade.archive.merge import merge
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, RemoteError
@@ -95,10 +95,14 @@ def upload_files(folder: Path, dandiset: str, instance: DandiInstance) -> None:
     from dandi.exceptions import UploadError
     from dandi.upload import upload
 
+    from nwb_cascade.dandi.client import is_known
+
     named = _with_key(instance)
-    register(folder, dandiset)
     try:
-        with _clear_errors(named, dandiset):
+        with (
+            registered(folder, dandiset, instance.name if is_known(instance) else ""),
+            _clear_errors(instance, dandiset),
+        ):
             upload(paths=[folder], dandi_instance=named, validation="skip")  # has just been done
     except UploadError as error:
         raise RemoteError(f"A file of {folder} was not uploaded: {error}. Do it again to send the rest.") from error
@@ -128,9 +132,8 @@ def merge_metadata(folder: Path, dandiset: str, instance: DandiInstance, *, send
     """
     from nwb_cascade.dandi.client import connect
 
-    if send:
-        instance = _with_key(instance)
-    with _clear_errors(instance, dandiset), connect(instance) as client:
+    named = _with_key(instance) if send else instance
+    with _clear_errors(instance, dandiset), connect(named) as client:
         if send and "Authorization" not in client.session.headers:
             client.dandi_authenticate()
         draft = client.get_dandiset(dandiset, "draft")

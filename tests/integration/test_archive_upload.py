@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from nwb_cascade.archive.collect import collect
+from nwb_cascade.archive.derived import read_dandiset_file, registered
 from nwb_cascade.archive.job import Settings, perform
 from nwb_cascade.archive.ledger import Ledger
 from nwb_cascade.archive.manifest import Manifest
@@ -182,4 +183,38 @@ def test_a_storage_that_fails_is_told_and_the_rest_is_sent_the_next_time(derived
     assert len(stored(server)) == 1
     assert upload(derived, server).exit_code == 0
     assert len(stored(server)) == 2
-    assert yaml.safe_load((derived / "dandiset.yaml").read_text())["identifier"] == f"DANDI:{MINE}"
+    assert identifier(derived) == "unregistered"  # the number of a dandiset elsewhere
+
+
+def identifier(derived):
+    return yaml.safe_load((derived / "dandiset.yaml").read_text())["identifier"]
+
+
+@pytest.mark.parametrize(
+    ("instance", "before", "within", "after"),
+    [
+        ("dandi", "unregistered", "DANDI:000123", "DANDI:000123"),
+        ("dandi-sandbox", "DANDI:000007", "DANDI-SANDBOX:000123", "DANDI-SANDBOX:000123"),
+        ("127.0.0.1:8000", "DANDI:000007", "DANDI:000123", "DANDI:000007"),
+    ],
+)
+def test_a_number_stays_where_it_means_that_dandiset(derived, instance, before, within, after):
+    values = read_dandiset_file(derived) | {"identifier": before}
+    (derived / "dandiset.yaml").write_text(yaml.safe_dump(values))
+    with registered(derived, MINE, instance):
+        assert identifier(derived) == within
+    assert identifier(derived) == after
+    (derived / "dandiset.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(OSError, match="gone"), registered(derived, MINE, instance):
+        raise OSError("gone")
+    assert identifier(derived) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--with-metadata",)])
+def test_what_an_archive_elsewhere_answers_is_told_of_that_archive(derived, server, monkeypatch, options):
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
+    monkeypatch.setenv("DANDI_API_KEY", "wrong")
+    result = upload(derived, server, *options)
+    where = server.url.removeprefix("http://")
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {where} refuses the API key in DANDI_API_KEY for 000123")
+    assert identifier(derived) == "unregistered"
