@@ -47,17 +47,10 @@ def list_sources(given: Iterable[str], *, instance: str | None = None) -> Iterat
         As `list_assets`.
     """
     for text in map(named, given):
-        if is_address(text):
+        if is_remote(text):
             yield from _assets(text, instance)
         else:
             yield from map(local_source, _local_paths(text))
-
-
-def is_address(text: str) -> bool:
-    """Tell an address on the web from a path or glob on disk."""
-    if os.path.exists(text):
-        return False
-    return is_remote(text)
 
 
 def local_source(path: Path) -> Source:

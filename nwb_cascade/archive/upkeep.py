@@ -17,8 +17,9 @@ from typing import Any
 
 from distributed import Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 
+from ground_truth_nwb.appearing import NO_FOLLOWING
 from nwb_cascade.archive.losses import ENDED_UNREADY, TOPIC
-from nwb_cascade.files.private import NO_FOLLOWING, OWNER, make_private
+from nwb_cascade.files.private import OWNER, make_private
 
 GONE = ("closed", "closing", "failed", "stopped", "created")  # the last of a batch job that was not accepted
 # Where batch systems tell a job its number; one that they do not tell is only missed when it has been at work.

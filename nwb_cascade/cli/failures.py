@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nwb_cascade.cli import USER_ERRORS
 
 
@@ -12,11 +14,15 @@ def in_one_line(error: Exception) -> str:
 
 
 def of_file(name: str, message: str) -> str:
-    """Return a message that begins with the file it is about, once.
+    """Return a message that names the file it is about, once.
 
     Examples
     --------
     >>> of_file("a.nwb", "There is no dF/F."), of_file("a.nwb", "a.nwb is truncated.")
     ('a.nwb: There is no dF/F.', 'a.nwb is truncated.')
+    >>> of_file("a.nwb", "Expected NWB, received a.nwb."), of_file("a.nwb", "Expected a.nwb2.")
+    ('Expected NWB, received a.nwb.', 'a.nwb: Expected a.nwb2.')
     """
-    return message if message.startswith(name) else f"{name}: {message}"
+    mentions = re.compile(rf"(?<![\w/.-]){re.escape(name)}(?![\w/-])") if re.search("[./]", name) else None
+    is_told = message.startswith(name) or (mentions is not None and mentions.search(message) is not None)
+    return message if is_told else f"{name}: {message}"

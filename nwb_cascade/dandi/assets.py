@@ -15,7 +15,8 @@ from dandi.exceptions import NotFoundError
 
 from nwb_cascade.dandi.client import connect, owns_a_token, token_variable
 from nwb_cascade.dandi.urls import FileURL, parse_address
-from nwb_cascade.errors import RemoteError
+from nwb_cascade.errors import InputError, RemoteError
+from nwb_cascade.files.connections import why
 
 NWB_SUFFIXES = (".nwb", ".nwb.zarr")
 DIGESTS = {"blob": "dandi:dandi-etag", "zarr": "dandi:dandi-zarr-checksum"}
@@ -106,7 +107,7 @@ def list_assets(sources: str | Iterable[str], *, instance: str | None = None) ->
         if isinstance(address, FileURL):
             yield _plain(address)
             continue
-        with connect(address.instance) as client, clear_errors(address.instance, source):
+        with reading(address.instance, source) as client:
             found = False
             for asset in _listed(client, address):
                 found = True
@@ -139,7 +140,7 @@ def with_record(asset: Asset) -> Asset:
     if asset.digest or not asset.api_url:
         return asset
     instance = DandiInstance(asset.instance, None, asset.api_url)
-    with connect(instance) as client, clear_errors(instance, asset.address):
+    with reading(instance, asset.address) as client:
         return _with(asset, client.get(f"/assets/{asset.asset_id}/"))
 
 
@@ -228,8 +229,29 @@ def clear_errors(instance: DandiInstance, source: str) -> Iterator[None]:
         if status == 404:
             raise LookupError(_what_is_missing(instance, source)) from error
         raise RemoteError(f"{instance.name} answers {status} for {source}: try again later.") from error
+    except requests.JSONDecodeError as error:
+        raise RemoteError(_what_is_malformed(instance, source)) from error
     except requests.RequestException as error:
-        raise RemoteError(f"{instance.name} does not answer for {source}: {error}.") from error
+        raise RemoteError(f"{instance.name} does not answer for {source}: {why(error)}.") from error
+
+
+@contextmanager
+def reading(instance: DandiInstance, source: str) -> Iterator[DandiAPIClient]:
+    """Connect to an archive for reading, with its failures in words, and answers that are none of an archive."""
+    try:
+        with connect(instance) as client, clear_errors(instance, source):
+            yield client
+    except (InputError, PermissionError, RemoteError):
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:  # of what reads the answers
+        raise RemoteError(_what_is_malformed(instance, source)) from error
+
+
+def _what_is_malformed(instance: DandiInstance, source: str) -> str:
+    return (
+        f"{instance.name} does not answer as a DANDI archive does when asked for {source}: it is out of order, or "
+        "something else. Check the address, or try again later."
+    )
 
 
 def _what_is_missing(instance: DandiInstance, source: str) -> str:

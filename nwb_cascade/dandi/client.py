@@ -17,6 +17,8 @@ from dandi.dandiapi import DandiAPIClient
 from requests.adapters import HTTPAdapter
 
 from nwb_cascade.dandi.turns import turn
+from nwb_cascade.errors import RemoteError
+from nwb_cascade.files.connections import is_untrusted, why
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
@@ -37,6 +39,10 @@ class Considerate(HTTPAdapter):
                 if not kwargs.get("stream"):
                     _ = response.content  # comes within the turn
             return response
+        except requests.exceptions.SSLError as error:
+            if is_untrusted(error):  # nor does another attempt help here
+                raise RemoteError(f"{urlsplit(request.url or '').hostname} is not read: {why(error)}.") from error
+            raise
         except requests.ReadTimeout as error:
             # dandi's client tries again after a ConnectionError, but not after a ReadTimeout
             raise requests.ConnectionError(str(error), request=request) from error
@@ -52,9 +58,7 @@ def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPICli
     token : str, optional
         API key; by default the one the environment holds for this instance, see `token_for`.
     """
-    logger = logging.getLogger("dandi")
-    if not logger.handlers:  # else Python prints its errors, which are told in words of our own, to stderr
-        logger.addHandler(logging.NullHandler())
+    keep_quiet()
     client = DandiAPIClient(dandi_instance=instance)
     client.page_size, client.page_workers = PAGE_SIZE, PAGE_WORKERS
     for scheme in ("http://", "https://"):
@@ -62,6 +66,13 @@ def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPICli
     if token := token or token_for(instance):
         client.session.headers["Authorization"] = f"token {token}"
     return client
+
+
+def keep_quiet() -> None:
+    """Keep Python from printing what dandi logs, which is told in words of our own, to stderr."""
+    logger = logging.getLogger("dandi")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def token_for(instance: DandiInstance) -> str | None:

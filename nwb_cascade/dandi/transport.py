@@ -19,7 +19,9 @@ from nwb_cascade.dandi.link import (
     without_query,
 )
 from nwb_cascade.errors import RemoteChangedError, RemoteError
+from nwb_cascade.files.connections import is_untrusted, why
 
+MAX_REFUSALS = 3  # of links in a row, all but the first of them fresh
 PIECE_BYTES = 64 * 1024  # read at a time; what a broken connection may cost
 
 
@@ -81,13 +83,19 @@ class RangeReader:
         PermissionError
             If the asset may not be read.
         """
-        content, failures = bytearray(), 0
+        content, failures, refusals = bytearray(), 0, 0
         while len(content) < stop - start and self.size != 0:
             before = len(content)
             error = self._attempt(start + before, stop, content)
             if error is None:
                 continue
             failures = failures + 1 if len(content) == before else 1
+            refusals = refusals + 1 if error.is_expired else 0
+            if refusals > MAX_REFUSALS:
+                raise RemoteError(
+                    f"{self._link.name} cannot be read: the archive lists it, but its storage refuses every link to it "
+                    f"({error}); it is missing there, or not yours to read."
+                )
             if failures >= self._policy.attempts:
                 raise RemoteError(
                     f"{self._link.name}: bytes {start + len(content)} to {stop} did not come in {failures} attempts "
@@ -124,7 +132,10 @@ class RangeReader:
                 for piece in response.iter_content(PIECE_BYTES):
                     content += piece
         except requests.RequestException as error:
-            raise TransientError(without_query(f"{type(error).__name__}: {error}")) from None
+            reason = without_query(why(error))
+            if is_untrusted(error):
+                raise RemoteError(f"{self._link.name} cannot be read: {reason}.") from None
+            raise TransientError(reason) from None
         finally:
             if len(content) > before:
                 self._received.append(len(content) - before)
@@ -139,7 +150,7 @@ class RangeReader:
         if status in BUSY:
             raise TransientError(f"status {status}", wait_s=asked_wait_s(response))
         if status in REFUSED and self._link.drop(url):
-            raise TransientError(f"status {status} for the link to the storage", is_expired=True)
+            raise TransientError(f"status {status}", is_expired=True)
         if status == 416:
             return self._accept_empty(response)
         if status == 200 and self.size < 0 and response.headers.get("Content-Length") == "0":

@@ -21,7 +21,7 @@ from dandi.exceptions import CliVersionError, NotFoundError, UnknownURLError
 from dandi.utils import get_instance
 
 from nwb_cascade.dandi.address_forms import IDENTIFIER, LOCATED
-from nwb_cascade.dandi.client import is_loopback
+from nwb_cascade.dandi.client import is_loopback, keep_quiet
 from nwb_cascade.dandi.turns import turn
 from nwb_cascade.errors import InputError, RemoteError
 
@@ -110,13 +110,16 @@ def find_instance(name: str) -> DandiInstance:
 
 
 def _ask(name_or_url: str) -> DandiInstance:
+    keep_quiet()
     try:
         with turn():
             return get_instance(name_or_url)
-    except (RuntimeError, ValueError, CliVersionError) as error:
+    except (RuntimeError, ValueError) as error:  # the former have no reason, the latter all that pydantic says
         raise RemoteError(
-            f"{name_or_url} does not answer as a DANDI archive ({error}): check the address and the connection."
+            f"{name_or_url} does not answer as a DANDI archive: check the address and the connection."
         ) from error
+    except CliVersionError as error:
+        raise RemoteError(f"{name_or_url} does not take this client: {error}.") from error
 
 
 def _located(text: str, instance: DandiInstance, dandiset: str, version: str | None, path: str) -> ParsedDandiURL:
@@ -137,6 +140,7 @@ def _located(text: str, instance: DandiInstance, dandiset: str, version: str | N
 
 def _parsed(text: str) -> ParsedDandiURL:
     """Let dandi parse an address, with its failures in one sentence."""
+    keep_quiet()
     try:
         with turn():
             return parse_dandi_url(text, glob="*" in unquote(text))

@@ -6,17 +6,17 @@ import itertools
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from dandi.consts import DandiInstance
 from dandi.dandiapi import DandiAPIClient
 
-from nwb_cascade.dandi.assets import Asset, clear_errors
-from nwb_cascade.dandi.client import PAGE_SIZE, connect
+from nwb_cascade.dandi.assets import Asset, reading
+from nwb_cascade.dandi.client import PAGE_SIZE
 from nwb_cascade.dandi.link import Link, RetryPolicy, Sessions, token_of
 from nwb_cascade.dandi.store import ExtentStore
 from nwb_cascade.dandi.transport import RangeReader
@@ -151,16 +151,13 @@ class ZarrObjects:
             with self._client() as client:
                 pages = client.paginate(f"/zarr/{self.asset.content_id}/files/", params={"prefix": prefix})
                 found = list(pages if all_pages else itertools.islice(pages, PAGE_SIZE))
-            self._known |= {page["Key"]: StoredObject(page["Size"], page["ETag"].strip('"')) for page in found}
+                self._known |= {page["Key"]: StoredObject(page["Size"], page["ETag"].strip('"')) for page in found}
             self._listed[prefix] = all_pages or len(found) < PAGE_SIZE
         return self._listed[prefix]
 
-    @contextmanager
-    def _client(self) -> Iterator[DandiAPIClient]:
+    def _client(self) -> AbstractContextManager[DandiAPIClient]:
         """A connection to the archive, with its failures in words."""
-        instance = DandiInstance(self.asset.instance, None, self.asset.api_url)
-        with connect(instance) as client, clear_errors(instance, self.asset.address):
-            yield client
+        return reading(DandiInstance(self.asset.instance, None, self.asset.api_url), self.asset.address)
 
     def _fetch(self, key: str, entry: StoredObject) -> bytes:
         """Fetch an object from the storage, or by a link of the API if the storage refuses it."""

@@ -123,6 +123,14 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
             raise FileNotFoundError(f"{self._objects.asset.address} has no object or folder {key}.")
         return {"name": path, "size": 0, "type": "directory"}
 
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """Tell whether there is an object or folder; fsspec's own would take every failure for a no."""
+        return self._kind(path) is not None
+
+    def isfile(self, path: str) -> bool:
+        """Tell whether there is an object; fsspec's own would take every failure for a no."""
+        return self._kind(path) == "file"
+
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """List what lies directly in a folder."""
         path = without_protocol(path).rstrip("/")
@@ -133,6 +141,12 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
             kind = "directory" if slash else "file"
             found[child] = {"name": f"{path}/{child}", "size": 0 if slash else entry.size, "type": kind}
         return list(found.values()) if detail else [each["name"] for each in found.values()]
+
+    def _kind(self, path: str) -> str | None:
+        try:
+            return str(self.info(path)["type"])
+        except FileNotFoundError:
+            return None
 
     def _key(self, path: str) -> str:
         """Key of an object within the Zarr."""

@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.files.connections import is_untrusted, why
 from nwb_cascade.files.hashing import file_sha256
 
 MAX_BYTES = 2**30
@@ -38,7 +39,7 @@ def read_text(url: str, *, backoff_s: float = BACKOFF_S) -> str:
         try:
             response = session.get(url, timeout=TIMEOUT_S)
         except requests.RequestException as error:
-            raise ConnectionError(f"{url} could not be read: {error}.") from error
+            raise ConnectionError(f"{url} could not be read: {why(error)}.") from error
         _check_status(response, url)
         return response.text
 
@@ -79,9 +80,11 @@ def download(url: str, target: Path, *, progress: Progress | None = None, backof
                 _receive(session, part, progress)
                 break
             except (requests.RequestException, _IncompleteError) as error:
+                if is_untrusted(error):
+                    raise ConnectionError(f"{url} is not downloaded: {why(error)}.") from error
                 if attempt == ATTEMPTS - 1:
                     raise ConnectionError(
-                        f"{url} was not received in full after {ATTEMPTS} attempts ({error}); "
+                        f"{url} was not received in full after {ATTEMPTS} attempts ({why(error)}); "
                         f"{part.size} bytes are kept, run it again to resume."
                     ) from error
                 time.sleep(backoff_s * 2**attempt)
@@ -189,6 +192,7 @@ def _check_status(response: requests.Response, url: str) -> None:
 def _session(backoff_s: float) -> requests.Session:
     retry = Retry(
         total=ATTEMPTS,
+        other=0,  # such as certificates
         backoff_factor=backoff_s,
         status_forcelist=_RETRIED_STATUS,
         allowed_methods=("GET",),

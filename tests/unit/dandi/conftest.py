@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from dandi import utils
 
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
@@ -13,6 +14,7 @@ API_KEYS = [name for name in os.environ if name.endswith("_API_KEY")]
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path):
     """No update check over the internet, no token, cache or default instance of whoever runs the tests."""
+    utils._get_instance.cache_clear()  # what was found out of another server on the same port
     monkeypatch.setenv("DANDI_NO_ET", "1")
     monkeypatch.setenv("NWB_CASCADE_CACHE", str(tmp_path / "cache"))
     for name in [*API_KEYS, "DANDI_INSTANCE"]:

@@ -190,9 +190,7 @@ def test_a_server_without_ranges_is_named(server):
 
 def test_a_server_that_is_not_there_is_named():
     read = RangeReader(Link("gone", "http://127.0.0.1:9/a.nwb?key=secret", "", None), size=5, policy=HASTY)
-    with pytest.raises(
-        RemoteError, match=r"gone: bytes 0 to 5 did not come in 3 attempts \(ConnectionError: .*refused"
-    ):
+    with pytest.raises(RemoteError, match=r"gone: bytes 0 to 5 did not come in 3 attempts \([^(]*Connection refused\)"):
         read.read(0, 5)
 
 
