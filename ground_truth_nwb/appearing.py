@@ -27,7 +27,7 @@ def appearing(path: Path, *, mode: int = ANYBODY) -> Iterator[Path]:
     killed processes left in the folder is removed: those of this machine, and of others after a day.
     """
     _sweep(path.parent)
-    partial = path.with_name(f".{path.stem}.{_host()}-{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{host_name()}-{os.getpid()}.partial{path.suffix}")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOWING, mode))
     try:
@@ -37,7 +37,8 @@ def appearing(path: Path, *, mode: int = ANYBODY) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _host() -> str:
+def host_name() -> str:
+    """Return the name of this machine, as it stands in the names of unfinished files."""
     return re.sub(r"\W+", "_", socket.gethostname())[:40] or "here"
 
 
@@ -50,7 +51,7 @@ def _sweep(folder: Path) -> None:
         if match := _PARTIAL.fullmatch(path.name):
             with contextlib.suppress(OSError):  # somebody else removed it, or it may not be removed
                 is_old = time.time() - path.lstat().st_ctime > ABANDONED_S
-                if is_old or (match["host"] == _host() and _is_dead(int(match["pid"]))):
+                if is_old or (match["host"] == host_name() and _is_dead(int(match["pid"]))):
                     path.unlink()
 
 

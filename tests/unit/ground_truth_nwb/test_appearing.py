@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ground_truth_nwb import appearing as module
-from ground_truth_nwb.appearing import _host, appearing
+from ground_truth_nwb.appearing import appearing, host_name
 from tests.support.fresh_process import dead_process
 
 
@@ -42,8 +42,8 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("who", "is_left"),
     [
-        (f"{_host()}-{os.getppid()}", True),
-        (f"{_host()}-{dead_process()}", False),
+        (f"{host_name()}-{os.getppid()}", True),
+        (f"{host_name()}-{dead_process()}", False),
         (f"elsewhere-{dead_process()}", True),
         ("somebody", True),
     ],

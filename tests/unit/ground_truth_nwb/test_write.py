@@ -16,7 +16,7 @@ from nwbinspector import Importance, inspect_nwbfile, load_config
 from pynwb import NWBHDF5IO
 
 from ground_truth_nwb import write
-from ground_truth_nwb.appearing import _host
+from ground_truth_nwb.appearing import host_name
 from ground_truth_nwb.cells import Remark, Trial
 from ground_truth_nwb.nwb_read import read_nwb_cell, read_source_record
 from ground_truth_nwb.session_clock import place_trials, regular_rate
@@ -143,7 +143,7 @@ def test_leftovers_of_a_killed_run_are_replaced(written, tmp_path):
     _, cell, path = written
     target = tmp_path / path.parent.name / path.name
     target.parent.mkdir()
-    target.with_name(f".{path.stem}.{_host()}-{dead_process()}.partial.nwb").write_bytes(b"half a file")
+    target.with_name(f".{path.stem}.{host_name()}-{dead_process()}.partial.nwb").write_bytes(b"half a file")
     write_cell(cell, tmp_path)
     assert os.listdir(target.parent) == [target.name]
 
