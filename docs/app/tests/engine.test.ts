@@ -1,0 +1,86 @@
+/** The page's rules and engine against what the Python package writes: `python -m scripts.prepare_app`. */
+
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { judgeScale, kindsOfWords } from "../src/classify";
+import { inferBlock, type RoiResult } from "../src/engine";
+import { loadNetwork } from "../src/network";
+import { canonicalIndicator, type Facts, gaussianKernel, noiseChanges, noiseLevel, smooth, toldIndicator } from "../src/rules";
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url));
+const facts: Facts = JSON.parse(read("../public/model/facts.json").toString());
+const vectors = JSON.parse(read("vectors.json").toString());
+
+function unpacked(text: string): Float32Array {
+  const bytes = Uint8Array.from(Buffer.from(text, "base64"));
+  return new Float32Array(bytes.buffer);
+}
+
+function rows(text: string, n: number): Float32Array[] {
+  const values = unpacked(text);
+  return Array.from({ length: values.length / n }, (_, i) => values.slice(i * n, (i + 1) * n));
+}
+
+function difference(received: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(received.length).toBe(expected.length);
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const both = Number.isNaN(received[i]) && Number.isNaN(expected[i]);
+    largest = Math.max(largest, both ? 0 : Math.abs(received[i] - expected[i]));
+    if (!both && Number.isNaN(received[i] - expected[i])) return NaN;
+  }
+  return largest;
+}
+
+describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
+  const traces = rows(one.dff, one.n_frames);
+  let results: RoiResult[];
+  beforeAll(async () => {
+    const network = await loadNetwork(read("../public/model/model.onnx"));
+    const told = toldIndicator(one.indicator, one.species, facts);
+    const asked = { imagingRate: one.imaging_rate, told, smoothingS: facts.smoothing_s };
+    results = [];
+    for await (const result of inferBlock(traces, asked, facts, network)) results.push(result);
+  }, 300_000);
+
+  test("noise levels and their changes", () => {
+    expect(difference(traces.map((trace) => noiseLevel(trace, one.imaging_rate)), unpacked(one.noise_levels))).toBeLessThan(1e-4);
+    expect(noiseChanges(traces, one.imaging_rate)).toEqual(one.changes);
+  });
+
+  test("expected spikes to 1e-4", () => {
+    const [expected, deviation] = [rows(one.expected_spikes, one.n_frames), rows(one.ensemble_std, one.n_frames)];
+    results.forEach((result, roi) => {
+      expect(difference(result.expectedSpikes, expected[roi]), `ROI ${roi}`).toBeLessThan(1e-4);
+      expect(difference(result.ensembleStd, deviation[roi]), `ROI ${roi}`).toBeLessThan(1e-4);
+    });
+    expect(results.map((result) => result.validFrames)).toEqual(one.valid_frames);
+    const levels = results.map((result) => result.modelNoiseLevel);
+    expect(difference(levels, unpacked(one.model_noise_levels))).toBeLessThan(1e-4);
+  });
+
+  test("warnings in the same words", () => {
+    const received = results.map((result) => result.warnings.map(({ code, message }) => [code, message]));
+    const expected = results.map((_, roi) => one.warnings.filter(([at]: [number]) => at === roi).map(([, code, text]: string[]) => [code, text]));
+    expect(received).toEqual(expected);
+  });
+});
+
+test("smoothing", () => {
+  for (const one of vectors.smoothed) {
+    const received = smooth(unpacked(one.values), gaussianKernel(one.smoothing_s, one.rate));
+    expect(difference(received, unpacked(one.smoothed))).toBeLessThan(1e-6);
+  }
+});
+
+test("scales", () => {
+  for (const one of vectors.scales) {
+    const { scale, why, stated } = judgeScale(rows(one.values, one.n_frames), one.rate, one.unit);
+    expect({ scale, why, stated }).toEqual({ scale: one.scale, why: one.why, stated: one.stated });
+  }
+});
+
+test("kinds and indicators by their words", () => {
+  for (const [name, kind] of Object.entries(vectors.kinds)) expect(kindsOfWords(name)[0] ?? null, name).toBe(kind);
+  for (const [text, name] of Object.entries(vectors.canonical)) expect(canonicalIndicator(text, facts), text).toBe(name);
+});

@@ -1,0 +1,182 @@
+"""Write what the browser app needs of this package: the bundled model as ONNX, facts, and vectors for its tests.
+
+``python -m scripts.prepare_app`` fills ``docs/app/public/model`` and ``docs/app/tests/vectors.json``, which are not in
+the repository: page and package come from one source and cannot drift.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
+from nwb_cascade import infer
+from nwb_cascade.architectures import conditional
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.core.kernels import gaussian_kernel, smooth
+from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level
+from nwb_cascade.core.noise_changes import noise_changes
+from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.export import export_onnx
+from nwb_cascade.models.library import load_model
+from nwb_cascade.nwb.classify import Sample, judge_scale, kind_of_words
+from nwb_cascade.provenance import software_version
+
+MODEL = "conditional-1-120Hz"
+APP = Path(__file__).parents[1] / "docs" / "app"
+SPECIES = {"": None, "Danio rerio": "Danio rerio"}
+NAMES = (
+    "DfOverFEvents",
+    "f_corrected_chn0",
+    "ΔF/F",
+    "plane0",
+    "dff_traces",
+    "denoised_dff",
+    "Neuropil",
+    "RoiResponseSeries",
+)
+SPELLINGS = ("AAV1-hSyn-jGCaMP8m-WPRE", "GCaMP 6s (slow)", "gcamp6f", "OGB1", "nothing known", "", "Cal-520 AM", "GC8s")
+
+
+def facts(model: Model) -> dict[str, Any]:
+    """What the page has to know: the model, how networks are told of a recording, and the table of indicators."""
+    config = model.config
+    sizes = ConditionalSizes.from_network(config.network)
+    codes = ["", *sizes.indicators, *(f"near {name}" for name in sizes.indicators)]
+
+    def told(name: str | None, species: str | None) -> dict[str, Any]:
+        found = conditional.CONDITIONAL.told(name, config, species)
+        return {"code": codes.index(found.indicator or ""), "name": found.indicator, "sentence": found.sentence}
+
+    return {
+        "software_version": software_version(),
+        "name": config.name,
+        "weights_sha256": model.sha256,
+        "config": {key: value for key, value in asdict(config).items() if key != "extra"},
+        "family": config.extra.get("family", config.architecture),
+        "configuration": config.to_json(),
+        "halo": sizes.halo,
+        "stride": sizes.stride,
+        "members": config.ensemble_size,
+        "noise_range": [min(config.noise_levels), max(config.noise_levels)],
+        "rates": list(config.model_rates_hz),
+        "smoothing_s": config.smoothing_s,
+        "noise_centre": conditional.NOISE_CENTRE,
+        "rate_centre": conditional.RATE_CENTRE,
+        "level_per_std": LEVEL_PER_STD,
+        "indicators": [
+            {
+                "name": one.name,
+                "spellings": [one.name, *one.spellings],
+                "largest_dff": one.largest_dff,
+                "told": {key: told(one.name, species) for key, species in SPECIES.items()},
+            }
+            for one in INDICATORS.values()
+        ],
+        "unknown": told(None, None),
+    }
+
+
+def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str | None]]:
+    """Traces with all that the rules look at, seeded: name to dF/F, rate, indicator and species."""
+    rng = np.random.default_rng(7)
+    n_frames, rate = 4200, 30.0
+    decay = np.exp(-np.arange(90) / 15)
+    spikes = rng.poisson(0.5 / rate, (10, n_frames)) * 0.4
+    dff = np.array([np.convolve(one, decay)[:n_frames] for one in spikes]) + rng.normal(0, 0.12, spikes.shape)
+    dff[1, 500:540] = np.nan
+    dff[2, -900:] = 0.0
+    dff[3] = 0.25
+    dff[4] = np.nan
+    dff[5, 2400:] += rng.normal(0, 0.6, n_frames - 2400)
+    dff[6] *= 100.0
+    dff[7] = np.convolve(dff[7], np.ones(5) / 5, "same")
+    dff[8] += np.linspace(0, 3, n_frames)
+    dff[9] = dff[9] + 1.0
+    slow = np.array([np.convolve(one, decay[::4])[:700] for one in rng.poisson(0.1, (3, 700)) * 0.5])
+    slow += rng.normal(0, 0.1, slow.shape)
+    slow[0, ::3] = np.nan
+    return {
+        "population": (dff.astype(np.float32), rate, "jGCaMP8m", None),
+        "slow": (slow.astype(np.float32), 7.5, "OGB-1", "Danio rerio"),
+        "long": (np.tile(dff[:1], (1, 5)).astype(np.float32)[:, :20_011], 12.3, None, None),
+    }
+
+
+def vectors(model: Model) -> dict[str, Any]:
+    """Inputs and what this package gives for them."""
+    made = {}
+    for name, (dff, rate, indicator, species) in recordings().items():
+        result = infer(dff, rate, model=model, indicator=indicator, species=species)
+        made[name] = {
+            "n_rois": len(dff),
+            "n_frames": dff.shape[1],
+            "imaging_rate": rate,
+            "indicator": indicator,
+            "species": species,
+            "dff": _packed(dff),
+            "expected_spikes": _packed(result.expected_spikes),
+            "ensemble_std": _packed(result.ensemble_std),
+            "noise_levels": _packed(noise_level(dff, rate)),
+            "model_noise_levels": _packed(result.model_noise_levels),
+            "valid_frames": result.valid_frames.tolist(),
+            "warnings": [[one.roi, one.code, one.message] for one in result.warnings],
+            "changes": [list(one) for one in noise_changes(dff, rate)],
+        }
+    rng = np.random.default_rng(3)
+    short = rng.normal(0, 1, 12)
+    gappy = np.where(np.arange(60) % 7 == 3, np.nan, rng.normal(0, 1, 60))
+    smoothed = [
+        {
+            "values": _packed(x),
+            "rate": rate,
+            "smoothing_s": s,
+            "smoothed": _packed(smooth(x, kernel=gaussian_kernel(s, rate))),
+        }
+        for x, rate, s in ((short, 30.0, 0.05), (gappy, 30.0, 0.05), (short, 20.0, 0.4), (short, 30.0, 0.0))
+    ]
+    samples = [(dff, rate, unit) for dff, rate, _, _ in recordings().values() for unit in ("n.a.", "%")]
+    samples += [(np.abs(dff) * 100 + 300, rate, "n.a.") for dff, rate, _ in samples[:1]]
+    samples += [(dff * 100, rate, "lumens") for dff, rate, _ in samples[:1]]
+    scales = []
+    for values, rate, unit in samples:
+        window = values[:8, :1000]
+        judged = judge_scale(Sample.of(window, rate), unit)
+        scales.append(
+            {"values": _packed(window), "n_frames": window.shape[1], "rate": rate, "unit": unit, **asdict(judged)}
+        )
+    return {
+        "recordings": made,
+        "smoothed": smoothed,
+        "scales": scales,
+        "kinds": {name: kind_of_words(name) for name in NAMES},
+        "canonical": {text: canonical_indicator(text) for text in SPELLINGS},
+    }
+
+
+def _packed(array: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, np.float32).tobytes()).decode()
+
+
+@click.command()
+@click.option("--app", type=click.Path(file_okay=False, path_type=Path), default=APP, help="Folder of the app.")
+def main(app: Path) -> None:
+    """Write model, facts and test vectors of the browser app."""
+    model = load_model(MODEL)
+    folder = app / "public" / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    export_onnx(model, folder / "model.onnx", overwrite=True)
+    (folder / "facts.json").write_text(json.dumps(facts(model)))
+    (app / "tests").mkdir(exist_ok=True)
+    (app / "tests" / "vectors.json").write_text(json.dumps(vectors(model)))
+
+
+if __name__ == "__main__":
+    main()
