@@ -17,7 +17,7 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
-from nwb_cascade.core.merging import joined_rois, merged, stretch_noise_levels
+from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stretch_noise_levels
 from nwb_cascade.core.noise import noise_level as measured_level
 from nwb_cascade.core.noise_changes import changed_clocks
 from nwb_cascade.core.progress import Progress
@@ -332,8 +332,15 @@ def infer_blocks(
     clock = clock or FrameClock.from_rate(run.imaging_rate, traces.n_frames)
     runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates}
     for rois, dff in traces.blocks(block_bytes):
-        groups = changed_clocks(dff, clock) or [(clock, [])]
-        found = [(rows, _infer_alike(dff[rows] if len(groups) > 1 else dff, one, runs)) for one, rows in groups]
+        asked = traces.asked(rois)
+        part = dff if asked.size == len(dff) else dff[asked]
+        groups = changed_clocks(part, clock) if asked.size else []
+        found = [
+            (asked[rows], _infer_alike(part[rows] if len(groups) > 1 else part, one, runs)) for one, rows in groups
+        ]
+        if traces.choice is not None and asked.size < len(dff):
+            others = np.setdiff1d(np.arange(len(dff)), asked)
+            found.append((others, nothing_inferred(others.size, traces.n_frames, traces.choice.note)))
         block = joined_rois(rois.start, found)
         yield replace(block, warnings=(*block.warnings, *_screened(dff, block, run)))
         if progress is not None:

@@ -140,6 +140,13 @@ class InferenceOptions:
     mask_intervals: str | None = asked(
         None, "Table of intervals in FILE whose frames count as missing (blanked).", metavar="TABLE", of_source=True
     )
+    rois: str | None = asked(
+        None,
+        "ROIs to infer from, by the usual or a named column of zeros and ones of their table; the others stay, "
+        "without values [default: all, of suite2p the cells].",
+        metavar="accepted|all|COLUMN",
+        of_source=True,
+    )
     model: str | PathLike[str] | Model = asked("auto", "The model.", metavar="auto|NAME|DIR")
     indicator: str | None = asked(None, "Calcium indicator [default: as FILE states].")
     species: str | None = asked(None, "Latin name of the species [default: as FILE states].")

@@ -55,6 +55,7 @@ def annotate(
     scale: str | None = None,
     from_raw: FromRaw | None = None,
     mask_intervals: str | None = None,
+    rois: str | None = None,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -79,7 +80,7 @@ def annotate(
     source : path, str or Asset
         NWB file, HDF5 or Zarr: a path, the address of one file on the web (see `nwb_cascade.dandi.urls.parse_address`)
         or an asset of an archive; a matrix (n_rois, n_frames) in a ``.npy`` or ``.mat`` file (MATLAB 5 or 7.3); an
-        output folder of suite2p, whose cells are taken. See `nwb_cascade.readers`.
+        output folder of suite2p. See `nwb_cascade.readers`.
     output : path, optional
         File or folder of the result; by default a file beside the recording, see
         `nwb_cascade.writers.targets.default_output`, for a remote one a file in the current folder. ``.npy`` and
@@ -108,6 +109,10 @@ def annotate(
     mask_intervals : str, optional
         Name or path of a table of intervals in the NWB file whose frames count as missing, such as frames blanked
         during stimulation; those in its ``invalid_times`` always do.
+    rois : {"accepted", "all"} or str, optional
+        Infer from some ROIs only: those with 1 in a column of the ROI table, or in whichever of the usual ones there is
+        (``iscell``, ``Accepted``, ``valid_roi``). The others keep their rows, whose values are NaN. By default all, in
+        folders of suite2p the accepted ones.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
     spikes : {"conserved", "supported"}, optional

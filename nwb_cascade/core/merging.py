@@ -77,14 +77,14 @@ def merged(clock: FrameClock, blocks: Sequence[BlockResult], dff: NDArray[Any]) 
     )
 
 
-def joined_rois(first_roi: int, groups: Sequence[tuple[Sequence[int], BlockResult]]) -> BlockResult:
+def joined_rois(first_roi: int, groups: Sequence[tuple[Sequence[int] | NDArray[np.intp], BlockResult]]) -> BlockResult:
     """Put the results of groups of ROIs together, which were inferred apart, each as if it began with ROI 0.
 
     Parameters
     ----------
     first_roi : int
         Position of the block in the recording.
-    groups : sequence of (sequence of int, BlockResult)
+    groups : sequence of (int, BlockResult)
         The rows of the block that a group is.
     """
     if len(groups) == 1:
@@ -98,6 +98,14 @@ def joined_rois(first_roi: int, groups: Sequence[tuple[Sequence[int], BlockResul
     }
     warnings = tuple(warning for one in parts for warning in one.warnings)
     return BlockResult(slice(first_roi, first_roi + len(order)), **arrays, warnings=warnings)
+
+
+def nothing_inferred(n_rois: int, n_frames: int, note: tuple[str, str]) -> BlockResult:
+    """Return the result of ROIs from which nothing was inferred, with a note (code, sentence) on each of them why."""
+    values, unknown = np.full((n_rois, n_frames), np.nan, np.float32), np.full(n_rois, np.nan, np.float32)
+    warnings = tuple(RoiWarning(roi, *note) for roi in range(n_rois))
+    bounds = np.zeros((n_rois, 2), np.int64)
+    return BlockResult(slice(0, n_rois), values, values, unknown, unknown, bounds, warnings)
 
 
 def _moved(block: BlockResult, rois: NDArray[np.intp], place: slice) -> BlockResult:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.core.roi_choice import RoiChoice
 from nwb_cascade.errors import InputError
 
 SAMPLE_ROIS, SAMPLE_FRAMES = 32, 1000
@@ -51,6 +52,8 @@ class DffTraces:
         (n_rois,) int64, the identifiers by which warnings name the ROIs.
     source : mapping of str to str
         Where the traces come from (``path``, ``object_path``, ``object_id``, ...), kept as provenance.
+    choice : RoiChoice or None
+        The ROIs that are asked for; None: all.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class DffTraces:
     imaging_rate: float
     roi_ids: NDArray[np.int64]
     source: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    choice: RoiChoice | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.dff.shape)
@@ -105,6 +109,11 @@ class DffTraces:
     def n_frames(self) -> int:
         """Number of frames."""
         return int(self.dff.shape[1])
+
+    def asked(self, rois: slice) -> NDArray[np.intp]:
+        """Return the rows of a block (n,) that are asked for."""
+        n_rois = len(range(self.n_rois)[rois])
+        return np.arange(n_rois) if self.choice is None else np.flatnonzero(self.choice.asked[rois])
 
     def blocks(self, max_bytes: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield (ROI slice, (n, n_frames) float32) pairs of at most max_bytes, at least one ROI each."""

@@ -29,8 +29,8 @@ class DffRows:
         What to do.
     neuropil : TraceArray, optional
         Like ``fluorescence``; needed unless ``method.neuropil`` is ``none``.
-    rows : numpy.ndarray, optional
-        (n_rois,) int, the rows of the traces that are ROIs; by default all.
+    asked : numpy.ndarray, optional
+        (n_rois,) bool, the ROIs that are needed; those of the others are NaN. By default all.
     bad_frames : numpy.ndarray, optional
         (n_frames,) bool, frames to leave out.
 
@@ -50,7 +50,7 @@ class DffRows:
         method: DffMethod,
         *,
         neuropil: TraceArray | None = None,
-        rows: NDArray[np.int64] | None = None,
+        asked: NDArray[np.bool_] | None = None,
         bad_frames: NDArray[np.bool_] | None = None,
     ) -> None:
         if method.neuropil != "none" and neuropil is None:
@@ -63,33 +63,36 @@ class DffRows:
         self.fluorescence, self.neuropil = fluorescence, None if method.neuropil == "none" else neuropil
         self.method = method
         self._imaging_rate, self._bad_frames = imaging_rate, bad_frames
-        self._rows = np.arange(fluorescence.shape[0]) if rows is None else np.asarray(rows, np.int64)
-        self._all_rows = rows is None
-        self.shape = (int(self._rows.size), int(fluorescence.shape[1]))
+        self._asked = np.ones(fluorescence.shape[0], bool) if asked is None else asked
+        self.shape = (int(fluorescence.shape[0]), int(fluorescence.shape[1]))
         self._outcomes: dict[int, tuple[str, str]] = {}
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         """Compute the dF/F of some ROIs, ``[rois]`` a slice or an integer, as a new float32 array."""
         one = not isinstance(key, slice)
         rois = range(self.shape[0])[key : key + 1 or None] if one else range(self.shape[0])[key]
+        wanted = np.flatnonzero(self._asked[rois.start : rois.stop])
         found = compute_dff(
-            self._read(self.fluorescence, rois),
+            self._read(self.fluorescence, rois, wanted),
             self._imaging_rate,
             self.method,
-            neuropil=None if self.neuropil is None else self._read(self.neuropil, rois),
+            neuropil=None if self.neuropil is None else self._read(self.neuropil, rois, wanted),
             bad_frames=self._bad_frames,
         )
         texts = found.explanations()
-        for row, roi in enumerate(rois):
-            self._outcomes.pop(roi, None)
+        for row, roi in enumerate(rois.start + wanted):
+            self._outcomes.pop(int(roi), None)
             if row in texts:
-                self._outcomes[roi] = (f"dff-{found.outcomes[row]}", texts[row])
-        return found.dff[0] if one else found.dff
+                self._outcomes[int(roi)] = (f"dff-{found.outcomes[row]}", texts[row])
+        dff = found.dff
+        if wanted.size < len(rois):
+            dff = np.full((len(rois), self.shape[1]), np.nan, np.float32)
+            dff[wanted] = found.dff
+        return dff[0] if one else dff
 
-    def _read(self, traces: TraceArray, rois: range) -> NDArray[Any]:
-        if self._all_rows:
-            return np.asarray(traces[rois.start : rois.stop])
-        return np.asarray(traces[self._rows[rois.start : rois.stop]])
+    def _read(self, traces: TraceArray, rois: range, wanted: NDArray[np.intp]) -> NDArray[Any]:
+        block = np.asarray(traces[rois.start : rois.stop])
+        return block if wanted.size == len(rois) else block[wanted]
 
     def roi_warnings(self) -> tuple[RoiWarning, ...]:
         """Return what is unusual about the ROIs that were read."""

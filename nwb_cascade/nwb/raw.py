@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pynwb import NWBFile
 
 from nwb_cascade.core.traces import DffTraces
@@ -111,8 +112,9 @@ def open_raw_traces(
     access: Access,
     *,
     imaging_rate: float | None = None,
+    asked: NDArray[np.bool_] | None = None,
 ) -> RawTraces:
-    """Open a series of raw fluorescence as dF/F; values are computed when they are asked for.
+    """Open a series of raw fluorescence as dF/F; values are computed when they are read, and for ``asked`` ROIs only.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def open_raw_traces(
     """
     rate = resolve_rate(raw, imaging_rate)
     neuropil, method, notes = _neuropil(nwbfile, candidates, raw, how)
-    dff = _rows(nwbfile, raw, neuropil, method, rate, access)
+    dff = _rows(nwbfile, raw, neuropil, method, rate, access, asked)
     source = {
         "path": access.name,
         "object_path": raw.object_path,
@@ -187,13 +189,15 @@ def _rows(
     method: DffMethod,
     imaging_rate: float,
     access: Access,
+    asked: NDArray[np.bool_] | None = None,
 ) -> DffRows:
     def blocks(candidate: Candidate) -> TraceBlocks:
         series = series_at(nwbfile, candidate.object_path)
         stored = stored_traces(series, access, transposed=bool(candidate.transposed))
         return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=access.scratch_dir)
 
-    return DffRows(blocks(raw), imaging_rate, method, neuropil=None if neuropil is None else blocks(neuropil))
+    around = None if neuropil is None else blocks(neuropil)
+    return DffRows(blocks(raw), imaging_rate, method, neuropil=around, asked=asked)
 
 
 def _same_rois(nwbfile: NWBFile, raw: Candidate, other: Candidate) -> bool:

@@ -16,10 +16,12 @@ import numpy as np
 from pynwb import NWBFile
 
 from nwb_cascade.core.clock import FrameClock
+from nwb_cascade.core.roi_choice import recorded
 from nwb_cascade.core.traces import sample_window
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.access import Access
+from nwb_cascade.nwb.asked_rois import asked_rois
 from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import ALL, choose, each_usable, label_of, matching, means_several, resolve_rate, several
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice
@@ -42,7 +44,7 @@ class NwbReader(Reader):
     """Whatever no other reader takes is an NWB file, or an error says why it is none."""
 
     kind = "an NWB file"
-    takes = frozenset({"series", "imaging_rate", "scale", "from_raw", "mask_intervals"})
+    takes = frozenset({"series", "imaging_rate", "scale", "from_raw", "mask_intervals", "rois"})
     is_nwb = True
 
     def recognises(self, source: Source) -> bool:
@@ -103,11 +105,13 @@ def _recording(
     options = replace(options, series=meant.object_path)
     series, clock = _timed(nwbfile, pick(candidates, options), options)
     rate, dff, notes = options.imaging_rate, None, (*series.problems, *clock.notes)
+    choice = asked_rois(series_at(nwbfile, series.object_path), options.rois, access)
     if options.from_raw is None:
         traces = open_traces(nwbfile, series, access, scale=options.scale, imaging_rate=rate)
         sample = _sample_sha256(traces.dff)
     else:
-        raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate)
+        asked = None if choice is None else choice.asked
+        raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate, asked=asked)
         traces, dff, notes = raw.traces, MadeDff(raw.rows, raw.record), (*notes, *raw.notes)
         sample = _sample_sha256(raw.rows.fluorescence, raw.rows.neuropil)
     content = {
@@ -118,11 +122,12 @@ def _recording(
         "sample_sha256": sample,
         **({} if dff is None else {"dff": dict(dff.record)}),
         **({} if clock.is_even else {"clock": clock.record()}),
+        **recorded(choice),
     }
     facts = {"session_id": str(nwbfile.session_id or ""), "sample_sha256": sample}
     return Recording(
         name=access.name,
-        traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts})),
+        traces=replace(traces, source=MappingProxyType({**traces.source, **origin, **facts}), choice=choice),
         clock=clock,
         content=content,
         series=series.object_path,
@@ -216,7 +221,8 @@ def look_at_header(
 
     def look(file: NWBSource) -> tuple[InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
         with open_nwb(file) as (nwbfile, _):
-            candidates = _candidates(nwbfile, Access.of(file), options)
+            access = Access.of(file)
+            candidates = _candidates(nwbfile, access, options)
             if not candidates:
                 raise InputError("It holds no series of ROI traces (RoiResponseSeries).")
             kind = "dff" if options.from_raw is None else "raw_fluorescence"
@@ -225,6 +231,7 @@ def look_at_header(
 
             def timed(one: Candidate) -> tuple[Candidate, FrameClock]:
                 named = replace(asked, series=one.object_path)
+                asked_rois(series_at(nwbfile, one.object_path), options.rois, access)
                 return _timed(nwbfile, pick(candidates, named), named)
 
             return asked, each_usable(_meant(candidates, asked), timed)[0]

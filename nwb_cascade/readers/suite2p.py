@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
+from nwb_cascade.core.roi_choice import ACCEPTED, ALL_ROIS, RoiChoice, chosen_rois, recorded
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.dff import DffMethod, DffRows
@@ -28,6 +29,7 @@ from nwb_cascade.readers.recording import MadeDff, Recording
 from nwb_cascade.readers.sources import Source, is_remote, name_of
 
 TRACE_FILES = ("F.npy", "Fneu.npy", "iscell.npy")
+VERDICT_FILES = ("iscell.npy", "redcell.npy")  # of every ROI whether it is one, and how probably
 OWN_FILES = (*TRACE_FILES, "spks.npy", "stat.npy", "ops.npy")
 # suite2p up to 0.14 writes ops.npy; from 1.0 on settings.npy, db.npy and reg_outputs.npy, and ops.npy on request.
 SETTINGS_FILES = ("db.npy", "settings.npy", "reg_outputs.npy", "ops.npy")
@@ -36,12 +38,13 @@ SETTINGS_FILES = ("db.npy", "settings.npy", "reg_outputs.npy", "ops.npy")
 class Suite2pReader(Reader):
     """The folder of a plane, or one that holds planes.
 
-    The traces are the dF/F of the ROIs that suite2p (or its user) took for cells; their ids are the rows of ``F.npy``.
+    The traces are the dF/F of all ROIs, in the rows of ``F.npy``; unless all are asked for, those that suite2p (or its
+    user) took for no cells stay without values.
     Imaging rate, neuropil factor and frames with motion are those of suite2p.
     """
 
     kind = "a folder of suite2p"
-    takes = frozenset({"from_raw", "series"})
+    takes = frozenset({"from_raw", "series", "rois"})
     is_raw = True
 
     def recognises(self, source: Source) -> bool:
@@ -87,26 +90,41 @@ def _meant(path: str, options: InferenceOptions) -> list[tuple[Path, str]]:
 def _recording(folder: Path, label: str, options: InferenceOptions) -> Recording:
     """Open one plane."""
     plane = read_folder(folder)
-    rows = np.flatnonzero(plane.is_cell)
-    if not rows.size or not plane.fluorescence.shape[1]:
-        raise InputError(
-            f"Expected cells in {plane.folder}, received {plane.fluorescence.shape[0]} ROIs, {rows.size} of them "
-            f"cells, {plane.fluorescence.shape[1]} frames."
-        )
+    n_rois, n_frames = plane.fluorescence.shape
+    if not n_rois or not n_frames:
+        raise InputError(f"Expected traces in {plane.folder}, received {n_rois} ROIs, {n_frames} frames.")
+    choice = _choice(plane, options.rois)
     rate = plane.imaging_rate
     method, notes = _method(plane, options.from_raw or FromRaw())
-    dff = DffRows(plane.fluorescence, rate, method, neuropil=plane.neuropil, rows=rows, bad_frames=plane.bad_frames)
+    dff = DffRows(
+        plane.fluorescence,
+        rate,
+        method,
+        neuropil=plane.neuropil,
+        asked=None if choice is None else choice.asked,
+        bad_frames=plane.bad_frames,
+    )
     sha256 = _sha256(plane.folder)
     facts = {"path": str(plane.folder), "sha256": sha256, "scale": "fraction", "format": "suite2p"}
     return Recording(
         str(plane.folder),
-        DffTraces(dff, rate, rows.astype(np.int64), facts),
-        FrameClock.from_rate(rate, dff.shape[1]),
-        content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate},
+        DffTraces(dff, rate, np.arange(n_rois), facts, choice),
+        FrameClock.from_rate(rate, n_frames),
+        content={"sha256": sha256, "dff": method.to_json(), "imaging_rate": rate, **recorded(choice)},
         dff=MadeDff(dff, asdict(method)),
         notes=notes,
         label=label,
     )
+
+
+def _choice(plane: Suite2pPlane, wanted: str | None) -> RoiChoice | None:
+    """The ROIs that are asked for; by default the cells, if the folder has a verdict."""
+    files = [path for name in VERDICT_FILES if (path := plane.folder / name).is_file()]
+    if wanted is None:
+        wanted = ACCEPTED if any(path.name == VERDICT_FILES[0] for path in files) else ALL_ROIS
+    columns = {path.stem: np.asarray(_load(path)) for path in files}
+    columns["iscell"] = plane.is_cell
+    return chosen_rois(wanted, {path.stem: columns[path.stem] for path in files}, str(plane.folder))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nwb_cascade.core.roi_choice import recorded
 from nwb_cascade.inference import InferenceRun
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.results.found_spikes import FoundSpikes
@@ -39,10 +40,11 @@ class Inferred:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What decided the numbers, dF/F and stretches of the recording included."""
+        """What decided the numbers, dF/F, stretches and choice of ROIs of the recording included."""
         dff, clock = self.recording.dff, self.recording.clock.record()
         return {
             **self.run.parameters,
             **({} if dff is None else {"dff": dict(dff.record)}),
             **({"stretches": clock} if clock else {}),
+            **recorded(self.recording.traces.choice),
         }

@@ -177,11 +177,13 @@ def test_a_folder_of_suite2p_gives_the_rates_of_its_cells(tmp_path: Path) -> Non
     bad = np.arange(N_FRAMES) == 100
     wanted = compute_dff(fluorescence, RATE, DffMethod(neuropil_factor=0.5), neuropil=around, bad_frames=bad)
     rates = np.load(result.output)
-    assert rates.shape == (3, N_FRAMES)
+    assert rates.shape == (4, N_FRAMES)
+    assert np.isnan(rates[1]).all()
     np.testing.assert_allclose(rates[0, 5:90], np.maximum(0.75 * wanted.dff[0, 5:90], 0), rtol=STORED, atol=1e-5)
     assert np.isnan(rates[:, 100]).all()
     record = json.loads((folder / "expected_spikes.json").read_text())
-    assert record["roi_ids"] == [0, 2, 3]
+    assert record["roi_ids"] == [0, 1, 2, 3]
+    assert record["parameters"]["rois"]["column"] == "iscell"
     assert record["imaging_rate"] == RATE
     assert (record["parameters"]["dff"]["neuropil_factor"], record["source"]["format"]) == (0.5, "suite2p")
     assert annotate(folder).skipped
@@ -207,7 +209,7 @@ def test_the_command_takes_folders_of_suite2p(tmp_path: Path) -> None:
 
 def test_folders_of_suite2p_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     folder = plane_folder(tmp_path / "plane0", cells=False)
-    with pytest.raises(InputError, match="4 ROIs, 0 of them cells, 900 frames"):
+    with pytest.raises(InputError, match=r"the column iscell of .*plane0 accepts none of 4"):
         annotate(folder)
     with pytest.raises(InputError, match=r"ending in .npy or .mat"):
         annotate(plane_folder(tmp_path / "plane1"), output=tmp_path / "x.csv")

@@ -55,10 +55,9 @@ def run_section(title: str) -> dict[str, Any]:
 def test_suite2p(folder: Path) -> None:
     write_suite2p(folder / "session" / "suite2p" / "plane0")
     found = run_section("suite2p")
-    assert found["cells"] == [0, 2, 3]
-    assert found["all_rois"].shape == (N_ROIS, N_FRAMES)
-    assert np.isnan(found["all_rois"][1]).all()
-    np.testing.assert_array_equal(found["all_rois"][2], found["rates"][1])
+    assert found["cells"].tolist() == [True, False, True, True]
+    assert found["rates"].shape == (N_ROIS, N_FRAMES)
+    assert np.isfinite(found["rates"]).any(axis=1).tolist() == [True, False, True, True]
 
 
 @pytest.mark.usefixtures("_without_networks")

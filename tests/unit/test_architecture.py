@@ -63,7 +63,7 @@ INFERRING = (
 )
 KERAS_HOMES = ("architectures/backend.py", "architectures/on_keras.py", "architectures/on_tensorflow.py")
 PURE = ("__future__", "collections", "dataclasses", "functools", "itertools", "json", "math", "numpy", "re", "scipy")
-PURE += ("types", "typing", "warnings")
+PURE += ("hashlib", "types", "typing", "warnings")
 FILES_OF_NUMPY = ("fromfile", "genfromtxt", "load", "loadtxt", "memmap", "save", "savetxt", "savez", "savez_compressed")
 WORLDLY = {"open", "print", "input", "exec", "eval", "__import__", "global", ".tofile", "json.load", "json.dump"} | {
     f"np.{name}" for name in FILES_OF_NUMPY

@@ -29,15 +29,16 @@ def test_blocks_single_rois_and_all_of_them_agree(traces):
     assert rows[6:9].shape == (0, 400)
 
 
-def test_only_the_rows_that_are_rois_are_read(traces):
+def test_rois_that_nobody_asked_for_are_not_computed(traces):
     cells, around = traces
-    bad = np.arange(400) == 7
-    picked = np.array([0, 5])
-    rows = DffRows(cells, RATE, DffMethod(), neuropil=around, rows=picked, bad_frames=bad)
-    wanted = compute_dff(cells[picked], RATE, DffMethod(), neuropil=around[picked], bad_frames=bad).dff
-    np.testing.assert_array_equal(rows[0:2], wanted)
-    np.testing.assert_array_equal(rows[1], wanted[1])
+    bad, asked = np.arange(400) == 7, np.isin(np.arange(6), (0, 5))
+    rows = DffRows(cells, RATE, DffMethod(), neuropil=around, asked=asked, bad_frames=bad)
+    wanted = compute_dff(cells[asked], RATE, DffMethod(), neuropil=around[asked], bad_frames=bad).dff
+    np.testing.assert_array_equal(rows[:][asked], wanted)
+    np.testing.assert_array_equal(rows[5], wanted[1])
     assert np.isnan(rows[0][7])
+    assert np.isnan(rows[1:5]).all()
+    assert rows.roi_warnings() == ()  # not even of the fifth, which has no baseline
 
 
 def test_what_happened_to_rois_is_told_once_however_often_they_are_read(traces):
