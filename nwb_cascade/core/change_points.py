@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.noise import MEDIAN_TO_STD
+
 LEAST_WINDOWS = 3  # on either side of a change
 LEAST_SPREADS = 3.0  # by which both sides differ, in standard deviations of single windows
 
@@ -28,7 +30,7 @@ def change_points(values: NDArray[np.float64], least_change: float) -> list[int]
     split = int(at[np.argmax((after - before) ** 2 * at * (n - at))])
     sides = values[:split], values[split:]
     change = abs(float(np.median(sides[1]) - np.median(sides[0])))
-    spread = max(float(np.median(np.abs(side - np.median(side)))) * 1.4826 for side in sides)
+    spread = max(float(np.median(np.abs(side - np.median(side)))) * MEDIAN_TO_STD for side in sides)
     if change < max(least_change, LEAST_SPREADS * spread):
         return []
     later = change_points(sides[1], least_change)

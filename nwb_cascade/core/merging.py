@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock, Part
 from nwb_cascade.core.engine import BlockResult, valid_bounds
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise import ENOUGH_FRAMES, noise_level
 from nwb_cascade.core.noise_changes import LEAST_RATIO
 from nwb_cascade.core.preparation import MISSING_FRAMES, missing_frames
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.wording import counted
 
-ENOUGH_FRAMES = 300  # of fewer, the median of differences is uncertain by more than 8 %
 NOISE_CHANGES = "noise-changes"
 
 

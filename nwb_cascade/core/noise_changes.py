@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.change_points import LEAST_WINDOWS, change_points
 from nwb_cascade.core.clock import FrameClock
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.noise import ENOUGH_FRAMES, noise_level
 
-WINDOW_FRAMES, WINDOW_S = 300, 10.0  # of fewer frames, the median of differences is uncertain by more than 8 %
+WINDOW_S = 10.0  # unless that is too few frames
 LEAST_RATIO = 2.0  # of the levels on both sides; of 825 trials of ground truth 5 have so much, 4 of them in KCl
 MOST_CHANGES = 4
 
@@ -37,14 +37,12 @@ def noise_changes(dff: NDArray[Any], imaging_rate: float) -> list[tuple[int, ...
     >>> noise_changes(noise, 30.0)
     [(1500,)]
     """
-    window = max(WINDOW_FRAMES, round(WINDOW_S * imaging_rate))
+    window = max(ENOUGH_FRAMES, round(WINDOW_S * imaging_rate))
     n_windows = dff.shape[1] // window
     if n_windows < 2 * LEAST_WINDOWS:
         return [()] * len(dff)
     parts = dff[:, : n_windows * window].reshape(-1, window)
-    # numpy's nanmedian takes many times as long as its median, and few recordings miss frames
-    level = noise_level(parts, imaging_rate) if np.isnan(parts).any() else np.median(np.abs(np.diff(parts)), axis=1)
-    levels = np.log(np.maximum(level, 1e-9)).reshape(-1, n_windows)
+    levels = np.log(np.maximum(noise_level(parts, imaging_rate), 1e-9)).reshape(-1, n_windows)
     found = [change_points(row, np.log(LEAST_RATIO)) if np.isfinite(row).all() else [] for row in levels]
     return _agreed([[change * window for change in row[:MOST_CHANGES]] for row in found], 2 * window)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.core.noise import MEDIAN_TO_STD
 from nwb_cascade.dff.method import DffMethod
-
-MEDIAN_TO_STD = 1.4826
 
 
 def running_percentile(trace: NDArray[np.float32], percentile: float, n_frames: int) -> NDArray[np.float32]:

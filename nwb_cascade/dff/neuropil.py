@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.dff.baseline import MEDIAN_TO_STD, running_percentile
+from nwb_cascade.core.noise import MEDIAN_TO_STD
+from nwb_cascade.dff.baseline import running_percentile
 
 # Tukey's bisquare: 95 % efficient on normal residuals, blind to those beyond so many robust standard deviations.
 TUKEY_CUTOFF = 4.685
