@@ -4,7 +4,8 @@
     python -m scripts.train_bundled_models --ground-truth ../shared/ground_truth --checkpoints /somewhere cascade
 
 Run it again after an interruption: it goes on from the last checkpoint of each network. The conditional model takes
-two trainings, ``conditional-first`` and, from its networks, ``conditional``. ``--member 2`` trains one of its networks
+two trainings, ``conditional-first`` and, from its networks, ``conditional``, which ``--start`` lets begin with the
+networks of an earlier bundle of the same folds instead: the one of this version began with the one before it. ``--member 2`` trains one of its networks
 only, so that several processes or machines can share the work; without it the missing networks are trained and the
 bundle is written, with the intervals of its spike counts. The plans below are the whole difference between these models
 and a user's own.
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from nwb_cascade.models.bundle import save_bundle
+from nwb_cascade.models.bundle import load_bundle, save_bundle
 from nwb_cascade.training.conditional_training import train_member
 from nwb_cascade.training.plans import run_plan
 from nwb_cascade.training.recordings import load_recordings
@@ -55,7 +56,7 @@ LAST = replace(
     name="conditional-1-120Hz",
     emphasis={**EMPHASIS, "DS30": 4.0, "DS31": 4.0, "DS32": 4.0},
     scale_shares=(0.8, 0.15, 0.05),
-    settings=replace(FIRST.settings, n_steps=4_000, learning_rate=1e-3, warmup_steps=200, decay_steps=3_700, seed=100),
+    settings=replace(FIRST.settings, n_steps=6_000, learning_rate=1e-3, warmup_steps=200, decay_steps=5_000, seed=100),
 )
 PLANS = {
     "conditional-first": FIRST,
@@ -82,6 +83,7 @@ PLANS = {
             checkpoint_steps=100,
             average_momentum=0.99,
             precision="mixed_bfloat16",
+            silent_share=0.0,
         ),
     ),
 }
@@ -99,11 +101,15 @@ def main() -> None:
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--member", type=int, help="Train this network of the conditional model and stop.")
+    parser.add_argument("--start", type=Path, help="Bundle to begin with, of the conditional model.")
     arguments = parser.parse_args()
     plan = PLANS[arguments.model]
     recordings = load_recordings(arguments.ground_truth)
     start = None
-    if plan is LAST:
+    if arguments.start is not None:
+        earlier = load_bundle(arguments.start)
+        start = WarmStart(earlier.config, earlier.weights)
+    elif plan is LAST:
         start = WarmStart(*run_plan(FIRST, recordings, arguments.checkpoints / FIRST.name, progress=show))
     folder = arguments.checkpoints / plan.name
     if arguments.member is not None:

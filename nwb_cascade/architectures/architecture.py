@@ -47,7 +47,7 @@ class Portable:
     inputs : mapping of str to (Argument, str)
         What is given beside the trace, with a sentence on its meaning.
     arrays : callable
-        Noise levels (batch,), imaging rate and indicator, as networks are told them, to these inputs.
+        Noise levels and activity (batch,), imaging rate and indicator, as networks are told them, to these inputs.
     is_told_missing : bool
         Whether the networks are told which frames are missing.
     stride, padding, window_size : int
@@ -60,7 +60,7 @@ class Portable:
     members: tuple[Weights, ...]
     evaluate: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
     inputs: Mapping[str, tuple[Argument, str]]
-    arrays: Callable[[NDArray[np.float32], float, str | None], dict[str, NDArray[Any]]]
+    arrays: Callable[[NDArray[np.float32], NDArray[np.float32], float, str | None], dict[str, NDArray[Any]]]
     is_told_missing: bool
     stride: int = 1
     padding: int = 0

@@ -147,7 +147,11 @@ class CascadeEnsemble:
         self._evaluate = _compiled(tuple(tuple((name, array.shape) for name, array in one.items()) for one in folded))
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, frames); returns (members, rows, frames - window_size + 1) float32."""
         from nwb_cascade.architectures.backend import network_ops as ops
@@ -203,7 +207,7 @@ def cascade_portable(config: ModelConfig, weights: Weights) -> Portable:
         tuple(stacked(member) for member in range(config.ensemble_size)),
         evaluate,
         {"level": (Argument((), "int64"), told)},
-        lambda levels, rate, indicator: {
+        lambda levels, activity, rate, indicator: {
             "level": np.asarray(np.abs(np.subtract(config.noise_levels, levels[0])).argmin())
         },
         is_told_missing=False,

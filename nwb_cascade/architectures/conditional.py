@@ -1,5 +1,7 @@
 """One network for any imaging rate, noise level and indicator: a U-Net that is told all three.
 
+It is also told how active the whole trace is, of which it sees a few seconds at a time.
+
 The network predicts the expected number of spikes of every frame before any smoothing. Since the expectation of
 smoothed spikes is the smoothed expectation, one network serves every kernel (``nwb_cascade.core.kernels``).
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.conditional_sizes import CODES, N_CONDITIONS, POOL, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, POOL, ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.core.indicators import NEAR, match_indicator
@@ -33,6 +35,10 @@ COMPRESSION_NOISE, COMPRESSION_DFF = 4.0, 4.0
 CONDITIONS_TOLD = (
     f"Natural logarithms of the noise level in % Hz^-1/2 over {NOISE_CENTRE:g} and of the imaging rate in Hz over "
     f"{RATE_CENTRE:g}, both clipped to what the model was trained for."
+)
+ACTIVITY_TOLD = (
+    " Then how active the whole trace is; the trace is dF/F from its rest level, and the noise level that of this trace "
+    "(both as nwb_cascade.core.rest_level has them)."
 )
 FILMS = "films"
 Tensors = Mapping[str, Any]
@@ -48,8 +54,9 @@ def network(sizes: ConditionalSizes, weights: Tensors, inputs: Tensors) -> Any:
     weights : mapping of str to tensor
         As ``sizes.shapes()`` lists them, gains and offsets as by ``joined``. Layers compute in their type.
     inputs : mapping of str to tensor
-        ``trace`` (batch, n) dF/F with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition`` (batch, 2) as
-        made by ``conditions``, ``indicator`` (batch,) int codes. n is a multiple of ``sizes.stride``.
+        ``trace`` (batch, n) dF/F with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition`` (batch,
+        ``sizes.conditions``) as made by ``conditions``, ``indicator`` (batch,) int codes. n is a multiple of
+        ``sizes.stride``.
     """
     from nwb_cascade.architectures.backend import network_ops as ops
 
@@ -94,11 +101,14 @@ def joined(sizes: ConditionalSizes, weights: Tensors) -> dict[str, Any]:
     return kept | films
 
 
-def conditions(noise_level: NDArray[Any], imaging_rate: NDArray[Any] | float) -> NDArray[np.float32]:
-    """Turn noise levels (batch,) in % Hz^-1/2 and rates in Hz into the network's condition (batch, 2)."""
+def conditions(
+    noise_level: NDArray[Any], imaging_rate: NDArray[Any] | float, activity: NDArray[Any] | None = None
+) -> NDArray[np.float32]:
+    """Turn noise levels (batch,) in % Hz^-1/2, rates in Hz and, if it is told, activity into conditions (batch, 2 or 3)."""
     noise_level = np.asarray(noise_level, np.float32)
     rate = np.broadcast_to(np.asarray(imaging_rate, np.float32), noise_level.shape)
-    return np.stack([np.log(noise_level / NOISE_CENTRE), np.log(rate / RATE_CENTRE)], axis=-1).astype(np.float32)
+    told = [np.log(noise_level / NOISE_CENTRE), np.log(rate / RATE_CENTRE)]
+    return np.stack(told if activity is None else [*told, activity], axis=-1).astype(np.float32)
 
 
 def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -141,7 +151,11 @@ class ConditionalEnsemble:
         self._evaluate = _compiled(sizes, tuple((key, tuple(array.shape)) for key, array in self._weights.items()))
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, before + n + after); returns (members, rows, n) expected spikes, not smoothed."""
         from nwb_cascade.architectures.backend import network_ops as ops
@@ -151,7 +165,7 @@ class ConditionalEnsemble:
         inputs = {
             "trace": np.pad(np.where(present, traces, 0).astype(np.float32), padding),
             "present": np.pad(present.astype(np.float32), padding),
-            **self._told(noise_level),
+            **self._told(noise_level, activity),
         }
         tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
         values = np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
@@ -167,7 +181,8 @@ def conditional_networks(
     def ensemble() -> ConditionalEnsemble:
         return ConditionalEnsemble(config, weights, imaging_rate, indicator)
 
-    return NetworkSet(levels=(), ensemble_size=config.ensemble_size, ensemble=lambda level: ensemble())
+    from_rest = ConditionalSizes.from_network(config.network).conditions > 2
+    return NetworkSet((), config.ensemble_size, lambda level: ensemble(), from_rest)
 
 
 def conditional_portable(config: ModelConfig, weights: Weights) -> Portable:
@@ -182,12 +197,14 @@ def conditional_portable(config: ModelConfig, weights: Weights) -> Portable:
         members,
         lambda member, inputs: network(sizes, member, inputs),
         {
-            "condition": (Argument((None, N_CONDITIONS)), CONDITIONS_TOLD),
+            "condition": (Argument((None, sizes.conditions)), CONDITIONS_TOLD + (ACTIVITY_TOLD if sizes.conditions > 2 else "")),
             "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
         },
-        lambda levels, rate, indicator: {
+        lambda levels, activity, rate, indicator: {
             name: array.astype(np.int64 if name == "indicator" else np.float32)
-            for name, array in _told_arrays(config, sizes, levels, imaging_rate=rate, indicator=indicator).items()
+            for name, array in _told_arrays(
+                config, sizes, levels, activity, imaging_rate=rate, indicator=indicator
+            ).items()
         },
         is_told_missing=True,
         stride=sizes.stride,
@@ -228,7 +245,7 @@ def _compiled(sizes: ConditionalSizes, shapes: tuple[tuple[str, tuple[int, ...]]
 
     members = {key: Argument(shape) for key, shape in shapes}
     rows = {"trace": Argument((None, None)), "present": Argument((None, None))}
-    told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
+    told = {"condition": Argument((None, sizes.conditions)), "indicator": Argument((None,), "int32")}
     return ops.compiled(evaluate, (members, rows | told))
 
 
@@ -236,18 +253,21 @@ def _told_arrays(
     config: ModelConfig,
     sizes: ConditionalSizes,
     noise_level: NDArray[np.float32],
+    activity: NDArray[np.float32],
     *,
     imaging_rate: float,
     indicator: str | None,
 ) -> dict[str, NDArray[Any]]:
-    """Conditions and indicator of rows with these noise levels (batch,), as the network is told them."""
+    """Conditions and indicator of rows with these noise levels and activity (batch,), as the network is told them."""
     lowest, highest = min(config.noise_levels), max(config.noise_levels)
     # Outside the trained range the network would extrapolate; the nearest trained level and rate are the safe reading.
     level = np.clip(np.nan_to_num(noise_level, nan=lowest), lowest, highest)
     codes = sizes.indicators
     code = sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
     return {
-        "condition": conditions(level, float(np.clip(imaging_rate, *config.model_rates_hz))),
+        "condition": conditions(
+            level, float(np.clip(imaging_rate, *config.model_rates_hz)), activity if sizes.conditions > 2 else None
+        ),
         "indicator": np.full(len(level), code, np.int32),
     }
 

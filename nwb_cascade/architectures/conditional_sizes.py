@@ -11,6 +11,7 @@ from nwb_cascade.core.bounds import Bounds, require
 from nwb_cascade.errors import ModelFileError
 
 CODES = "indicator_code/embeddings"
+CONDITION = "condition1/kernel"  # (conditions, then the indicator code; width of the layer)
 POOL = 2
 MOST_CONTEXT = 10_000  # frames on either side
 BOUNDS = {
@@ -20,9 +21,9 @@ BOUNDS = {
     "first_filter_size": Bounds(int, 1, 255),
     "embedding": Bounds(int, 1, 4096),
     "condition": Bounds(int, 1, 4096),
+    "conditions": Bounds(int, 2, 3),
     "indicators": Bounds(str, 1, 100, (0, 1000)),
 }
-N_CONDITIONS = 2  # noise level and imaging rate
 N_CHANNELS = 3  # dF/F, dF/F in units of its noise, which frames are present
 
 
@@ -46,6 +47,9 @@ class ConditionalSizes:
         Width of the layer that turns the conditions into gains and offsets.
     indicators : tuple of str
         Indicators with a code of their own; ``unknown`` has code 0.
+    conditions : int
+        Numbers that the network is told: noise level and imaging rate, and (3) how active the whole trace is. With 3
+        it reads dF/F from its rest level.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class ConditionalSizes:
     embedding: int = 12
     condition: int = 48
     indicators: tuple[str, ...] = ()
+    conditions: int = 3
 
     def __post_init__(self) -> None:
         require(vars(self), BOUNDS, "a conditional network")
@@ -77,7 +82,7 @@ class ConditionalSizes:
         """Read ``ModelConfig.network``; a ModelFileError if a size is missing or unknown."""
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
-            return cls(**values)
+            return cls(**{"conditions": 2, **values})  # the first models did not say so
         except TypeError as error:
             raise ModelFileError(f"Expected the sizes of a conditional network, {error}.") from error
 
@@ -125,7 +130,7 @@ class ConditionalSizes:
         """Shapes of one network's arrays, by ``"{layer}/{kernel|bias|embeddings}"``; kernels are (width, in, out)."""
         shapes: Shapes = {
             CODES: (len(self.indicators) + 1, self.embedding),
-            **_layer("condition1", N_CONDITIONS + self.embedding, self.condition),
+            **_layer("condition1", self.conditions + self.embedding, self.condition),
             **_layer("condition2", self.condition, self.condition),
             **_layer("first", self.first_filter_size, N_CHANNELS, self.widths[0]),
         }

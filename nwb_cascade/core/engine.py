@@ -7,14 +7,14 @@ memory, however long the recording is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.noise import noise_level
 from nwb_cascade.core.preparation import Prepared, prepare_trace
+from nwb_cascade.core.rest_level import Told, fluorescence, from_rest, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 
 TILE_FRAMES = (
@@ -47,30 +47,46 @@ class Ensemble(Protocol):
     def fills_edges(self) -> bool: ...
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Map (rows, before + n + after) frames to (members, rows, n) expected spikes per frame."""
+        """Map (rows, before + n + after) frames to (members, rows, n) expected spikes per frame.
+
+        Of each row's whole trace it is told the noise level (rows,), % Hz^-1/2, and how active it is (rows,), see
+        ``nwb_cascade.core.rest_level``.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class NetworkSet:
-    """A model's networks: one ensemble per noise level, or a single one (``levels`` empty) that takes any."""
+    """A model's networks: one ensemble per noise level, or a single one (``levels`` empty) that takes any.
+
+    ``from_rest`` tells whether they read dF/F from its rest level; otherwise they read it as it is.
+    """
 
     levels: tuple[float, ...]
     ensemble_size: int
     ensemble: Callable[[float], Ensemble]
+    from_rest: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class BlockResult:
-    """Inference on one block of ROIs; arrays have one row per ROI of ``rois``."""
+    """Inference on one block of ROIs; arrays have one row per ROI of ``rois``.
+
+    ``rest_levels`` (n,) are mean rest levels, dF/F, whether or not the networks read from there.
+    """
 
     rois: slice
     expected_spikes: NDArray[np.float32]
     ensemble_std: NDArray[np.float32]
     noise_levels: NDArray[np.float32]
     model_noise_levels: NDArray[np.float32]
+    rest_levels: NDArray[np.float32]
     valid_frames: NDArray[np.int64]
     warnings: tuple[RoiWarning, ...]
 
@@ -113,13 +129,12 @@ def infer_block(
         ``expected_spikes`` (n, n_frames) is the mean over networks, before any threshold; ``ensemble_std`` their
         sample standard deviation (0 for a single network). Both are NaN where the model gives no value.
     """
-    levels = noise_level(dff, imaging_rate)
-    return infer_stretches([dff], [levels], networks, first_roi=first_roi, smooth=smooth)[0]
+    return infer_stretches([dff], [tell_block(dff, imaging_rate)], networks, first_roi=first_roi, smooth=smooth)[0]
 
 
 def infer_stretches(
     parts: Sequence[NDArray[np.float32]],
-    levels: Sequence[NDArray[np.float32]],
+    told: Sequence[Told],
     networks: NetworkSet,
     *,
     first_roi: int = 0,
@@ -127,19 +142,25 @@ def infer_stretches(
 ) -> list[BlockResult]:
     """Infer stretches (n, n_frames) of the same ROIs, of any lengths but of one rate; short ones share calls.
 
-    ``levels`` are the noise levels (n,) that the networks are told, one array per stretch; the rest as `infer_block`.
+    ``told`` is what the networks are told of each stretch; the rest as `infer_block`.
     """
+    levels = [_told_levels(one, part.shape[1], networks) for one, part in zip(told, parts, strict=True)]
     used = [nearest_levels(one, networks.levels) for one in levels]
     outputs = [np.full((networks.ensemble_size, *part.shape), np.nan, np.float32) for part in parts]
     warnings: list[list[RoiWarning]] = [[] for _ in parts]
     rows = [(part, roi) for part, one in enumerate(parts) for roi in range(len(one))]
-    told = np.concatenate(levels)
+    told_levels, activity = np.concatenate(levels), np.concatenate([one.activity for one in told])
     for level, members in _groups(np.concatenate(used), networks.levels):
         ensemble = networks.ensemble(level)
         window_size = ensemble.before + 1 + ensemble.after
         traces = [(parts[part][roi], part, roi) for part, roi in (rows[member] for member in members)]
         prepared = [prepare_trace(one, window_size, fills_edges=ensemble.fills_edges) for one, _, _ in traces]
-        for tile, values in _evaluate(prepared, told[members], ensemble):
+        if networks.from_rest:
+            prepared = [
+                _moved(one, told[part].rest(roi, len(dff)))
+                for one, (dff, part, roi) in zip(prepared, traces, strict=True)
+            ]
+        for tile, values in _evaluate(prepared, told_levels[members], activity[members], ensemble):
             _, part, roi = traces[tile.trace]
             outputs[part][:, roi, tile.first : tile.stop] = values
         for (_, part, roi), one in zip(traces, prepared, strict=True):
@@ -151,8 +172,16 @@ def infer_stretches(
                 used[part][roi] = np.nan
     block = slice(first_roi, first_roi + len(parts[0]))
     return [
-        BlockResult(block, *found, level, told_level, valid_bounds(np.isfinite(found[0])), tuple(noted))
-        for found, level, told_level, noted in zip(map(_statistics, outputs), levels, used, warnings, strict=True)
+        BlockResult(
+            block,
+            *found,
+            one.noise_level,
+            used_level,
+            one.mean_rest(found[0].shape[1]).astype(np.float32),
+            valid_bounds(np.isfinite(found[0])),
+            tuple(noted),
+        )
+        for found, one, used_level, noted in zip(map(_statistics, outputs), told, used, warnings, strict=True)
     ]
 
 
@@ -184,8 +213,23 @@ def _groups(used: NDArray[np.float32], model_levels: Sequence[float]) -> Iterato
         yield float(level), np.flatnonzero(used == level)
 
 
+def _told_levels(told: Told, n_frames: int, networks: NetworkSet) -> NDArray[np.float32]:
+    """Noise levels of the traces as the networks read them."""
+    if not networks.from_rest:
+        return told.noise_level
+    return np.asarray(told.noise_level / fluorescence(told.mean_rest(n_frames)), np.float32)
+
+
+def _moved(one: Prepared, rest: NDArray[np.float64]) -> Prepared:
+    """A trace that rests at 0; missing frames stay as they are."""
+    return replace(one, trace=np.where(one.present, from_rest(one.trace, rest), one.trace))
+
+
 def _evaluate(
-    prepared: Sequence[Prepared], levels: NDArray[np.float32], ensemble: Ensemble
+    prepared: Sequence[Prepared],
+    levels: NDArray[np.float32],
+    activity: NDArray[np.float32],
+    ensemble: Ensemble,
 ) -> Iterator[tuple[_Tile, NDArray[np.float32]]]:
     """Run traces through an ensemble in rows of one shape; yields a tile and its (members, frames) values."""
     spans = [
@@ -205,11 +249,11 @@ def _evaluate(
         batch = tiles[begin : begin + rows_per_batch]
         traces = np.zeros((rows_per_batch, length + context), np.float32)
         present = np.zeros(traces.shape, bool)
-        noise = np.ones(rows_per_batch, np.float32)
+        noise, active = np.ones(rows_per_batch, np.float32), np.zeros(rows_per_batch, np.float32)
         for row, tile in enumerate(batch):
             _cut(prepared[tile.trace], tile.first - ensemble.before, traces[row], present[row])
-            noise[row] = levels[tile.trace]
-        values = ensemble(traces, present, noise)
+            noise[row], active[row] = levels[tile.trace], activity[tile.trace]
+        values = ensemble(traces, present, noise, active)
         for row, tile in enumerate(batch):
             yield tile, values[:, row, : tile.stop - tile.first]
 

@@ -165,11 +165,12 @@ def _difference(model: Model, portable: Portable, session: Any) -> float:
         if portable.is_told_missing:
             present[0, 100:120] = present[1, -5:] = False
         noise = np.full(len(rows), level, np.float32)
-        told = portable.arrays(noise, rate, indicator)
+        activity = np.linspace(-1, 1, len(rows), dtype=np.float32)
+        told = portable.arrays(noise, activity, rate, indicator)
         (received,) = session.run([OUTPUT], {TRACE: np.where(present, rows, np.float32(np.nan)), **told})
         ensemble = build_networks(config, model.weights, imaging_rate=rate, indicator=indicator).ensemble(level)
         context = ((0, 0), (ensemble.before, ensemble.after)) if ensemble.fills_edges else ((0, 0), (0, 0))
-        expected = ensemble(np.pad(rows, context), np.pad(present, context), noise)
+        expected = ensemble(np.pad(rows, context), np.pad(present, context), noise, activity)
         difference = np.abs(received - expected) / np.maximum(np.abs(expected), 1)
         largest = max(largest, float(difference[:, present[:, : received.shape[2]]].max()))
     return largest

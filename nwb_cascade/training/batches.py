@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
+from nwb_cascade.core.rest_level import fluorescence, from_rest, tell_apart
 from nwb_cascade.training.recordings import KnownRecording, KnownTrial
+from nwb_cascade.training.silence import draw_silence
 
 LOWEST_NOISE = 0.3
 MIN_FRAMES = 24
+CONTEXT_FRAMES = 8192  # of a trial, around a crop, by which its rest level and activity are known
+QUIET_S = 2.0  # without a spike on either side, a frame is quiet ...
+QUIET_WEIGHT = 2.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
 LARGEST_JITTER = 0.45  # frames; beyond half a frame two of them would change places
 
 
@@ -115,14 +120,18 @@ class SegmentBank:
 class TrainingBatch:
     """Inputs and targets of one step; arrays (batch, n) float32 unless said otherwise.
 
-    ``trace`` is 0 and ``present`` 0 where nothing was measured; ``condition`` inputs are ``noise_level`` (batch,)
-    and ``imaging_rate`` (batch,); ``indicator`` (batch,) int32; ``counts`` spikes per frame; ``weight`` (batch,).
+    ``trace`` is dF/F, ``from_rest`` the same relative to its rest level; both are 0 and ``present`` 0 where nothing
+    was measured; ``noise_level`` (and that of ``from_rest``), ``imaging_rate`` and ``activity`` (batch,); ``indicator``
+    (batch,) int32; ``counts`` spikes per frame; ``weight`` of every frame's error.
     """
 
     trace: NDArray[np.float32]
+    from_rest: NDArray[np.float32]
     present: NDArray[np.float32]
     noise_level: NDArray[np.float32]
+    noise_level_from_rest: NDArray[np.float32]
     imaging_rate: NDArray[np.float32]
+    activity: NDArray[np.float32]
     indicator: NDArray[np.int32]
     counts: NDArray[np.float32]
     weight: NDArray[np.float32]
@@ -227,35 +236,49 @@ def draw_batch(
     n_frames: int,
     augmentation: Augmentation | None,
     unknown_share: float = 0.25,
+    silent_share: float = 0.0,
 ) -> TrainingBatch:
     """Draw crops: datasets by their shares, cells evenly, trials by their length; then noise and perturbations.
 
     With ``augmentation`` None only noise is added. ``unknown_share`` of the crops are given the code 0, so that the
-    network also learns to do without the indicator.
+    network also learns to do without the indicator; ``silent_share`` of them become cells without spikes.
     """
-    crops = [_draw_crop(bank, generator, n_frames) for _ in range(batch_size)]
-    segments = [segment for segment, _, _ in crops]
-    trace = np.stack([x for _, x, _ in crops])
-    counts = np.stack([y for _, _, y in crops])
+    segments, places = zip(*(_draw_crop(bank, generator, n_frames) for _ in range(batch_size)), strict=True)
     vary = augmentation or Augmentation(gain_spread=0, baseline_spread=0, drift_share=0, gap_share=0, noise_spread=0)
     rate = np.array([s.imaging_rate for s in segments], np.float32)
+    indicator = np.array([s.indicator for s in segments], np.int32)
+    around, offsets = _with_context(segments, places, n_frames)
+    counts = np.stack([_cut(s.counts, place, n_frames, 0.0) for s, place in zip(segments, places, strict=True)])
     gain = np.exp(vary.gain_spread * generator.standard_normal(batch_size))
-    trace = trace * gain[:, None].astype(np.float32)
-    trace, level = _with_noise(trace, gain * [s.noise_level for s in segments], rate, vary, generator)
+    around *= gain[:, None].astype(np.float32)
+    own_level = gain * [s.noise_level for s in segments]
+    weight = np.array([cell_weight(s.counts_per_frame) for s in segments], np.float32)
+    for row in np.flatnonzero(generator.random(batch_size) < silent_share):
+        background, is_slow = draw_silence(around.shape[1], float(rate[row]), generator)
+        around[row] = np.where(np.isfinite(around[row]), background, np.nan)
+        counts[row], own_level[row], weight[row] = 0.0, 0.0, cell_weight(0.0)
+        if is_slow:  # a code would learn from it that slow transients of its own indicator are no spikes
+            indicator[row] = 0
+    around, level = _with_noise(around, own_level, rate, vary, generator)
+    first, step, activity = _told(around, rate)
+    trace = np.stack([_cut(row, offset, n_frames, np.nan) for row, offset in zip(around, offsets, strict=True)])
     trace += _slow_changes(trace, vary, generator)
     _cut_gaps(trace, vary.gap_share, generator)
     present = np.isfinite(trace)
-    indicator = np.array([s.indicator for s in segments], np.int32)
+    rest = (first + step * offsets)[:, None] + step[:, None] * np.arange(n_frames)
     indicator[generator.random(batch_size) < unknown_share] = 0
     level *= np.exp(vary.noise_spread * generator.standard_normal(batch_size))
     return TrainingBatch(
         trace=np.where(present, trace, 0).astype(np.float32),
+        from_rest=np.where(present, from_rest(trace, rest), 0).astype(np.float32),
         present=present.astype(np.float32),
         noise_level=level.astype(np.float32),
+        noise_level_from_rest=(level / fluorescence(rest.mean(axis=1))).astype(np.float32),
         imaging_rate=rate,
+        activity=activity,
         indicator=indicator,
-        counts=counts * present,
-        weight=np.array([cell_weight(s.counts_per_frame) for s in segments], np.float32),
+        counts=(counts * present).astype(np.float32),
+        weight=weight[:, None] * np.where(_quiet(counts, rate), QUIET_WEIGHT, 1.0).astype(np.float32),
     )
 
 
@@ -274,10 +297,8 @@ def _segment_bounds(segments: Sequence[TrainingSegment]) -> NDArray[np.float64]:
     return np.asarray(np.cumsum(seconds / seconds.sum()))
 
 
-def _draw_crop(
-    bank: SegmentBank, generator: np.random.Generator, n_frames: int
-) -> tuple[TrainingSegment, NDArray[np.float32], NDArray[np.float32]]:
-    """One crop; frames outside the trial are NaN with count 0."""
+def _draw_crop(bank: SegmentBank, generator: np.random.Generator, n_frames: int) -> tuple[TrainingSegment, int]:
+    """A segment and the frame of it at which a crop begins; negative, or near the end, if the crop goes beyond it."""
     dataset = int(np.searchsorted(np.cumsum(bank.shares)[:-1], generator.random()))
     cell = int(generator.integers(len(bank.cells[dataset])))
     segments, bounds = bank.cells[dataset][cell], bank.bounds[dataset][cell]
@@ -285,13 +306,53 @@ def _draw_crop(
     length = segment.trace.size
     margin = min(n_frames // 4, max(length // 2, 1))
     first, last = (-margin, length - n_frames + margin) if length > n_frames else (length - n_frames, 0)
-    start = int(generator.integers(first, last + 1))
-    trace = np.full(n_frames, np.nan, np.float32)
-    counts = np.zeros(n_frames, np.float32)
-    low, high = max(start, 0), min(start + n_frames, length)
-    trace[low - start : high - start] = segment.trace[low:high]
-    counts[low - start : high - start] = segment.counts[low:high]
-    return segment, trace, counts
+    return segment, int(generator.integers(first, last + 1))
+
+
+def _cut(values: NDArray[np.float32], start: int, n_frames: int, beyond: float) -> NDArray[np.float32]:
+    """(n_frames,) values from a frame on; a filler where there are none."""
+    cut = np.full(n_frames, beyond, np.float32)
+    low, high = max(start, 0), min(start + n_frames, values.size)
+    cut[low - start : high - start] = values[low:high]
+    return cut
+
+
+def _with_context(
+    segments: Sequence[TrainingSegment], places: Sequence[int], n_frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """What is recorded around each crop, (batch, n) with NaN at the ends, and the frame of it where the crop begins."""
+    starts = [
+        int(np.clip(place + (n_frames - CONTEXT_FRAMES) // 2, 0, max(s.trace.size - CONTEXT_FRAMES, 0)))
+        for s, place in zip(segments, places, strict=True)
+    ]
+    parts = [s.trace[start : start + CONTEXT_FRAMES] for s, start in zip(segments, starts, strict=True)]
+    around = np.full((len(parts), max(part.size for part in parts)), np.nan, np.float32)
+    for row, part in zip(around, parts, strict=True):
+        row[: part.size] = part
+    return around, np.subtract(places, starts)
+
+
+def _told(
+    around: NDArray[np.float32], rate: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """Rest level at the first frame, its change per frame, and activity, as inference finds them; (batch,) each."""
+    rows = [row[: 1 + np.flatnonzero(np.isfinite(row))[-1]] for row in around]
+    levels = [_level(row, float(hz)) for row, hz in zip(rows, rate, strict=True)]
+    return tell_apart(rows, rate.tolist(), levels)
+
+
+def _level(trace: NDArray[np.float32], rate: float) -> float:
+    differences = np.abs(np.diff(trace))
+    return float(np.median(differences[np.isfinite(differences)])) * 100 / np.sqrt(rate)
+
+
+def _quiet(counts: NDArray[np.float32], rate: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which frames are farther from any spike than ``QUIET_S``; (batch, n)."""
+    quiet = np.empty(counts.shape, bool)
+    for row, spikes, reach in zip(quiet, counts, np.maximum((QUIET_S * rate).astype(int), 1), strict=True):
+        sums = np.cumsum(np.concatenate([np.zeros(reach + 1), spikes, np.zeros(reach)]))
+        row[:] = sums[2 * reach + 1 :] - sums[: -2 * reach - 1] < 0.5
+    return quiet
 
 
 def _with_noise(

@@ -187,7 +187,7 @@ def cascade_arrays(batch: TrainingBatch) -> Arrays:
     The targets are counts and, behind them, which frames were measured: only the loss looks at those.
     """
     targets = np.stack([batch.counts, batch.present], axis=-1)
-    return {"trace": batch.trace}, targets, np.ones_like(batch.weight)
+    return {"trace": batch.trace}, targets, np.ones(len(batch.trace), np.float32)
 
 
 def quiet_enough(bank: SegmentBank, noise_level: float) -> SegmentBank:

@@ -13,7 +13,7 @@ from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
 from nwb_cascade.training.folds import split
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
-from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.recordings import KnownRecording, taught_codes
 from nwb_cascade.training.steps import Arrays, Trainee, finished_network, train_network
 from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
 from nwb_cascade.training.warm_start import WarmStart
@@ -58,7 +58,7 @@ def train_member(
         plan.bank(training, code, (seed, 1)),
         settings,
         folder / label,
-        start=None if start is None else start.member(member, fold),
+        start=None if start is None else start.member(member, fold, sizes),
         held_out=plan.bank(held_out, code, (seed, 2), versions=2) if held_out else None,
         progress=labelled(progress, label),
     )
@@ -100,18 +100,17 @@ def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...]
 def conditional_arrays(batch: TrainingBatch) -> Arrays:
     """A batch as the conditional network takes it."""
     inputs = {
-        "trace": batch.trace,
+        "trace": batch.from_rest,
         "present": batch.present,
-        "condition": conditions(batch.noise_level, batch.imaging_rate),
+        "condition": conditions(batch.noise_level_from_rest, batch.imaging_rate, batch.activity),
         "indicator": batch.indicator,
     }
     return inputs, batch.counts, batch.weight
 
 
 def conditional_sizes(recordings: Sequence[KnownRecording], sizes: Mapping[str, Any]) -> ConditionalSizes:
-    """Sizes of a plan's network with a code for every indicator of the recordings."""
-    codes = sorted({name for r in recordings for name in r.indicator_codes})
-    return ConditionalSizes.from_network({**sizes, "indicators": tuple(codes)})
+    """Sizes of a plan's network with a code for every indicator that the recordings teach."""
+    return ConditionalSizes.from_network({"conditions": 3, **sizes, "indicators": taught_codes(recordings)})
 
 
 def _sizes(plan: TrainingPlan, recordings: Sequence[KnownRecording], start: WarmStart | None) -> ConditionalSizes:

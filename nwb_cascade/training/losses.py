@@ -35,7 +35,7 @@ def smoothed_error(predicted: Any, counts: Any, present: Any, weight: Any, bank:
     predicted, counts, present : tensor
         (batch, n): expected spikes, spikes and 0 or 1, per frame.
     weight : tensor
-        (batch,), factor on each crop's error.
+        (batch, n), factor on each frame's squared error.
     bank : tensor
         ``smoothing_bank``.
     """
@@ -48,7 +48,7 @@ def smoothed_error(predicted: Any, counts: Any, present: Any, weight: Any, bank:
     residual = ops.expand_dims((predicted - counts) * present, -1)
     smoothed = ops.conv(residual, bank, padding="same")
     n_present = ops.sum(present, axis=-1)
-    squared = ops.sum(ops.sum(ops.square(smoothed), axis=-1) * present, axis=-1)
-    error = weight * squared / ops.maximum(n_present, 1.0)
+    squared = ops.sum(ops.sum(ops.square(smoothed), axis=-1) * present * weight, axis=-1)
+    error = squared / ops.maximum(n_present, 1.0)
     bounded = ERROR_BEND * ops.log1p(error / ERROR_BEND)
     return ops.sum(bounded * n_present) / ops.maximum(ops.sum(n_present), 1.0)

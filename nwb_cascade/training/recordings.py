@@ -79,6 +79,25 @@ class KnownRecording:
         return sum(t.n_spikes for t in self.trials) / max(sum(t.duration_s for t in self.trials), 1e-9)
 
 
+def taught_codes(recordings: Iterable[KnownRecording]) -> tuple[str, ...]:
+    """Names that recordings teach a network, sorted: a plain one needs two animals of the plain kind.
+
+    Interneurons alone would teach it their amplitude, and everybody who tells that indicator would get their counts.
+    Where all recordings are of one animal, that teaches its own.
+    """
+    recordings = list(recordings)
+    needed = min(2, len({recording.animal for recording in recordings}))
+    animals: dict[str, set[str]] = {}
+    for recording in recordings:
+        *plain, own = recording.indicator_codes
+        animals.setdefault(own, set()).add(recording.animal)
+        for name in plain:
+            animals.setdefault(name, set())
+    return tuple(
+        sorted(name for name, met in animals.items() if len(met) >= (1 if "(interneuron)" in name else needed))
+    )
+
+
 def load_recordings(
     folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None
 ) -> list[KnownRecording]:

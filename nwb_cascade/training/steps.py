@@ -44,6 +44,7 @@ class TrainingSettings:
     clip_norm: float = 1.0
     average_momentum: float = 0.998
     unknown_share: float = 0.25
+    silent_share: float = 0.12
     checkpoint_steps: int = 500
     seed: int = 0
     precision: str = "float32"
@@ -262,6 +263,7 @@ def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Itera
             n_frames=settings.n_frames,
             augmentation=settings.augmentation,
             unknown_share=settings.unknown_share,
+            silent_share=settings.silent_share,
         )
 
     steps = range(first, settings.n_steps)

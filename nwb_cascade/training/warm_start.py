@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.architectures.conditional import CONDITIONAL
-from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, CONDITION, ConditionalSizes
 from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.conditional_bundle import TrainedMember
-from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.recordings import KnownRecording, taught_codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class WarmStart:
             )
 
     def sizes(self, recordings: Sequence[KnownRecording]) -> ConditionalSizes:
-        """Sizes of its networks.
+        """Sizes of the networks that begin with its own: they are told all that networks can be told.
 
         Raises
         ------
@@ -47,15 +47,19 @@ class WarmStart:
             If it has no code for an indicator of the recordings.
         """
         sizes = ConditionalSizes.from_network(self.config.network)
-        if unknown := sorted({code for r in recordings for code in r.indicator_codes} - set(sizes.indicators)):
+        taught = taught_codes(recordings)
+        if unknown := sorted(set(taught) - set(sizes.indicators)):
             raise InputError(
                 f"Expected recordings with indicators that {self.config.name} has a code for, received "
                 f"{', '.join(unknown)}; train without a start."
             )
-        return sizes
+        # A code that is not taught any more would say what nobody checks.
+        known = {code for r in recordings for code in r.indicator_codes}
+        kept = tuple(code for code in sizes.indicators if code in taught or code not in known)
+        return replace(sizes, indicators=kept, conditions=3)
 
-    def member(self, member: int, fold: int | None) -> dict[str, NDArray[np.float32]]:
-        """Weights of one network, by layer.
+    def member(self, member: int, fold: int | None, wanted: ConditionalSizes) -> dict[str, NDArray[np.float32]]:
+        """Weights of one network, by layer, in the sizes that are wanted: what it was not told has no influence yet.
 
         Raises
         ------
@@ -73,7 +77,13 @@ class WarmStart:
                 "not, so nothing of that fold could be called held out. Train without folds, or from another model."
             )
         prefix = f"{member}/"
-        return {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+        weights = {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+        own = ConditionalSizes.from_network(self.config.network)
+        rows = [0, *(own.indicator_code(code) for code in wanted.indicators)]
+        condition = weights[CONDITION]
+        added = np.zeros((wanted.conditions - own.conditions, condition.shape[1]), np.float32)
+        joined = np.concatenate([condition[: own.conditions], added, condition[own.conditions :]])
+        return {**weights, CODES: weights[CODES][rows], CONDITION: joined}
 
     def joined(self, trained: TrainedMember, member: int) -> TrainedMember:
         """What a network was trained on, this time and before."""

@@ -45,7 +45,11 @@ class HalfAndWhole:
     fills_edges: bool = False
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         middle = traces[:, self.before : traces.shape[1] - self.after]
         return np.stack([0.5 * middle, middle])

@@ -18,7 +18,11 @@ class MovingSum:
         self.row_shapes: set[tuple[int, ...]] = set()
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         self.row_shapes.add(traces.shape)
         windows = np.lib.stride_tricks.sliding_window_view(traces * present, self.before + 1 + self.after, axis=1)

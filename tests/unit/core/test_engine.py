@@ -147,8 +147,8 @@ class Constant(MovingSum):
         super().__init__(members=1)
         self.level = level
 
-    def __call__(self, traces, present, noise_level):
-        return np.full_like(super().__call__(traces, present, noise_level), self.level)
+    def __call__(self, traces, present, noise_level, activity):
+        return np.full_like(super().__call__(traces, present, noise_level, activity), self.level)
 
 
 def test_rows_have_few_shapes_whatever_the_recordings():
@@ -172,9 +172,9 @@ class Counting(MovingSum):
 
     calls = 0
 
-    def __call__(self, traces, present, noise_level):
+    def __call__(self, traces, present, noise_level, activity):
         self.calls += 1
-        return super().__call__(traces, present, noise_level)
+        return super().__call__(traces, present, noise_level, activity)
 
 
 def test_stretches_are_each_inferred_alone_and_share_calls():
