@@ -293,7 +293,7 @@ def _input_channels(trace: Any, present: Any, condition: Any) -> Any:
     """
     from nwb_cascade.architectures.backend import network_ops as ops
 
-    log_spread = condition[:, :1] + 0.5 * condition[:, 1:]
+    log_spread = condition[:, :1] + 0.5 * condition[:, 1:2]
     spread = ops.exp(log_spread) * float(noise_std(NOISE_CENTRE, RATE_CENTRE))
     dff = COMPRESSION_DFF * ops.arcsinh(trace / COMPRESSION_DFF)
     in_noise = ops.arcsinh(trace / spread / COMPRESSION_NOISE)
