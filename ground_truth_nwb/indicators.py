@@ -124,7 +124,7 @@ INDICATORS: dict[str, Indicator] = {
         Indicator(
             "jGCaMP7f",
             ("GCaMP7f", "GCaMP7", "jGCaMP7", "GC7f"),
-            ("GCaMP6f", "jGCaMP8m"),
+            ("jGCaMP8m", "GCaMP6f"),
             kinetics=Kinetics(0.010, 0.40, 0.06, 9.0, 2.0, "guess between GCaMP6f and GCaMP6s, no data set at hand"),
         ),
         Indicator("jGCaMP7s", ("GCaMP7s", "GC7s"), ("GCaMP6s", "jGCaMP8s")),
@@ -152,7 +152,7 @@ INDICATORS: dict[str, Indicator] = {
         Indicator(
             "XCaMP-Gf",
             ("XCaMPGf", "XCaMP"),
-            ("jGCaMP7f", "GCaMP6f"),
+            ("jGCaMP8m", "GCaMP6f"),
             kinetics=Kinetics(0.010, 0.25, 0.04, 4.0, 1.5, "guess after GCaMP6f, no data set at hand"),
         ),
         Indicator(

@@ -17,10 +17,15 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
+<<<<<<< HEAD
 from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stretch_noise_levels
 from nwb_cascade.core.noise import noise_level as measured_level
+=======
+from nwb_cascade.core.merging import joined_rois, merged, stretch_noise_levels
+>>>>>>> a4a3832 (--from-raw rests at 0 by default; jGCaMP7f and XCaMP-Gf are near jGCaMP8m; no-events, rest-level)
 from nwb_cascade.core.noise_changes import changed_clocks
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.rest_level import FROM_REST, Told, tell, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
@@ -97,6 +102,7 @@ class InferenceRun:
             "kernel": self.kernel,
             "smoothing_s": self.smoothing_s,
             **({} if self.noise_level is None else {"noise_level": self.noise_level}),
+            **({"rest_level": FROM_REST} if self.networks.from_rest else {}),
         }
 
 
@@ -350,27 +356,25 @@ def infer_blocks(
 def _infer_alike(dff: NDArray[np.float32], clock: FrameClock, runs: Mapping[float, InferenceRun]) -> BlockResult:
     """Infer ROIs whose noise changes at the same times, stretch by stretch, those of one rate together."""
     if clock.is_even:
-        return _infer([dff], [measured_level(dff, clock.imaging_rate)], runs[clock.imaging_rate])[0]
+        return _infer([dff], [tell_block(dff, clock.imaging_rate)], runs[clock.imaging_rate])[0]
     parts = list(clock.spread(dff))
-    levels = stretch_noise_levels(parts)
+    rates = [stretch.imaging_rate for stretch, _ in parts]
+    told = tell([values for _, values in parts], rates, stretch_noise_levels(parts))
     found: dict[int, BlockResult] = {}
     for rate, run in runs.items():
         own = [number for number, (stretch, _) in enumerate(parts) if stretch.imaging_rate == rate]
-        of_rate = _infer([parts[number][1] for number in own], [levels[number] for number in own], run)
+        of_rate = _infer([parts[number][1] for number in own], [told[number] for number in own], run)
         found.update(zip(own, of_rate, strict=True))
     return merged(clock, [found[number] for number in range(len(parts))], dff)
 
 
-def _infer(
-    parts: Sequence[NDArray[np.float32]], levels: Sequence[NDArray[np.float32]], run: InferenceRun
-) -> list[BlockResult]:
-    """Infer stretches of ROIs, on regular grids of the run's rate, told these noise levels or the one asked for."""
-    told = levels if run.noise_level is None else [np.full_like(one, run.noise_level) for one in levels]
+def _infer(parts: Sequence[NDArray[np.float32]], told: Sequence[Told], run: InferenceRun) -> list[BlockResult]:
+    """Infer stretches of ROIs, on regular grids of the run's rate, told this or the noise level that was asked for."""
     smoother = None
     if architecture_of(run.model.config).takes_any_kernel:
         smoother = partial(smooth, kernel=smoothing_kernel(run.kernel, run.smoothing_s, run.imaging_rate))
-    found = infer_stretches(parts, told, run.networks, smooth=smoother)
-    return [_finished(replace(one, noise_levels=own), run) for one, own in zip(found, levels, strict=True)]
+    found = infer_stretches(parts, [one.with_level(run.noise_level) for one in told], run.networks, smooth=smoother)
+    return [_finished(replace(one, noise_levels=own.noise_level), run) for one, own in zip(found, told, strict=True)]
 
 
 def _finished(block: BlockResult, run: InferenceRun) -> BlockResult:
@@ -401,6 +405,8 @@ def _screened(dff: NDArray[np.float32], block: BlockResult, run: InferenceRun) -
             noise_level=float(block.noise_levels[row]),
             noise_range=noise_range,
             indicator=indicator,
+            rest_level=float(block.rest_levels[row]),
+            activity=float(block.activity[row]),
         )
         for code, message in findings:
             yield RoiWarning(block.rois.start + int(row), code, message)

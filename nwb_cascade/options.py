@@ -70,9 +70,11 @@ class FromRaw:
         metavar="FACTOR|fit|none",
     )
     neuropil_series: str | None = asked(None, "Neuropil traces, where FILE holds several.", metavar="SERIES")
-    percentile: float | None = asked(None, "Running percentile of the baseline [default: 8].", number=(0, 100))
+    percentile: float | None = asked(
+        None, "Running percentile as the baseline [default: the rest level, free of noise].", number=(0, 100)
+    )
     window_s: float | None = asked(
-        None, "Length of its window [default: 60 s].", flag="window", metavar="S", number=True
+        None, "Length of the baseline's window [default: 180 s].", flag="window", metavar="S", number=True
     )
     guard: str | None = asked(None, "For ROIs whose baseline is near 0 or negative [default: exclude].", choices=GUARDS)
 

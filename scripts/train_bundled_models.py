@@ -5,10 +5,10 @@
 
 Run it again after an interruption: it goes on from the last checkpoint of each network. The conditional model takes
 two trainings, ``conditional-first`` and, from its networks, ``conditional``, which ``--start`` lets begin with the
-networks of an earlier bundle of the same folds instead: the one of this version began with the one before it. ``--member 2`` trains one of its networks
-only, so that several processes or machines can share the work; without it the missing networks are trained and the
-bundle is written, with the intervals of its spike counts. The plans below are the whole difference between these models
-and a user's own.
+networks of an earlier bundle of the same folds instead: the one of this version began with the one before it.
+``--member 2`` trains one of its networks only, so that several processes or machines can share the work; without it the
+missing networks are trained and the bundle is written, with the intervals of its spike counts. The plans below are the
+whole difference between these models and a user's own.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def joined(sizes: ConditionalSizes, weights: Tensors) -> dict[str, Any]:
 def conditions(
     noise_level: NDArray[Any], imaging_rate: NDArray[Any] | float, activity: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
-    """Turn noise levels (batch,) in % Hz^-1/2, rates in Hz and, if it is told, activity into conditions (batch, 2 or 3)."""
+    """Turn noise levels (batch,) in % Hz^-1/2, rates in Hz and activity, if told, into conditions (batch, 2 or 3)."""
     noise_level = np.asarray(noise_level, np.float32)
     rate = np.broadcast_to(np.asarray(imaging_rate, np.float32), noise_level.shape)
     told = [np.log(noise_level / NOISE_CENTRE), np.log(rate / RATE_CENTRE)]

@@ -78,7 +78,8 @@ class NetworkSet:
 class BlockResult:
     """Inference on one block of ROIs; arrays have one row per ROI of ``rois``.
 
-    ``rest_levels`` (n,) are mean rest levels, dF/F, whether or not the networks read from there.
+    ``rest_levels`` and ``activity`` (n,) are mean rest level, dF/F, and activity, see ``nwb_cascade.core.rest_level``,
+    whether or not the networks heed them.
     """
 
     rois: slice
@@ -87,6 +88,7 @@ class BlockResult:
     noise_levels: NDArray[np.float32]
     model_noise_levels: NDArray[np.float32]
     rest_levels: NDArray[np.float32]
+    activity: NDArray[np.float32]
     valid_frames: NDArray[np.int64]
     warnings: tuple[RoiWarning, ...]
 
@@ -178,6 +180,7 @@ def infer_stretches(
             one.noise_level,
             used_level,
             one.mean_rest(found[0].shape[1]).astype(np.float32),
+            one.activity,
             valid_bounds(np.isfinite(found[0])),
             tuple(noted),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,7 @@ def merged(clock: FrameClock, blocks: Sequence[BlockResult], dff: NDArray[Any]) 
         ensemble_std=clock.gather(zip(stretches, (block.ensemble_std for block in blocks), strict=True)),
         noise_levels=weighted(stretches, [block.noise_levels for block in blocks]),
         model_noise_levels=weighted(stretches, [block.model_noise_levels for block in blocks]),
+        rest_levels=weighted(stretches, [block.rest_levels for block in blocks]),
         valid_frames=valid_bounds(given),
         warnings=(
             *_warnings(stretches, blocks, np.where(given.any(axis=1), np.isnan(dff).sum(axis=1), 0)),
@@ -93,7 +94,8 @@ def joined_rois(first_roi: int, groups: Sequence[tuple[Sequence[int] | NDArray[n
     parts = [_moved(block, first_roi + np.asarray(rows), slice(0)) for rows, block in groups]
     arrays = {
         name: np.concatenate([getattr(one, name) for one in parts])[order]
-        for name in ("expected_spikes", "ensemble_std", "noise_levels", "model_noise_levels", "valid_frames")
+        for name in (one.name for one in fields(BlockResult))
+        if name not in ("rois", "warnings")
     }
     warnings = tuple(warning for one in parts for warning in one.warnings)
     return BlockResult(slice(first_roi, first_roi + len(order)), **arrays, warnings=warnings)

@@ -9,7 +9,7 @@ undone likewise. A constant that was added to dF/F cannot be told from that; its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level, noise_std
 
+FROM_REST = "(dF/F - r) / (1 + r)"  # what networks read; in the record of a run
 HALF_WINDOW_S = 0.5
 QUANTILE, QUANTILE_Z = 0.15, 1.0364  # the share of windows below the line, and how far that is in a normal distribution
 DRIFT_FROM_S = 60.0  # in a shorter recording a slope would follow the activity
@@ -44,6 +45,10 @@ class Told:
         """Return the rest level of some ROIs in every frame, (n, n_frames) or for one ROI (n_frames,)."""
         first, step = np.asarray(self.first[rows]), np.asarray(self.step[rows])
         return np.asarray(first[..., None] + step[..., None] * np.arange(n_frames))
+
+    def with_level(self, noise_level: float | None) -> Told:
+        """Return the same, but told this noise level, unless it is None."""
+        return self if noise_level is None else replace(self, noise_level=np.full_like(self.noise_level, noise_level))
 
     def mean_rest(self, n_frames: int) -> NDArray[np.float64]:
         """Return the mean rest level of every ROI, (n,)."""
@@ -182,12 +187,18 @@ def _lines(
     slope[long] = _slopes(means[long], times[long])
     ordered = np.sort(means - slope[:, None] * times, axis=1)
     low, middle = _quantiles(ordered, QUANTILE), _quantiles(ordered, 0.5)
-    # Below the median the windows of a quiet trace are spread by noise, those of a busy one by its activity as well,
-    # beside which noise lowers the percentile less.
+    return np.nan_to_num(raised(low, middle, noise)), slope
+
+
+def raised(low: NDArray[Any], middle: NDArray[Any], noise: NDArray[Any] | float) -> NDArray[np.float64]:
+    """Return a low percentile (of share ``QUANTILE``) without what noise of a standard deviation lowers it by.
+
+    Up to the median, the values of a quiet trace are spread by noise, those of a busy one by its activity as well,
+    beside which noise lowers the percentile less.
+    """
     spread = (middle - low) / QUANTILE_Z
     signal = np.sqrt(np.maximum(spread**2 - noise**2, 0.0))
-    start = low + QUANTILE_Z * np.maximum(np.minimum(spread, np.hypot(signal, noise)) - signal, 0.0)
-    return np.nan_to_num(start), slope
+    return np.asarray(low + QUANTILE_Z * np.maximum(np.minimum(spread, np.hypot(signal, noise)) - signal, 0.0))
 
 
 def _slopes(means: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,6 +26,8 @@ PERCENT_PEAK, PERCENT_NOISE = 40.0, 60.0
 RAW_BASELINE = 0.7
 DRIFT_WINDOWS, DRIFT_WINDOW_S = 6, 20.0
 DRIFT_DFF, DRIFT_SPREADS = 0.3, 3.0
+REST_LEVELS = -0.3, 0.7  # beyond them, F0 is something else than the fluorescence at rest
+NO_ACTIVITY = -0.8  # of noise alone -1.0, 95 % of three minutes are below this
 
 
 def screen_trace(
@@ -35,6 +37,8 @@ def screen_trace(
     noise_level: float,
     noise_range: tuple[float, float] | None = None,
     indicator: str | None = None,
+    rest_level: float = 0.0,
+    activity: float = np.inf,
 ) -> tuple[Finding, ...]:
     """Look a trace over before it is trusted to a model.
 
@@ -50,12 +54,15 @@ def screen_trace(
         Lowest and highest noise level that the model was trained for.
     indicator : str, optional
         Canonical name.
+    rest_level, activity : float
+        As by ``nwb_cascade.core.rest_level``.
 
     Returns
     -------
     tuple of (str, str)
         Codes ``noise-outside-training``, ``denoised``, ``percent-scaled``, ``not-dff``, ``drifting``,
-        ``implausible-amplitude``, each with a sentence. Empty: nothing to say, also for fewer than 100 frames.
+        ``implausible-amplitude``, ``rest-level``, ``no-events``, each with a sentence. Empty: nothing to say, also for
+        fewer than 100 frames.
     """
     finite = np.asarray(trace, np.float64)[np.isfinite(trace)]
     if finite.size < MIN_FRAMES or finite.min() == finite.max():
@@ -68,6 +75,8 @@ def screen_trace(
         _drift_finding(np.asarray(trace, np.float64), imaging_rate, noise_level),
         # A wrong scale explains an implausible amplitude; saying both would point two ways.
         None if scale else _amplitude_finding(finite, imaging_rate, indicator),
+        None if scale else _rest_finding(rest_level),
+        _activity_finding(activity),
     ]
     return tuple(one for one in found if one is not None)
 
@@ -126,6 +135,26 @@ def _drift_finding(trace: NDArray[np.float64], imaging_rate: float, level: float
     if not change > max(DRIFT_DFF, DRIFT_SPREADS * noise_std(level, imaging_rate)):
         return None
     return "drifting", f"the baseline moves by {change:.2g} dF/F over the recording: correct F0 with a running baseline"
+
+
+def _rest_finding(rest_level: float) -> Finding | None:
+    low, high = REST_LEVELS
+    if low <= rest_level <= high:
+        return None
+    return (
+        "rest-level",
+        f"dF/F rests at {rest_level:.2g}, not near 0, and transients are scaled as if F0 were wrong by a factor of "
+        f"{1 + rest_level:.2g}: check the baseline; if a constant was added, subtract it",
+    )
+
+
+def _activity_finding(activity: float) -> Finding | None:
+    if not activity < NO_ACTIVITY:
+        return None
+    return (
+        "no-events",
+        "nothing in the trace differs from noise: its rate says that no spike was seen, not that none was",
+    )
 
 
 def _amplitude_finding(finite: NDArray[np.float64], imaging_rate: float, indicator: str | None) -> Finding | None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
 from nwb_cascade.core.noise import MEDIAN_TO_STD
+=======
+from nwb_cascade.core.rest_level import QUANTILE, raised
+>>>>>>> a4a3832 (--from-raw rests at 0 by default; jGCaMP7f and XCaMP-Gf are near jGCaMP8m; no-events, rest-level)
 from nwb_cascade.dff.method import DffMethod
 
 
@@ -27,12 +31,24 @@ def running_baseline(trace: NDArray[np.float32], imaging_rate: float, method: Df
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 
     window = window_frames(imaging_rate, method)
+    if method.baseline == "rest":
+        return _running_rest(trace, imaging_rate, window)
     if method.baseline == "percentile":
         return running_percentile(trace, method.percentile, window)
     smooth = gaussian_filter1d(trace, method.smoothing_frames) if method.smoothing_frames else trace
     if window >= smooth.size:
         return np.full_like(smooth, smooth.min())
     return np.asarray(maximum_filter1d(minimum_filter1d(smooth, window), window))
+
+
+def _running_rest(trace: NDArray[np.float32], imaging_rate: float, window: int) -> NDArray[np.float32]:
+    """Running rest level: the 15th percentile of means over one second, raised by what noise lowers it by."""
+    from scipy.ndimage import uniform_filter1d
+
+    width = max(1, min(round(imaging_rate), trace.size))
+    means = uniform_filter1d(trace.astype(np.float64), width, mode="reflect").astype(np.float32)
+    low, middle = (running_percentile(means, percent, window) for percent in (100 * QUANTILE, 50.0))
+    return raised(low, middle, noise_std(trace) / np.sqrt(width)).astype(np.float32)
 
 
 def window_frames(imaging_rate: float, method: DffMethod) -> int:

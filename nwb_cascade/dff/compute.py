@@ -103,7 +103,7 @@ def compute_dff(
 
     Examples
     --------
-    >>> method = DffMethod(neuropil="none", percentile=50)
+    >>> method = DffMethod(neuropil="none", baseline="percentile", percentile=50)
     >>> compute_dff([[100.0, 100.0, 150.0, 100.0, 100.0]], 10.0, method).dff
     array([[0. , 0. , 0.5, 0. , 0. ]], dtype=float32)
     """

@@ -11,7 +11,7 @@ import numpy as np
 from nwb_cascade.errors import InputError
 
 NEUROPIL_CHOICES = ("none", "fixed", "robust")
-BASELINE_CHOICES = ("percentile", "maximin")
+BASELINE_CHOICES = ("rest", "percentile", "maximin")
 GUARD_CHOICES = ("exclude", "restore-neuropil", "noise-floor")
 
 
@@ -29,8 +29,10 @@ class DffMethod:
         transients count as outliers. ``none``: leave the fluorescence as it is.
     neuropil_factor : float
         Used by ``fixed``. 0.7 is suite2p's default.
-    baseline : {"percentile", "maximin"}
-        ``percentile``: the running ``percentile`` over ``window_s``. ``maximin``: smooth with a Gaussian of
+    baseline : {"rest", "percentile", "maximin"}
+        ``rest``: the running 15th percentile of means over one second, raised by what noise lowers it by, over
+        ``window_s``: dF/F rests at 0 whatever the noise. ``percentile``: the running ``percentile``; below 50 it lies
+        in the noise, so that dF/F rests above 0. ``maximin``: smooth with a Gaussian of
         ``smoothing_frames``, take the running minimum, then the running maximum of it over ``window_s`` (suite2p).
     percentile : float
         From 0 to 100. 50 with 180 s is AllenSDK's windowed median.
@@ -56,9 +58,9 @@ class DffMethod:
 
     neuropil: Literal["fixed", "robust", "none"] = "fixed"
     neuropil_factor: float = 0.7
-    baseline: Literal["percentile", "maximin"] = "percentile"
+    baseline: Literal["rest", "percentile", "maximin"] = "rest"
     percentile: float = 8.0
-    window_s: float = 60.0
+    window_s: float = 180.0
     smoothing_frames: float = 10.0
     offset: float = 0.0
     guard: Literal["exclude", "restore-neuropil", "noise-floor"] = "exclude"
@@ -79,6 +81,11 @@ class DffMethod:
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and np.isfinite(value) and low <= value <= high):
                 raise InputError(f"Expected {name} as a finite number from {low:g} to {high:g}, received {value!r}.")
+        if self.baseline != "percentile" and self.percentile != type(self).percentile:
+            raise InputError(
+                f"Expected no percentile with baseline {self.baseline!r}, received {self.percentile:g}; pass "
+                "baseline='percentile' with it."
+            )
         if self.window_s == 0:
             raise InputError("Expected window_s > 0, received 0.")
 
@@ -93,7 +100,7 @@ class DffMethod:
 
         AllenSDK's second step, subtracting a median over 101 frames, is left out: it removes part of long transients.
         """
-        return cls(neuropil="none", percentile=50.0, window_s=180.0, guard="noise-floor")
+        return cls(neuropil="none", baseline="percentile", percentile=50.0, guard="noise-floor")
 
     def describe(self) -> str:
         """Return the method in a few words.
@@ -101,14 +108,19 @@ class DffMethod:
         Examples
         --------
         >>> DffMethod().describe()
-        'F - 0.7 neuropil, running percentile 8 over 60 s, guard exclude'
+        'F - 0.7 neuropil, running rest level over 180 s, guard exclude'
         """
         neuropil = {
             "none": "F without neuropil subtraction",
             "fixed": f"F - {self.neuropil_factor:g} neuropil",
             "robust": "F - a fitted share of the neuropil",
         }[self.neuropil]
-        baseline = f"percentile {self.percentile:g}" if self.baseline == "percentile" else "minimum and maximum"
+        named = {
+            "rest": "rest level",
+            "percentile": f"percentile {self.percentile:g}",
+            "maximin": "minimum and maximum",
+        }
+        baseline = named[self.baseline]
         offset = f", {self.offset:+g} added first" if self.offset else ""
         return f"{neuropil}{offset}, running {baseline} over {self.window_s:g} s, guard {self.guard}"
 

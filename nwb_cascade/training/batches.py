@@ -343,7 +343,7 @@ def _told(
 
 def _level(trace: NDArray[np.float32], rate: float) -> float:
     differences = np.abs(np.diff(trace))
-    return float(np.median(differences[np.isfinite(differences)])) * 100 / np.sqrt(rate)
+    return float(100 * np.median(differences[np.isfinite(differences)]) / np.sqrt(rate))
 
 
 def _quiet(counts: NDArray[np.float32], rate: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -81,7 +81,7 @@ def test_the_method_is_part_of_what_makes_a_run_the_same(recording: Path) -> Non
     assert not annotate(recording, from_raw=FromRaw()).skipped
     assert annotate(recording, from_raw=FromRaw()).skipped
     with pytest.raises(NameTakenError, match="without this run"):
-        annotate(recording, from_raw=FromRaw(DffMethod(percentile=20)))
+        annotate(recording, from_raw=FromRaw(DffMethod(baseline="percentile", percentile=20)))
 
 
 def test_without_neuropil_nothing_is_subtracted_and_that_is_said(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_unusual_traces_are_named_by_roi(model):
     dff = traces(n_rois=3, n_frames=400)
     dff[1] *= 100
     result = nwb_cascade.infer(dff, 30.0, model=model)
-    assert {warning.roi for warning in result.warnings} == {1}
+    assert {warning.roi for warning in result.warnings if warning.code != "no-events"} == {1}
     assert "noise-outside-training" in {warning.code for warning in result.warnings}
 
 

@@ -22,7 +22,8 @@ from nwb_cascade.results.found_spikes import TOTAL_IN_WORDS
 texts = st.none() | st.text(min_size=1, max_size=5).filter(lambda text: text.strip() and not set(text) & {"/", ":"})
 raw = st.builds(
     FromRaw,
-    method=st.none() | st.builds(DffMethod, percentile=st.floats(0, 100), guard=st.sampled_from(GUARDS)),
+    method=st.none()
+    | st.builds(DffMethod, baseline=st.just("percentile"), percentile=st.floats(0, 100), guard=st.sampled_from(GUARDS)),
     neuropil=st.none() | st.sampled_from(["fit", "none"]) | st.floats(0, 2),
     neuropil_series=texts,
     window_s=st.none() | st.floats(0.1, 100),

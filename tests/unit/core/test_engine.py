@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.core.engine import NetworkSet, infer_block, infer_stretches, nearest_levels, valid_bounds
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.rest_level import tell_block
 from tests.support.networks import MovingSum
 
 
@@ -180,9 +180,9 @@ class Counting(MovingSum):
 def test_stretches_are_each_inferred_alone_and_share_calls():
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(3, n_frames)).astype(np.float32) for n_frames in (200, 60, 90, 1)]
-    levels = [noise_level(part, 30.0) for part in parts]
+    told = [tell_block(part, 30.0) for part in parts]
     ensemble = Counting(before=4, after=2, fills_edges=True)
-    found = infer_stretches(parts, levels, ensemble.network_set(), first_roi=5)
+    found = infer_stretches(parts, told, ensemble.network_set(), first_roi=5)
     assert ensemble.calls == 1
     for part, one in zip(parts, found, strict=True):
         alone = infer_block(part, 30.0, MovingSum(before=4, after=2, fills_edges=True).network_set(), first_roi=5)

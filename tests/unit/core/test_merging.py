@@ -6,7 +6,7 @@ from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.engine import infer_stretches
 from nwb_cascade.core.joined import joined_grids
 from nwb_cascade.core.merging import merged, stretch_noise_levels
-from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.rest_level import tell_block
 from tests.support.networks import MovingSum
 
 RATE = 30.0
@@ -30,8 +30,8 @@ def test_values_lie_at_their_frames_and_each_kind_of_note_is_told_once() -> None
     dff = np.random.default_rng(0).normal(size=(2, clock.n_frames)).astype(np.float32)
     dff[1, 10] = np.nan
     parts = list(clock.spread(dff))
-    levels = [noise_level(part, RATE) for _, part in parts]
-    blocks = infer_stretches([part for _, part in parts], levels, MovingSum(before=4, after=2).network_set())
+    told = [tell_block(part, RATE) for _, part in parts]
+    blocks = infer_stretches([part for _, part in parts], told, MovingSum(before=4, after=2).network_set())
     whole = merged(clock, blocks, dff)
     np.testing.assert_array_equal(whole.expected_spikes[:, :80], blocks[0].expected_spikes)
     np.testing.assert_array_equal(whole.expected_spikes[:, 83:143], blocks[2].expected_spikes)
