@@ -56,7 +56,7 @@ LAST = replace(
     name="conditional-1-120Hz",
     emphasis={**EMPHASIS, "DS30": 4.0, "DS31": 4.0, "DS32": 4.0},
     scale_shares=(0.8, 0.15, 0.05),
-    settings=replace(FIRST.settings, n_steps=6_000, learning_rate=1e-3, warmup_steps=200, decay_steps=5_000, seed=100),
+    settings=replace(FIRST.settings, n_steps=5_000, learning_rate=1e-3, warmup_steps=200, decay_steps=4_000, seed=100),
 )
 PLANS = {
     "conditional-first": FIRST,

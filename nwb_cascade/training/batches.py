@@ -5,6 +5,7 @@ Every batch depends on (seed, step) alone, so that a training that was killed co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +21,10 @@ from nwb_cascade.training.silence import draw_silence
 
 LOWEST_NOISE = 0.3
 MIN_FRAMES = 24
+MANY_CELLS = 20  # teach what transients of an indicator look like
 CONTEXT_FRAMES = 8192  # of a trial, around a crop, by which its rest level and activity are known
 QUIET_S = 2.0  # without a spike on either side, a frame is quiet ...
-QUIET_WEIGHT = 2.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
+QUIET_WEIGHT = 3.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
 LARGEST_JITTER = 0.45  # frames; beyond half a frame two of them would change places
 
 
@@ -83,13 +85,14 @@ class SegmentBank:
     """Resampled trials, grouped so that datasets and, within them, cells are drawn evenly.
 
     ``cells`` holds for each of ``datasets`` its cells, each a tuple of segments; ``shares`` is the probability of
-    each dataset; ``bounds`` the cumulated probabilities of each cell's segments.
+    each dataset; ``bounds`` the cumulated probabilities of each cell's segments; ``well_known`` the codes of many cells.
     """
 
     datasets: tuple[str, ...]
     shares: NDArray[np.float64]
     cells: tuple[tuple[tuple[TrainingSegment, ...], ...], ...]
     bounds: tuple[tuple[NDArray[np.float64], ...], ...]
+    well_known: frozenset[int]
 
     @classmethod
     def assemble(cls, datasets: Mapping[str, tuple[Sequence[tuple[TrainingSegment, ...]], float]]) -> SegmentBank:
@@ -108,7 +111,9 @@ class SegmentBank:
         shares = np.array([share for _, share in kept.values()])
         cells = tuple(cells for cells, _ in kept.values())
         bounds = tuple(tuple(_segment_bounds(cell) for cell in one) for one in cells)
-        return cls(tuple(kept), shares / shares.sum(), cells, bounds)
+        met = Counter(code for one in cells for cell in one for code in {segment.indicator for segment in cell})
+        well_known = frozenset(code for code, n_cells in met.items() if n_cells >= MANY_CELLS)
+        return cls(tuple(kept), shares / shares.sum(), cells, bounds, well_known)
 
     @property
     def n_frames(self) -> int:
@@ -257,7 +262,9 @@ def draw_batch(
         background, is_slow = draw_silence(around.shape[1], float(rate[row]), generator)
         around[row] = np.where(np.isfinite(around[row]), background, np.nan)
         counts[row], own_level[row], weight[row] = 0.0, 0.0, cell_weight(0.0)
-        if is_slow:  # a code would learn from it that slow transients of its own indicator are no spikes
+        if (
+            is_slow and indicator[row] not in bank.well_known
+        ):  # its code would learn that all its transients are silence
             indicator[row] = 0
     around, level = _with_noise(around, own_level, rate, vary, generator)
     first, step, activity = _told(around, rate)
