@@ -85,7 +85,8 @@ class SegmentBank:
     """Resampled trials, grouped so that datasets and, within them, cells are drawn evenly.
 
     ``cells`` holds for each of ``datasets`` its cells, each a tuple of segments; ``shares`` is the probability of
-    each dataset; ``bounds`` the cumulated probabilities of each cell's segments; ``well_known`` the codes of many cells.
+    each dataset; ``bounds`` the cumulated probabilities of each cell's segments; ``well_known`` the codes of many
+    cells.
     """
 
     datasets: tuple[str, ...]

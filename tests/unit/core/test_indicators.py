@@ -81,9 +81,9 @@ def test_zebrafish_has_a_code_of_its_own_where_the_model_has_one():
 
 def test_an_indicator_the_model_does_not_know_is_told_as_near_its_nearest_relative_and_says_so():
     match = match_indicator("jGCaMP7f", CODES)
-    assert match.code == "near GCaMP6f"
+    assert match.code == "near jGCaMP8m"
     assert "jGCaMP7f" in match.message
-    assert "relative GCaMP6f" in match.message
+    assert "relative jGCaMP8m" in match.message
 
 
 def test_an_unknown_text_is_told_as_unknown_and_quoted():
