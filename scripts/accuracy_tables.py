@@ -29,7 +29,7 @@ from nwb_cascade.training.recordings import KnownRecording, load_recordings
 
 GCAMP8 = ("DS30", "DS31", "DS32")
 PUBLISHED = ("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{n}" for n in range(10, 21)))
-COLUMNS = ("ν", "dataset", "estimator", "cells", "correlation", "error", "bias", "lag (ms)")
+COLUMNS = ("ν", "dataset", "estimator", "cells", "correlation", "error", "bias", "lag (ms)", "silence (Hz)")
 Rows = list[tuple[str, ...]]
 
 
@@ -135,6 +135,7 @@ def _rows(condition: Condition, results: Sequence[Result]) -> Rows:
             f"{one['error']:.2f}",
             f"{one['bias']:+.2f}",
             f"{1000 * one['lag_s']:+.1f}",
+            f"{one['silence_hz']:.3f}",
         )
         for (dataset, estimator), one in sorted(found.items())
     ]

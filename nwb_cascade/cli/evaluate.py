@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from nwb_cascade.evaluation.evaluation_run import HeldOut
     from nwb_cascade.training.recordings import KnownRecording
 
-COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)")
+COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)",
+           "Silence (Hz)")  # fmt: skip
 CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure", "dataset", "cell", "animal",
-               "indicator", "estimator", "correlation", "error", "bias", "lag_s", "skipped")  # fmt: skip
+               "indicator", "estimator", "correlation", "error", "bias", "lag_s", "silence_hz",
+               "skipped")  # fmt: skip
 
 
 @click.command("evaluate", cls=Command)
@@ -91,7 +93,9 @@ def command(
     coverage_file: Path | None,
     **options: Any,
 ) -> None:
-    """Compare estimates with known spikes: correlation, error, bias and lag, medians over cells of each dataset."""
+    """Compare estimates with known spikes: correlation, error, bias, lag and what is stated in silence.
+
+    Medians over the cells of each dataset; silence is more than 3 s from any spike."""
     from nwb_cascade.cli.progress import progress_bar
     from nwb_cascade.cli.tables import print_table
     from nwb_cascade.evaluation.assessment import Condition, evaluate
@@ -155,7 +159,7 @@ def _rows(found: list[tuple[Condition, list[Result]]]) -> list[tuple[str, ...]]:
         for (dataset, estimator), one in sorted(medians(results).items()):
             figures = (f"{one['correlation']:.3f}", f"{one['error']:.2f}", f"{one['bias']:+.2f}")
             first = (f"{condition.imaging_rate:g}", noise, dataset, estimator, f"{one['n']:.0f}")
-            rows.append((*first, *figures, f"{1000 * one['lag_s']:+.1f}"))
+            rows.append((*first, *figures, f"{1000 * one['lag_s']:+.1f}", f"{one['silence_hz']:.3f}"))
     return rows
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LAG_S = 0.5
+SILENT_S, LEAST_SILENCE_S = 3.0, 5.0
+SPIKE = 1e-3  # of a smoothed spike's count per frame: less of it does not make a frame part of it
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,16 @@ class Scores:
         ``sum (p - g) / sum g``: 0.5 means half as many spikes again as there were; NaN without spikes.
     lag_s : float
         Where the cross-correlation peaks, s; positive: the expected spikes come late. NaN if either side is constant.
+    silence_hz : float
+        Mean of the expected spikes, per second, in frames farther than 3 s from any spike; NaN if they are less than
+        5 s together.
     """
 
     correlation: float
     error: float
     bias: float
     lag_s: float
+    silence_hz: float
 
 
 def score(expected_spikes: NDArray[Any], truth: NDArray[Any], imaging_rate: float) -> Scores:
@@ -61,6 +67,7 @@ def score(expected_spikes: NDArray[Any], truth: NDArray[Any], imaging_rate: floa
         error=float(np.abs(estimate - wanted).sum() / total) if total > 0 else float("nan"),
         bias=float((estimate - wanted).sum() / total) if total > 0 else float("nan"),
         lag_s=lag(expected_spikes, truth, imaging_rate),
+        silence_hz=_silence(expected_spikes, truth, imaging_rate),
     )
 
 
@@ -92,6 +99,14 @@ def lag(estimate: NDArray[Any], truth: NDArray[Any], imaging_rate: float) -> flo
         curvature = left - 2 * middle + right
         offset = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
     return float((shifts[peak] + offset) / imaging_rate)
+
+
+def _silence(estimate: NDArray[Any], truth: NDArray[Any], imaging_rate: float) -> float:
+    from scipy.ndimage import maximum_filter1d
+
+    near = maximum_filter1d(np.nan_to_num(truth) > SPIKE, 2 * int(SILENT_S * imaging_rate) + 1, mode="constant")
+    silent = estimate[~near & np.isfinite(estimate) & np.isfinite(truth)]
+    return float(imaging_rate * silent.mean()) if silent.size >= LEAST_SILENCE_S * imaging_rate else float("nan")
 
 
 def _shifted_correlation(estimate: NDArray[Any], truth: NDArray[Any], shift: int) -> float:

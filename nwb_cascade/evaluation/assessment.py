@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +127,8 @@ def evaluate(
 
 
 def medians(results: Iterable[Result]) -> dict[tuple[str, str], dict[str, float]]:
-    """Median scores over cells by (dataset, estimator); keys correlation, error, bias, lag_s and n."""
+    """Median scores over cells by (dataset, estimator); keys correlation, error, bias, lag_s, silence_hz
+    and n."""
     groups: dict[tuple[str, str], list[Scores]] = {}
     for result in results:
         if result.scores is not None:
@@ -137,7 +138,7 @@ def medians(results: Iterable[Result]) -> dict[tuple[str, str], dict[str, float]
 
 def _median_scores(scores: Sequence[Scores]) -> dict[str, float]:
     summary: dict[str, float] = {"n": float(len(scores))}
-    for name in ("correlation", "error", "bias", "lag_s"):
+    for name in (field.name for field in fields(Scores)):
         values = np.array([getattr(one, name) for one in scores])
         finite = values[np.isfinite(values)]
         summary[name] = float(np.median(finite)) if finite.size else float("nan")

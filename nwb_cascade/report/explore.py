@@ -23,7 +23,7 @@ from nwb_cascade.report.page import render_browser, require_library, room_for_tr
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell
 
-NO_SCORES = Scores(np.nan, np.nan, np.nan, np.nan)
+NO_SCORES = Scores(*[np.nan] * 5)
 
 
 def write_explorer(

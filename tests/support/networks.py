@@ -28,9 +28,9 @@ class MovingSum:
         windows = np.lib.stride_tricks.sliding_window_view(traces * present, self.before + 1 + self.after, axis=1)
         return np.stack([(m + 1) * windows.sum(axis=2) for m in range(self.members)]).astype(np.float32)
 
-    def network_set(self, levels: tuple[float, ...] = ()) -> NetworkSet:
+    def network_set(self, levels: tuple[float, ...] = (), *, from_rest: bool = False) -> NetworkSet:
         """This ensemble for every noise level."""
-        return NetworkSet(levels, self.members, lambda _level: self)
+        return NetworkSet(levels, self.members, lambda _level: self, from_rest)
 
 
 def cascade_config(**changes: object) -> ModelConfig:

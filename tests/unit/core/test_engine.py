@@ -195,3 +195,22 @@ def test_empty_block():
     result = infer_block(np.zeros((0, 100), np.float32), 30.0, MovingSum().network_set((2.0,)))
     assert result.expected_spikes.shape == (0, 100)
     assert result.valid_frames.shape == (0, 2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(factor=st.floats(0.75, 1.25))
+def test_what_reads_from_rest_sees_no_wrong_f0_and_is_told_the_noise_of_what_it_sees(factor):
+    class Told(MovingSum):
+        def __call__(self, traces, present, noise_level, activity):
+            told.append((noise_level[:2], activity[:2]))
+            return super().__call__(traces, present, noise_level, activity)
+
+    dff = np.random.default_rng(0).normal(0.05, 0.1, (2, 3000)).astype(np.float32)
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+    networks = Told(before=4, after=2, fills_edges=True).network_set(from_rest=True)
+    right, wrong = (infer_block(one, 30.0, networks) for one in (dff, factor * (1 + dff) - 1))
+    np.testing.assert_allclose(wrong.expected_spikes, right.expected_spikes, atol=1e-4)
+    np.testing.assert_allclose(wrong.noise_levels, factor * right.noise_levels, rtol=1e-4)
+    np.testing.assert_allclose(told[0], told[1], rtol=1e-3)
+    as_it_is = MovingSum(before=4, after=2, fills_edges=True).network_set()
+    assert not np.allclose(infer_block(dff, 30.0, as_it_is).expected_spikes, right.expected_spikes, atol=0.1)

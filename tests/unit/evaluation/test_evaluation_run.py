@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CONDITION as CONDITION_LAYER
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Case, Condition, assess, evaluate, make_case, medians
@@ -186,6 +187,17 @@ def test_a_warm_start_begins_with_the_networks_of_the_model_and_keeps_its_record
         np.testing.assert_array_equal(value, weights[f"2/{key}"])
     assert member.datasets == ("DS10", "DS11", "DS16", "DS17")
     assert member.fold == 2
+
+
+def test_a_warm_start_is_told_more_than_its_model_and_says_the_same_at_first(bundle, recordings):
+    config, weights = bundle
+    sizes = ConditionalSizes.from_network(config.network)
+    earlier = {k: np.delete(v, 2, axis=0) if k.endswith(CONDITION_LAYER) else v for k, v in weights.items()}
+    start = WarmStart(replace(config, network={**sizes.to_network(), "conditions": 2}), earlier)
+    assert start.sizes(recordings) == sizes
+    begun = start.member(0, 0, sizes)
+    assert not begun[CONDITION_LAYER][2].any()
+    np.testing.assert_array_equal(np.delete(begun[CONDITION_LAYER], 2, axis=0), earlier[f"0/{CONDITION_LAYER}"])
 
 
 def test_a_warm_start_never_begins_with_a_network_that_saw_the_fold(bundle, recordings, warm_plan, tmp_path):

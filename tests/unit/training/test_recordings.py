@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from ground_truth_nwb.write import write_cell
-from nwb_cascade.training.recordings import dataset_hashes, load_recordings, recording_from_cell
+from nwb_cascade.training.recordings import (
+    KnownRecording,
+    dataset_hashes,
+    load_recordings,
+    recording_from_cell,
+    taught_codes,
+)
 from tests.support.ground_truth_files import cascade_fields, make_cell, write_cascade_mat
 
 
@@ -41,6 +47,16 @@ def test_zebrafish_and_interneurons_are_met_under_names_of_their_own():
     assert fish.indicator_codes == ("GCaMP6f (zebrafish)",)
     neuron = recording_from_cell(make_cell(dataset="DS33"))
     assert neuron.indicator_codes == ("jGCaMP8f", "jGCaMP8f (interneuron)")
+
+
+def test_a_plain_name_is_taught_by_two_animals_that_are_no_interneurons():
+    def cell(animal, cell_type="excitatory", indicator="jGCaMP7f"):
+        return KnownRecording("DS33", "a", animal, indicator, (), cell_type=cell_type)
+
+    interneurons = [cell(animal, "PV interneuron") for animal in "abc"]
+    assert taught_codes([*interneurons, cell("a")]) == ("jGCaMP7f (interneuron)",)
+    assert taught_codes([cell("a"), cell("b"), cell("c", indicator="GCaMP6f")]) == ("jGCaMP7f",)
+    assert taught_codes([cell("a"), cell("a")]) == ("jGCaMP7f",)  # a lab's first animal teaches its own model
 
 
 def test_a_datasets_hash_changes_with_any_of_its_files():

@@ -71,6 +71,44 @@ def test_some_crops_are_told_no_indicator(bank):
     assert set(told.tolist()) == {0, 1}
 
 
+def test_cells_without_spikes_are_silent_and_slow_ones_are_told_only_as_indicators_of_many_cells(bank):
+    one = batch(bank, 6, batch_size=200, silent_share=1.0, unknown_share=0.0)
+    assert not one.counts.any()
+    slow = one.indicator == 0
+    assert slow.mean() == pytest.approx(0.3, abs=0.12)  # what is only noise keeps its code
+    known = replace(bank, well_known=frozenset({1}))
+    assert batch(known, 6, batch_size=200, silent_share=1.0, unknown_share=0.0).indicator.all()
+    rest = np.array(
+        [row[there > 0].mean() for row, there in zip(one.from_rest[~slow], one.present[~slow], strict=True)]
+    )
+    assert abs(np.median(rest)) < 0.02
+
+
+def test_crops_are_read_from_the_rest_level_of_their_trial(bank):
+    still = Augmentation(baseline_spread=0, drift_share=0, gap_share=0)
+    moved = [
+        [[replace(s, trace=0.8 * (1 + s.trace) - 1, noise_level=0.8 * s.noise_level) for s in cell] for cell in one]
+        for one in bank.cells
+    ]
+    moved = replace(bank, cells=moved)
+    right, wrong = (
+        batch(one, 7, augmentation=replace(still, noise_levels=(0.1, 0.1), high_noise_share=0)) for one in (bank, moved)
+    )
+    assert np.abs(wrong.trace - right.trace).max() > 0.1
+    np.testing.assert_allclose(wrong.from_rest, right.from_rest, atol=0.02)
+    np.testing.assert_allclose(wrong.activity, right.activity, atol=0.02)
+
+
+def test_frames_far_from_spikes_count_more(bank):
+    one = batch(bank, 8, n_frames=400)
+    for counts, weight, rate in zip(one.counts, one.weight, one.imaging_rate, strict=True):
+        near = np.convolve(counts > 0, np.ones(2 * max(int(2 * rate), 1) + 1), "full")
+        reach = max(int(2 * rate), 1)
+        np.testing.assert_allclose(
+            weight / weight.min() if (near > 0).any() else 3.0, np.where(near[reach:-reach] > 0, 1.0, 3.0), rtol=1e-5
+        )
+
+
 def test_crops_hold_the_spikes_of_their_frames():
     recording = simulated_recording(noise=0.0)
     bank = make_bank(

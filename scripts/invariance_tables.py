@@ -1,0 +1,126 @@
+"""Make the tables of docs/counts.md on what must not change a count: rest level, raw fluorescence, silence, codes.
+
+    python -m scripts.invariance_tables --ground-truth ../shared/ground_truth --output /somewhere [--only rest,raw]
+
+Each part is a Markdown table, written when it is done; a part whose file is there is not computed again. Ground truth is
+judged by networks that never saw the animal.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground_truth_nwb.simulate import simulate_population
+from nwb_cascade.architectures.registry import build_networks
+from nwb_cascade.core.engine import infer_block
+from nwb_cascade.core.noise import noise_std
+from nwb_cascade.dff import DffMethod, compute_dff
+from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, make_case
+from nwb_cascade.evaluation.evaluation_run import held_out_estimator
+from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.library import load_model
+from nwb_cascade.training.recordings import KnownRecording, load_recordings
+
+Trace = NDArray[np.float32]
+Row = tuple[str, ...]
+DATASETS = ("DS10", "DS11", "DS13", "DS30", "DS31", "DS32")
+SIMULATED = ("GCaMP6f", "GCaMP6s", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s", "OGB-1")
+CONSTANTS, FACTORS, DRIFT = (-0.2, 0.1, 0.2, 0.3), (0.75, 0.9, 1.1, 1.25), 0.3
+NOISE_LEVELS = (1.0, 2.0, 5.0, 9.0)
+
+
+def rest_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
+    """Counts under another baseline convention, as a share of those under the recording's own; medians over cells."""
+    yield ("dataset", *(f"{c:+g}" for c in CONSTANTS), *(f"F0 / {f:g}" for f in FACTORS), f"drift {DRIFT:.0%}")
+    changes: list[Callable[[Trace], Trace]] = [lambda x, c=c: x + c for c in CONSTANTS]  # type: ignore[misc]
+    changes += [lambda x, f=f: f * (1 + x) - 1 for f in FACTORS]  # type: ignore[misc]
+    changes.append(lambda x: np.linspace(1 - DRIFT / 2, 1 + DRIFT / 2, x.size, dtype=np.float32) * (1 + x) - 1)
+    estimate = held_out_estimator(model.config, model.weights, "animal")
+    for dataset in DATASETS:
+        made = [make_case(one, Condition(30.0, 2.0)) for one in recordings if one.dataset == dataset]
+        cases = [case for case in made if isinstance(case, Case)]
+        before = _totals(estimate, cases)
+        yield (dataset, *(f"{np.median(_totals(estimate, _changed(cases, how)) / before):.2f}" for how in changes))
+
+
+def raw_rows(model: Model) -> Iterator[Row]:
+    """Counts of simulated cells from raw fluorescence, as a share of those from the dF/F that it was made from."""
+    yield (
+        "indicator",
+        *(f"ν {level:g}" for level in NOISE_LEVELS),
+        *(f"8 %, ν {level:g}" for level in NOISE_LEVELS[1:3]),
+    )
+    low = DffMethod(neuropil="none", baseline="percentile", window_s=60.0)
+    for indicator in SIMULATED:
+        found = [_from_raw(model, indicator, level, DffMethod(neuropil="none")) for level in NOISE_LEVELS]
+        found += [_from_raw(model, indicator, level, low) for level in NOISE_LEVELS[1:3]]
+        yield (indicator, *(f"{one:.2f}" for one in found))
+
+
+def noise_rows(model: Model) -> Iterator[Row]:
+    """Spikes per second that are stated of white noise."""
+    yield ("told", *(f"ν {level:g}" for level in NOISE_LEVELS))
+    rng = np.random.default_rng(0)
+    for indicator in (None, *model.config.indicators):
+        networks = build_networks(model.config, model.weights, imaging_rate=30.0, indicator=indicator)
+        rates = []
+        for level in NOISE_LEVELS:
+            noise = (noise_std(level, 30.0) * rng.standard_normal((12, 5400))).astype(np.float32)
+            rates.append(30 * float(np.maximum(infer_block(noise, 30.0, networks).expected_spikes, 0).mean()))
+        yield (indicator or "nothing", *(f"{rate:.3f}" for rate in rates))
+
+
+def _from_raw(model: Model, indicator: str, level: float, method: DffMethod) -> float:
+    rng = np.random.default_rng(0)
+    dff, _ = simulate_population(
+        rng, 16, indicator=indicator, imaging_rate=30.0, duration_s=240.0, firing_rate_hz=0.5, noise_level=level
+    )
+    raw = compute_dff(500 * (1 + dff), 30.0, method).dff
+    networks = build_networks(model.config, model.weights, imaging_rate=30.0, indicator=indicator)
+    counts = [np.maximum(infer_block(x, 30.0, networks).expected_spikes, 0).sum() for x in (raw, dff)]
+    return float(counts[0] / counts[1])
+
+
+def _changed(cases: Sequence[Case], how: Callable[[Trace], Trace]) -> list[Case]:
+    return [replace(case, traces=tuple(how(trace) for trace in case.traces)) for case in cases]
+
+
+def _totals(estimate: Estimator, cases: Sequence[Case]) -> NDArray[np.float64]:
+    return np.array([sum(float(np.nansum(trial)) for trial in trials) for trials in estimate(cases)])
+
+
+def _table(rows: Iterator[Row]) -> str:
+    heading, *body = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, ("---",) * len(heading), *body)) + "\n"
+
+
+def main() -> None:
+    """Make the tables that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ground-truth", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--only", default="rest,raw,noise")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    model = load_model("conditional-1-120Hz")
+    parts: dict[str, Callable[[], Any]] = {
+        "rest": lambda: rest_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
+        "raw": lambda: raw_rows(model),
+        "noise": lambda: noise_rows(model),
+    }
+    for part in arguments.only.split(","):
+        path = arguments.output / f"{part}.md"
+        if not path.exists():
+            path.write_text(_table(parts[part]()), encoding="utf-8")
+        print(part, path.read_text(encoding="utf-8"), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
