@@ -2,8 +2,8 @@
 
     python -m scripts.invariance_tables --ground-truth ../shared/ground_truth --output /somewhere [--only rest,raw]
 
-Each part is a Markdown table, written when it is done; a part whose file is there is not computed again. Ground truth is
-judged by networks that never saw the animal.
+Each part is a Markdown table, written when it is done; a part whose file is there is not computed again. Ground truth
+is judged by networks that never saw the animal.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ MIN_FRAMES = 24
 MANY_CELLS = 20  # teach what transients of an indicator look like
 CONTEXT_FRAMES = 8192  # of a trial, around a crop, by which its rest level and activity are known
 QUIET_S = 2.0  # without a spike on either side, a frame is quiet ...
-QUIET_WEIGHT = 3.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
+QUIET_WEIGHT = 2.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
 LARGEST_JITTER = 0.45  # frames; beyond half a frame two of them would change places
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-SLOW_SHARE = 0.3
-HEIGHT_DFF = (0.02, 0.4)  # standard deviation of what is slow
+SLOW_SHARE = 0.2
+HEIGHT_DFF = (0.02, 0.2)  # standard deviation of what is slow
 WAVE_HZ = (0.01, 0.3)
 NEUROPIL_S = (0.3, 5.0)  # time constant
 

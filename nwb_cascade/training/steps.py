@@ -44,7 +44,7 @@ class TrainingSettings:
     clip_norm: float = 1.0
     average_momentum: float = 0.998
     unknown_share: float = 0.25
-    silent_share: float = 0.15
+    silent_share: float = 0.12
     checkpoint_steps: int = 500
     seed: int = 0
     precision: str = "float32"
