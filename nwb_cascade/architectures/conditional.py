@@ -37,8 +37,8 @@ CONDITIONS_TOLD = (
     f"{RATE_CENTRE:g}, both clipped to what the model was trained for."
 )
 ACTIVITY_TOLD = (
-    " Then how active the whole trace is; the trace is dF/F from its rest level, and the noise level that of this trace "
-    "(both as nwb_cascade.core.rest_level has them)."
+    " Then how active the whole trace is; the trace is dF/F from its rest level, and the noise level that of this "
+    "trace (both as nwb_cascade.core.rest_level has them)."
 )
 FILMS = "films"
 Tensors = Mapping[str, Any]
@@ -197,7 +197,7 @@ def conditional_portable(config: ModelConfig, weights: Weights) -> Portable:
         members,
         lambda member, inputs: network(sizes, member, inputs),
         {
-            "condition": (Argument((None, sizes.conditions)), CONDITIONS_TOLD + (ACTIVITY_TOLD if sizes.conditions > 2 else "")),
+            "condition": (Argument((None, sizes.conditions)), CONDITIONS_TOLD + ACTIVITY_TOLD * (sizes.conditions > 2)),
             "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
         },
         lambda levels, activity, rate, indicator: {

@@ -61,7 +61,7 @@ def test_dff_is_computed_with_the_neuropil_of_the_file_and_recorded(recording: P
     assert parameters["dff"]["neuropil_series"] == "/processing/ophys/Neuropil/plane0"
     assert parameters["dff"]["method"]["neuropil_factor"] == 0.7
     assert "dF/F computed from /processing/ophys/Fluorescence/plane0 (F - 0.7 neuropil" in description
-    assert "computed from raw fluorescence, F - 0.7 neuropil, running percentile 8 over 60 s" in result.describe()
+    assert "computed from raw fluorescence, F - 0.7 neuropil, running rest level over 180 s" in result.describe()
 
 
 def test_a_baseline_that_cannot_divide_is_a_warning_of_its_roi(recording: Path) -> None:

@@ -13,6 +13,7 @@ from nwb_cascade import infer
 from nwb_cascade.architectures.registry import ARCHITECTURES, architecture_of, build_networks
 from nwb_cascade.cli import main
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
+from nwb_cascade.core.rest_level import from_rest, tell_block
 from nwb_cascade.errors import InputError
 from nwb_cascade.models import export
 from nwb_cascade.models.bundle import make_model
@@ -61,10 +62,12 @@ def test_rows_of_any_number_and_length_give_the_numbers_of_the_engine(exported, 
     rows = np.random.default_rng(n_frames).normal(0.1, 0.2, (n_rows, n_frames)).astype(np.float32)
     level = np.full(n_rows, 3.0, np.float32)
     portable = architecture_of(model.config).portable(model.config, model.weights)
-    (received,) = session(path).run(None, {"trace": rows, **portable.arrays(level, 30.0, "GCaMP6f")})
+    (received,) = session(path).run(None, {"trace": rows, **portable.arrays(level, level / 3, 30.0, "GCaMP6f")})
     ensemble = build_networks(model.config, model.weights, imaging_rate=30.0, indicator="GCaMP6f").ensemble(3.0)
     around = (ensemble.before, ensemble.after) if ensemble.fills_edges else (0, 0)
-    expected = ensemble(np.pad(rows, ((0, 0), around)), np.pad(np.ones(rows.shape, bool), ((0, 0), around)), level)
+    expected = ensemble(
+        np.pad(rows, ((0, 0), around)), np.pad(np.ones(rows.shape, bool), ((0, 0), around)), level, level / 3
+    )
     assert received.shape == expected.shape
     assert received == pytest.approx(expected, abs=1e-5)
 
@@ -76,8 +79,13 @@ def test_missing_frames_are_nan_and_the_file_smoothed_is_what_infer_gives(tmp_pa
     trace[0, 200:230] = np.nan
     result = infer(trace, 30.0, model=model, indicator="GCaMP8m", threshold="raw")
     portable = architecture_of(model.config).portable(model.config, model.weights)
-    told = portable.arrays(result.noise_levels, 30.0, result.parameters["indicator"])
-    (members,) = session(tmp_path / "m.onnx").run(None, {"trace": trace, **told})
+    told = tell_block(trace, 30.0)
+    networks = build_networks(model.config, model.weights, imaging_rate=30.0, indicator=None)
+    rest = told.rest(slice(None), 700) * networks.from_rest
+    arrays = portable.arrays(
+        told.noise_level / (1 + rest.mean(axis=1)), told.activity, 30.0, result.parameters["indicator"]
+    )
+    (members,) = session(tmp_path / "m.onnx").run(None, {"trace": from_rest(trace, rest), **arrays})
     members[:, np.isnan(trace)] = np.nan
     kernel = smoothing_kernel(result.parameters["kernel"], result.parameters["smoothing_s"], 30.0)
     received = smooth(members[:, 0], kernel=kernel).mean(axis=0)
@@ -101,7 +109,7 @@ class _Others:
     def ensemble(self, level):
         return self
 
-    def __call__(self, rows, present, noise):
+    def __call__(self, rows, present, noise, activity):
         return np.full((2, len(rows), rows.shape[1] - 23), 7, np.float32)
 
 
