@@ -211,7 +211,7 @@ def test_folders_of_suite2p_that_cannot_be_used_are_refused(tmp_path: Path) -> N
     folder = plane_folder(tmp_path / "plane0", cells=False)
     with pytest.raises(InputError, match=r"the column iscell of .*plane0 accepts none of 4"):
         annotate(folder)
-    with pytest.raises(InputError, match=r"ending in .npy or .mat"):
+    with pytest.raises(InputError, match=r"ending in .npy, .npz or .mat"):
         annotate(plane_folder(tmp_path / "plane1"), output=tmp_path / "x.csv")
     with pytest.raises(InputError, match="suite2p's own"):
         annotate(tmp_path / "plane1", output=tmp_path / "plane1" / "spks.npy")

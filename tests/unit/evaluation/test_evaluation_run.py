@@ -208,7 +208,7 @@ def test_a_warm_start_never_begins_with_a_network_that_saw_the_fold(bundle, reco
 
 
 def test_a_warm_start_needs_a_code_for_every_indicator(bundle, recordings, warm_plan, tmp_path):
-    foreign = [replace(recordings[0], indicator="Fluo-4"), *recordings[1:]]
+    foreign = [*(replace(one, indicator="Fluo-4") for one in recordings[:2]), *recordings[2:]]
     with pytest.raises(InputError, match="received Fluo-4"):
         train_member(warm_plan, foreign, 0, tmp_path, start=WarmStart(*bundle))
 
