@@ -17,12 +17,7 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
-<<<<<<< HEAD
 from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stretch_noise_levels
-from nwb_cascade.core.noise import noise_level as measured_level
-=======
-from nwb_cascade.core.merging import joined_rois, merged, stretch_noise_levels
->>>>>>> a4a3832 (--from-raw rests at 0 by default; jGCaMP7f and XCaMP-Gf are near jGCaMP8m; no-events, rest-level)
 from nwb_cascade.core.noise_changes import changed_clocks
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.rest_level import FROM_REST, Told, tell, tell_block

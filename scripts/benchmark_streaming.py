@@ -217,10 +217,14 @@ class Waiting(HalfAndWhole):
     seconds_per_value: float = 1.5e-7
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         time.sleep(traces.size * self.seconds_per_value)
-        return super().__call__(traces, present, noise_level)
+        return super().__call__(traces, present, noise_level, activity)
 
 
 def waiting_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:

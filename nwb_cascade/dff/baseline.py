@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from nwb_cascade.core.noise import MEDIAN_TO_STD
-=======
 from nwb_cascade.core.rest_level import QUANTILE, raised
->>>>>>> a4a3832 (--from-raw rests at 0 by default; jGCaMP7f and XCaMP-Gf are near jGCaMP8m; no-events, rest-level)
 from nwb_cascade.dff.method import DffMethod
 
 
