@@ -106,7 +106,7 @@ def nothing_inferred(n_rois: int, n_frames: int, note: tuple[str, str]) -> Block
     values, unknown = np.full((n_rois, n_frames), np.nan, np.float32), np.full(n_rois, np.nan, np.float32)
     warnings = tuple(RoiWarning(roi, *note) for roi in range(n_rois))
     bounds = np.zeros((n_rois, 2), np.int64)
-    return BlockResult(slice(0, n_rois), values, values, *[unknown] * 4, bounds, warnings)
+    return BlockResult(slice(0, n_rois), values, values, unknown, unknown, unknown, unknown, bounds, warnings)
 
 
 def _moved(block: BlockResult, rois: NDArray[np.intp], place: slice) -> BlockResult:
