@@ -19,6 +19,7 @@ from nwb_cascade.core.indicators import canonical_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stretch_noise_levels
 from nwb_cascade.core.noise_changes import changed_clocks
+from nwb_cascade.core.population import Population
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.rest_level import FROM_REST, Told, tell, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
@@ -328,10 +329,11 @@ def infer_blocks(
 
     With a clock whose frames are not even, each stretch is inferred on its own grid at its own rate, told its own noise
     level; so are the parts between which the noise of a ROI changes for good. Yields results whose expected spikes are
-    aligned and thresholded as the run asks.
+    aligned and thresholded as the run asks; what the ROIs show together is among the warnings of the last.
     """
     clock = clock or FrameClock.from_rate(run.imaging_rate, traces.n_frames)
     runs = {rate: run.at_rate(rate) for rate in clock.imaging_rates}
+    population = Population(traces.n_frames, run.imaging_rate)
     for rois, dff in traces.blocks(block_bytes):
         asked = traces.asked(rois)
         part = dff if asked.size == len(dff) else dff[asked]
@@ -343,7 +345,12 @@ def infer_blocks(
             others = np.setdiff1d(np.arange(len(dff)), asked)
             found.append((others, nothing_inferred(others.size, traces.n_frames, traces.choice.note)))
         block = joined_rois(rois.start, found)
-        yield replace(block, warnings=(*block.warnings, *_screened(dff, block, run)))
+        warnings = (*block.warnings, *_screened(dff, block, run))
+        inferred = np.isfinite(block.model_noise_levels)
+        population.add(rois.start, dff if inferred.all() else np.where(inferred[:, None], dff, np.nan))
+        if rois.stop == traces.n_rois:
+            warnings = (*warnings, *population.warnings())
+        yield replace(block, warnings=warnings)
         if progress is not None:
             progress(rois.stop, traces.n_rois)
 

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground_truth_nwb.indicators import INDICATORS
-from nwb_cascade.core.noise import noise_std
-
-Finding = tuple[str, str]
+from nwb_cascade.core.slow_changes import Finding, slow_findings
 
 MIN_FRAMES = 100
 # median |second difference| / median |difference|: 1.73 for white noise, 1.41 for the mean of two frames, below 1
@@ -24,8 +22,7 @@ SAME_FRAMES_SHARE = 0.3
 # Hardly any recording reaches a dF/F of 40 (4000 %), or that noise, as a fraction.
 PERCENT_PEAK, PERCENT_NOISE = 40.0, 60.0
 RAW_BASELINE = 0.7
-DRIFT_WINDOWS, DRIFT_WINDOW_S = 6, 20.0
-DRIFT_DFF, DRIFT_SPREADS = 0.3, 3.0
+CLIPPED_FRAMES, CLIPPED_SHARE = 3, 0.001
 REST_LEVELS = -0.3, 0.7  # beyond them, F0 is something else than the fluorescence at rest
 NO_ACTIVITY = -0.8  # of noise alone -1.0, 95 % of three minutes are below this
 
@@ -60,9 +57,9 @@ def screen_trace(
     Returns
     -------
     tuple of (str, str)
-        Codes ``noise-outside-training``, ``denoised``, ``percent-scaled``, ``not-dff``, ``drifting``,
-        ``implausible-amplitude``, ``rest-level``, ``no-events``, each with a sentence. Empty: nothing to say, also for
-        fewer than 100 frames.
+        Codes ``noise-outside-training``, ``denoised``, ``percent-scaled``, ``not-dff``, ``clipped``,
+        ``implausible-amplitude``, ``rest-level``, ``no-events`` and those of `nwb_cascade.core.slow_changes`, each with
+        a sentence. Empty: nothing to say, also for fewer than 100 frames.
     """
     finite = np.asarray(trace, np.float64)[np.isfinite(trace)]
     if finite.size < MIN_FRAMES or finite.min() == finite.max():
@@ -72,12 +69,14 @@ def screen_trace(
         _noise_finding(noise_level, noise_range),
         _denoised_finding(trace),
         scale,
-        _drift_finding(np.asarray(trace, np.float64), imaging_rate, noise_level),
-        # A wrong scale explains an implausible amplitude; saying both would point two ways.
-        None if scale else _amplitude_finding(finite, imaging_rate, indicator),
-        None if scale else _rest_finding(rest_level),
+        _clipped_finding(finite),
         _activity_finding(activity),
     ]
+    if scale is None:  # which would explain all that follows; saying both would point two ways
+        found += slow_findings(
+            np.where(np.isfinite(trace), trace, np.nan).astype(np.float64), imaging_rate, noise_level
+        )
+        found += [_amplitude_finding(finite, imaging_rate, indicator), _rest_finding(rest_level)]
     return tuple(one for one in found if one is not None)
 
 
@@ -121,20 +120,12 @@ def _scale_finding(finite: NDArray[np.float64], level: float) -> Finding | None:
     return None
 
 
-def _drift_finding(trace: NDArray[np.float64], imaging_rate: float, level: float) -> Finding | None:
-    window = max(int(DRIFT_WINDOW_S * imaging_rate), trace.size // (4 * DRIFT_WINDOWS), 1)
-    n_windows = trace.size // window
-    if n_windows < DRIFT_WINDOWS:
-        return None
-    rows = trace[: n_windows * window].reshape(n_windows, window)
-    rows = rows[np.isfinite(rows).mean(axis=1) > 0.5]
-    if len(rows) < DRIFT_WINDOWS:
-        return None
-    baselines = np.nanpercentile(rows, 20, axis=1)
-    change = float(np.percentile(baselines, 90) - np.percentile(baselines, 10))
-    if not change > max(DRIFT_DFF, DRIFT_SPREADS * noise_std(level, imaging_rate)):
-        return None
-    return "drifting", f"the baseline moves by {change:.2g} dF/F over the recording: correct F0 with a running baseline"
+def _clipped_finding(finite: NDArray[np.float64]) -> Finding | None:
+    for value, which in ((finite.max(), "largest"), (finite.min(), "smallest")):
+        count = int((finite == value).sum())
+        if count > max(CLIPPED_FRAMES, CLIPPED_SHARE * finite.size):
+            return "clipped", f"{count} frames have exactly the {which} value ({value:.3g}): the trace is clipped there"
+    return None
 
 
 def _rest_finding(rest_level: float) -> Finding | None:

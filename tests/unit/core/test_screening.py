@@ -59,6 +59,14 @@ def test_a_drifting_baseline_is_reported():
     assert codes(trace + np.linspace(0, 1.5, trace.size)) == ["drifting"]
 
 
+@pytest.mark.parametrize("limits", [(-0.05, None), (None, 0.4)])
+def test_a_clipped_trace_is_reported_with_how_many_frames(limits):
+    trace = np.clip(ordinary(), *limits)
+    (finding,) = screen_trace(trace, RATE, noise_level=2.0)
+    assert finding[0] == "clipped"
+    assert f"{(trace == (limits[0] or limits[1])).sum()} frames" in finding[1]
+
+
 @pytest.mark.parametrize("indicator", [one for one in INDICATORS.values() if one.largest_dff], ids=lambda one: one.name)
 def test_an_amplitude_beyond_what_the_indicator_showed_is_reported(indicator):
     trace = ordinary(noise=0.01)
