@@ -1,0 +1,214 @@
+/** The page: a recording in, what it holds, what has to be asked, results out. */
+
+import { sameByCommand, sameByPython } from "./commands";
+import { csvFile, npyFile, save } from "./downloads";
+import type { RoiResult } from "./engine";
+import { general } from "./numbers";
+import { Plot } from "./plot";
+import type { Series } from "./recording";
+import type { Facts } from "./rules";
+import type { Answer, Ask, Request } from "./worker";
+
+const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
+const input = (id: string) => element<HTMLInputElement>(id);
+const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+const plot = new Plot(element<HTMLCanvasElement>("plot"));
+
+interface Row {
+  dff: Float32Array;
+  result: RoiResult;
+}
+
+let opened: { name: string; format: string; series: Series[] } | null = null;
+let chosen = -1;
+let asked: Ask | null = null;
+let rows: Row[] = [];
+
+function send(request: Request): void {
+  worker.postMessage(request);
+}
+
+function open(file: File | undefined): void {
+  if (!file) return;
+  for (const id of ["problem", "choice", "results", "progress", "same"]) element(id).hidden = true;
+  say(`Reading ${file.name} …`);
+  send({ kind: "open", file });
+}
+
+function say(text: string, share: number | null = null): void {
+  element("progress").hidden = !text;
+  element("status").textContent = text;
+  const bar = element<HTMLProgressElement>("bar");
+  bar.hidden = share === null;
+  if (share !== null) bar.value = share;
+}
+
+function complain(message: string): void {
+  say("");
+  element("problem").hidden = false;
+  element("problem").textContent = message;
+  element<HTMLButtonElement>("infer").disabled = false;
+  document.body.dataset.state = "problem";
+}
+
+function cell(text: string, name = ""): HTMLTableCellElement {
+  const made = document.createElement("td");
+  made.textContent = text;
+  made.className = name;
+  return made;
+}
+
+function list(recording: { name: string; format: string; series: Series[] }): void {
+  opened = recording;
+  say("");
+  element("choice").hidden = false;
+  element("name").textContent = recording.name;
+  const head = document.createElement("tr");
+  for (const title of ["", "Series", "ROIs", "Frames", "Rate", "Holds", "Because"]) {
+    const made = document.createElement("th");
+    made.textContent = title;
+    head.append(made);
+  }
+  element("series").querySelector("thead")!.replaceChildren(head);
+  const body = recording.series.map((series, at) => {
+    const row = document.createElement("tr");
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: "series", disabled: !!series.problem, ariaLabel: series.path || "matrix" });
+    const first = document.createElement("td");
+    first.append(radio);
+    const rate = series.imagingRate ? `${general(series.imagingRate, 4)} Hz` : series.rateWhy;
+    const why = series.problem || `${series.why}; ${series.scaleWhy}`;
+    row.append(first, cell(series.path || "matrix"), cell(String(series.nRois), "number"), cell(String(series.nFrames), "number"));
+    row.append(cell(rate), cell(series.kind), cell(why));
+    row.classList.toggle("out", !!series.problem);
+    row.addEventListener("click", () => !series.problem && choose(at));
+    return row;
+  });
+  element("series").querySelector("tbody")!.replaceChildren(...body);
+  const usable = recording.series.map((series, at) => ({ series, at })).filter(({ series }) => !series.problem);
+  const likely = usable.filter(({ series }) => series.kind === "dff");
+  const meant = likely.length === 1 || recording.format !== "nwb" ? likely[0] : usable.length === 1 ? usable[0] : undefined;
+  if (!usable.length)
+    complain(`No series of ${recording.name} can be inferred here: ${recording.series.map((one) => `${one.path}: ${one.problem}`).join("; ")}.`);
+  element("ask").hidden = !usable.length;
+  element("note").textContent = meant || !usable.length ? "" : "Several series could be meant: choose one.";
+  chosen = -1;
+  if (meant) choose(meant.at);
+  if (usable.length) document.body.dataset.state = "opened";
+}
+
+function choose(at: number): void {
+  chosen = at;
+  const series = opened!.series[at];
+  element("series").querySelectorAll("tbody tr").forEach((row, i) => {
+    row.classList.toggle("chosen", i === at);
+    row.querySelector("input")!.checked = i === at;
+  });
+  input("rate").value = series.imagingRate ? String(series.imagingRate) : "";
+  input("indicator").value = series.indicator ?? "";
+  input("species").value = /danio rerio|zebrafish/i.test(series.species ?? "") ? "Danio rerio" : "";
+  input("scale").value = series.scale === "percent" ? "percent" : "fraction";
+  element("note").textContent = series.scale === "percent" && !series.scaleStated ? `The values look like percent: ${series.scaleWhy}.` : "";
+}
+
+function infer(): void {
+  if (!opened || chosen < 0) return complain("Choose one of the series first.");
+  const series = opened.series[chosen];
+  const species = input("species").value || (series.species ?? "");
+  asked = {
+    series: chosen,
+    imagingRate: Number(input("rate").value),
+    indicator: input("indicator").value.trim(),
+    species,
+    scale: input("scale").value as Ask["scale"],
+    smoothingS: Number(input("smoothing").value),
+  };
+  rows = [];
+  element("problem").hidden = true;
+  element("results").hidden = true;
+  element("rois").querySelector("tbody")!.replaceChildren();
+  element<HTMLButtonElement>("infer").disabled = true;
+  element("command").textContent = sameByCommand(opened.name, opened.format, series, asked);
+  element("python").textContent = sameByPython(opened.name, opened.format, series, asked);
+  element("same").hidden = false;
+  document.body.dataset.state = "inferring";
+  say("Loading the network …", 0);
+  send({ kind: "infer", ask: asked, base: new URL("./", document.baseURI).href });
+}
+
+function add(roi: number, row: Row): void {
+  rows[roi] = row;
+  const series = opened!.series[chosen];
+  const { expectedSpikes, noiseLevel, warnings } = row.result;
+  let sum = 0;
+  let n = 0;
+  for (const value of expectedSpikes)
+    if (!Number.isNaN(value)) {
+      sum += value;
+      n++;
+    }
+  const line = document.createElement("tr");
+  line.append(cell(String(series.roiIds?.[roi] ?? roi), "number"), cell(general(noiseLevel, 3), "number"));
+  line.append(cell(n ? sum.toFixed(1) : "", "number"), cell(n ? general((sum / n) * asked!.imagingRate, 3) : "", "number"));
+  line.append(cell(warnings.map((one) => one.message).join("; ")));
+  line.addEventListener("click", () => show(roi));
+  element("rois").querySelector("tbody")!.append(line);
+  element("results").hidden = false;
+  if (roi === 0) show(0);
+  say(`${roi + 1} of ${series.nRois} ROIs`, (roi + 1) / series.nRois);
+}
+
+function show(roi: number): void {
+  const series = opened!.series[chosen];
+  element("rois").querySelectorAll("tbody tr").forEach((row, at) => row.classList.toggle("chosen", at === roi));
+  element("caption").textContent = `ROI ${series.roiIds?.[roi] ?? roi}`;
+  const { expectedSpikes, ensembleStd } = rows[roi].result;
+  plot.show({ dff: rows[roi].dff, expectedSpikes, ensembleStd, imagingRate: asked!.imagingRate, startS: series.startS });
+}
+
+function download(kind: string): void {
+  const series = opened!.series[chosen];
+  const rates = rows.map((row) => row.result.expectedSpikes);
+  const name = `${opened!.name.replace(/\.[^.]*$/, "")}_expected_spikes.${kind}`;
+  if (kind === "npy") save(npyFile(rates), name);
+  if (kind === "csv") save(csvFile(rates, rates.map((_, roi) => `roi_${series.roiIds?.[roi] ?? roi}`), asked!.imagingRate, series.startS), name);
+}
+
+worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+  if (data.kind === "opened") list(data);
+  else if (data.kind === "roi") add(data.roi, data);
+  else if (data.kind === "problem") complain(data.message);
+  else {
+    say(`${rows.length} ROIs in ${data.seconds.toFixed(1)} s. ${data.told}`, 1);
+    element<HTMLButtonElement>("infer").disabled = false;
+    document.body.dataset.state = "done";
+  }
+};
+worker.onerror = (event) => complain(`The page could not start its worker: ${event.message || "serve it by http, not from disk"}.`);
+
+const drop = element("drop");
+for (const name of ["dragenter", "dragover"])
+  drop.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+drop.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  open(event.dataTransfer?.files[0]);
+});
+input("file").addEventListener("change", () => open(input("file").files?.[0]));
+element("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  infer();
+});
+element("downloads").querySelectorAll("button").forEach((button) => button.addEventListener("click", () => download(button.dataset.file!)));
+fetch(new URL("model/facts.json", document.baseURI))
+  .then((response) => response.json())
+  .then((facts: Facts) => {
+    const options = facts.indicators.map((one) => Object.assign(document.createElement("option"), { value: one.name }));
+    element("indicators").replaceChildren(...options);
+    document.body.dataset.state = "ready";
+  })
+  .catch(() => complain("The page cannot read its own files: serve it by http (python -m http.server), or build it with npm run build."));

@@ -1,0 +1,122 @@
+/** The worker: opens recordings, runs the network, and answers the page. Nothing leaves the computer. */
+
+import * as h5wasm from "h5wasm";
+import mjs from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import { inferBlock, type Network, roisPerBlock, type RoiResult } from "./engine";
+import { matrixRecording, readMat5, readNpy } from "./matrix";
+import { loadNetwork, placeRuntime } from "./network";
+import { mat73Matrices, nwbRecording } from "./nwb";
+import { InputProblem, type Recording, type Series } from "./recording";
+import { type Facts, toldIndicator } from "./rules";
+
+export interface Ask {
+  series: number;
+  imagingRate: number;
+  indicator: string;
+  species: string;
+  scale: "fraction" | "percent";
+  smoothingS: number;
+}
+
+export type Request = { kind: "open"; file: File } | { kind: "infer"; ask: Ask; base: string };
+export type Answer =
+  | { kind: "opened"; name: string; format: string; series: Series[] }
+  | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
+  | { kind: "done"; seconds: number; told: string }
+  | { kind: "problem"; message: string };
+
+const MOST_VALUES = 2 ** 27; // frames times ROIs that the page holds three times over, 1.5 GB
+let base = ""; // address of the page, below which its files lie
+let recording: Recording | null = null;
+let facts: Promise<Facts> | null = null;
+let network: Promise<Network> | null = null;
+let mounted = 0;
+
+async function fetched(path: string): Promise<Response> {
+  const response = await fetch(new URL(path, base));
+  if (!response.ok) throw new InputProblem(`The page lacks its file ${path} (HTTP ${response.status}): build it with npm run build.`);
+  return response;
+}
+
+async function open(file: File): Promise<Recording> {
+  recording?.close();
+  recording = null;
+  const start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
+  if (!file.size) throw new InputProblem(`${file.name} is empty.`);
+  const isHdf5 = start[0] === 0x89 && start[1] === 0x48 && start[2] === 0x44 && start[3] === 0x46;
+  const extension = file.name.toLowerCase().split(".").at(-1);
+  if (extension === "npy") return matrixRecording(file.name, "npy", [readNpy(file.name, await file.arrayBuffer())]);
+  if (extension === "mat" && !isHdf5) return matrixRecording(file.name, "mat", await readMat5(file.name, await file.arrayBuffer()));
+  const user = new Uint8Array(await file.slice(512, 516).arrayBuffer());
+  if (!isHdf5 && !(user[0] === 0x89 && user[1] === 0x48))
+    throw new InputProblem(`Expected an NWB file (HDF5), a .npy or a .mat file, received ${file.name}, which is none of them.`);
+  const opened = await hdf5(file);
+  return extension === "mat" ? matrixRecording(file.name, "mat", mat73Matrices(opened)) : nwbRecording(file.name, opened);
+}
+
+/** Open a local file by slices: h5wasm reads what it needs of it. */
+async function hdf5(file: File): Promise<h5wasm.File> {
+  const { FS } = await h5wasm.ready;
+  const folder = `/work${mounted++}`;
+  (FS as any).mkdir(folder);
+  (FS as any).mount((FS as any).filesystems.WORKERFS, { blobs: [{ name: "recording", data: file }] }, folder);
+  try {
+    const opened = new h5wasm.File(`${folder}/recording`, "r");
+    opened.keys(); // which fails where the file could not be opened
+    return opened;
+  } catch {
+    throw new InputProblem(`${file.name} cannot be opened: it is truncated or damaged.`);
+  }
+}
+
+async function infer(ask: Ask): Promise<void> {
+  if (!recording) throw new InputProblem("Choose a recording first.");
+  const series = recording.series[ask.series];
+  if (!(ask.imagingRate > 0)) throw new InputProblem("Expected an imaging rate in Hz: the recording states none.");
+  if (series.nRois * series.nFrames > MOST_VALUES)
+    throw new InputProblem(
+      `The page holds results in memory, up to ${MOST_VALUES} values; ${series.nRois} ROIs of ${series.nFrames} frames are more. Use the command below.`,
+    );
+  facts ??= fetched("model/facts.json").then((response) => response.json());
+  placeRuntime({ mjs, wasm });
+  network ??= fetched("model/model.onnx").then(async (response) => loadNetwork(new Uint8Array(await response.arrayBuffer())));
+  const [known, run] = await Promise.all([facts, network]);
+  const [low, high] = known.rates;
+  const off = Math.abs(ask.imagingRate - Math.min(Math.max(ask.imagingRate, low), high)) / ask.imagingRate;
+  if (off > 0.05) throw new InputProblem(`${known.name} serves rates from ${low} to ${high} Hz, the recording has ${ask.imagingRate} Hz.`);
+  const told = toldIndicator(ask.indicator || null, ask.species || null, known);
+  const asked = { imagingRate: ask.imagingRate, told, smoothingS: ask.smoothingS };
+  const factor = ask.scale === "percent" ? 0.01 : 1;
+  const began = performance.now();
+  const rows = roisPerBlock(series.nFrames);
+  for (let first = 0; first < series.nRois; first += rows) {
+    const block = recording.read(ask.series, first, Math.min(first + rows, series.nRois));
+    const dff = factor === 1 ? block : block.map((trace) => trace.map((value) => value * factor));
+    let roi = first;
+    for await (const result of inferBlock(dff, asked, known, run)) {
+      answer({ kind: "roi", roi, dff: dff[roi - first], result });
+      roi++;
+    }
+  }
+  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence });
+}
+
+function answer(message: Answer): void {
+  self.postMessage(message);
+}
+
+self.onmessage = async ({ data }: MessageEvent<Request>) => {
+  try {
+    if (data.kind === "open") {
+      recording = await open(data.file);
+      answer({ kind: "opened", name: recording.name, format: recording.format, series: recording.series });
+    } else {
+      base = data.base;
+      await infer(data.ask);
+    }
+  } catch (error) {
+    const message = error instanceof InputProblem ? error.message : `The file could not be read or inferred: ${error}`;
+    answer({ kind: "problem", message });
+  }
+};

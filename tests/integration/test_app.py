@@ -1,0 +1,160 @@
+"""The page that infers in the browser: files in, the numbers of the Python engine out, or a sentence on why not."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pynwb.ophys import DfOverF
+from scipy.io import loadmat
+
+from nwb_cascade import infer
+from tests.support.browser import chromium, console_problems, wait_for
+from tests.support.nwb_files import (
+    add_imaging_plane,
+    bare_nwbfile,
+    fill,
+    ophys_module,
+    rois_table,
+    series_of,
+    write_recording,
+)
+from tests.support.shared import shared_path
+
+APP = Path(__file__).parents[2] / "docs" / "app" / "dist"
+TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | TYPES
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A browser at the built page, and the folder of its downloads."""
+    if not (APP / "model" / "model.onnx").exists():
+        pytest.skip("the app is not built: python -m scripts.prepare_app; cd docs/app; npm ci; npm run build")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=str(APP)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    folder = tmp_path_factory.mktemp("downloads")
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        browser.address = f"http://127.0.0.1:{server.server_port}/"
+        yield browser, folder
+    server.shutdown()
+    server.server_close()
+
+
+def at(browser, *states):
+    return wait_for(
+        browser, f"return {list(states)}.includes(document.body.dataset.state) && document.body.dataset.state"
+    )
+
+
+def text(browser, name):
+    return browser.execute_script(f"return document.getElementById('{name}').textContent")
+
+
+def opened(browser, path):
+    browser.get(browser.address)
+    at(browser, "ready")
+    browser.find_element("id", "file").send_keys(str(path))
+    return at(browser, "opened", "problem")
+
+
+def inferred(browser, folder, kind="npy", **values):
+    """Infer with what is asked filled in, and return the file that is downloaded."""
+    for name, value in values.items():
+        browser.execute_script(f"document.getElementById('{name}').value = {str(value)!r}")
+    browser.find_element("id", "infer").click()
+    assert at(browser, "done", "problem") == "done", text(browser, "problem")
+    before = set(folder.iterdir())
+    browser.find_element("css selector", f"[data-file={kind}]").click()
+    for _ in range(200):
+        new = [path for path in set(folder.iterdir()) - before if not path.name.endswith(".crdownload")]
+        if new:
+            return new[0]
+        time.sleep(0.1)
+    raise AssertionError("nothing was downloaded")
+
+
+def traces(seed=0, n_rois=3, n_frames=900):
+    rng = np.random.default_rng(seed)
+    spikes = rng.poisson(0.03, (n_rois, n_frames)) * 0.5
+    decay = np.exp(-np.arange(60) / 12)
+    dff = np.array([np.convolve(one, decay)[:n_frames] for one in spikes]) + rng.normal(0, 0.1, spikes.shape)
+    return dff.astype(np.float32)
+
+
+def write_dff(path, dff, rate=30.0):
+    """An NWB file with dF/F, time first."""
+    nwbfile = bare_nwbfile()
+    table = rois_table(add_imaging_plane(nwbfile), len(dff))
+    fill(ophys_module(nwbfile, table), DfOverF, [series_of("RoiResponseSeries", dff.T, table, rate=rate)])
+    return write_recording(path, nwbfile)
+
+
+def test_a_matrix_gives_the_numbers_of_the_engine(page, tmp_path):
+    browser, folder = page
+    np.save(tmp_path / "traces.npy", traces())
+    assert opened(browser, tmp_path / "traces.npy") == "opened"
+    received = np.load(inferred(browser, folder, rate=30, indicator="GCaMP6s"))
+    assert received == pytest.approx(infer(traces(), 30.0, indicator="GCaMP6s").expected_spikes, abs=1e-4)
+    assert "traces.npy" in text(browser, "command")
+    assert "--imaging-rate 30 --indicator 'GCaMP6s'" in text(browser, "command")
+    assert console_problems(browser) == []
+
+
+def test_nwb_is_listed_as_inspect_does_and_inferred(page, tmp_path):
+    browser, folder = page
+    dff = traces(1)
+    write_dff(tmp_path / "a.nwb", dff)
+    assert opened(browser, tmp_path / "a.nwb") == "opened"
+    assert browser.execute_script("return document.querySelectorAll('#series tbody tr.chosen').length") == 1
+    assert browser.execute_script("return document.getElementById('rate').value") == "30"
+    assert browser.execute_script("return document.getElementById('indicator').value") == "GCaMP6f"
+    lines = inferred(browser, folder, kind="csv").read_text().splitlines()
+    received = np.array([[float(one) for one in line.split(",")[1:]] for line in lines[1:]]).T
+    assert received == pytest.approx(infer(dff, 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
+
+
+def test_a_recording_of_the_shared_folder(page):
+    browser, folder = page
+    path = shared_path("example_datasets/Experiment_552195520_excerpt.mat")
+    assert opened(browser, path) == "opened"
+    received = np.load(inferred(browser, folder, rate=30, indicator="GCaMP6f"))
+    dff = loadmat(path)["dF_traces"].astype(np.float32)
+    assert received.shape == dff.shape
+    assert received[::8] == pytest.approx(infer(dff[::8], 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("broken.nwb", b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.nwb cannot be opened: it is truncated or damaged"),
+        ("notes.nwb", b"no recording at all", "Expected an NWB file (HDF5), a .npy or a .mat file, received notes.nwb"),
+        ("empty.npy", b"", "empty.npy is empty"),
+        ("short.npy", b"\x93NUMPY", "short.npy is truncated"),
+    ],
+)
+def test_what_is_no_recording_gets_one_sentence(page, tmp_path, name, content, sentence):
+    browser, _ = page
+    (tmp_path / name).write_bytes(content)
+    assert opened(browser, tmp_path / name) == "problem"
+    assert sentence in text(browser, "problem")
+
+
+def test_raw_fluorescence_is_told_and_not_inferred(page, tmp_path):
+    browser, _ = page
+    np.save(tmp_path / "f.npy", traces() * 100 + 400)
+    assert opened(browser, tmp_path / "f.npy") == "problem"
+    assert "look like no dF/F" in text(browser, "problem")
+    assert "as raw fluorescence does" in text(browser, "problem")
