@@ -30,6 +30,7 @@ export function readNpy(name: string, content: ArrayBuffer): Matrix {
   const magic = String.fromCharCode(...bytes.subarray(0, 6));
   if (magic !== "\x93NUMPY") throw new InputProblem(`${name} is no .npy file: it does not begin as one.`);
   const view = new DataView(content);
+  if (content.byteLength < 12) throw new InputProblem(`${name} is truncated: it ends within its header.`);
   const long = bytes[6] > 1;
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
   const start = (long ? 12 : 10) + length;
