@@ -149,6 +149,9 @@ class InferenceOptions:
         metavar="accepted|all|COLUMN",
         of_source=True,
     )
+    one_photon: bool = asked(
+        False, "Traces of a one-photon microscope: uncalibrated rates in no unit, without deviation."
+    )
     model: str | PathLike[str] | Model = asked("auto", "The model.", metavar="auto|NAME|DIR")
     indicator: str | None = asked(None, "Calcium indicator [default: as FILE states].")
     species: str | None = asked(None, "Latin name of the species [default: as FILE states].")

@@ -22,6 +22,7 @@ from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.choose import ALL, means_several
 from nwb_cascade.options import FromRaw, InferenceOptions, OutputOptions, taken
+from nwb_cascade.readers.one_photon import uncalibrated
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.registry import reader_of
 from nwb_cascade.readers.sources import Source, is_remote, name_of
@@ -56,6 +57,7 @@ def annotate(
     from_raw: FromRaw | None = None,
     mask_intervals: str | None = None,
     rois: str | None = None,
+    one_photon: bool = False,
     threshold: str = "nonnegative",
     legacy_alignment: bool = False,
     kernel: str | None = None,
@@ -113,6 +115,9 @@ def annotate(
         Infer from some ROIs only: those with 1 in a column of the ROI table, or in whichever of the usual ones there is
         (``iscell``, ``Accepted``, ``valid_roi``). The others keep their rows, whose values are NaN. By default all, in
         folders of suite2p the accepted ones.
+    one_photon : bool
+        The traces come from a one-photon microscope and have no baseline, so that there is no dF/F: infer all the same,
+        uncalibrated, see `nwb_cascade.dff.one_photon`. No deviation is stored. Without it such traces are refused.
     ensemble_std : bool
         Store the standard deviation over the ensemble as well.
     spikes : {"conserved", "supported"}, optional
@@ -198,10 +203,13 @@ def annotate_source(
         require_plain(Path(name_of(source)))
     reader = reader_of(source)
     reader.check(source, options)
+    if options.one_photon:
+        options = replace(options, ensemble_std=False)
     writer = writer_of(source, reader, where)(source, reader, where)
     scratch = writer.folder if where.scratch_dir is None else Path(where.scratch_dir)
     with ExitStack() as opened:
-        recordings = opened.enter_context(reader.open(source, options, scratch_dir=scratch, streaming=streaming))
+        found = opened.enter_context(reader.open(source, options, scratch_dir=scratch, streaming=streaming))
+        recordings = tuple(uncalibrated(one) for one in found) if options.one_photon else found
         places = writer.places(recordings, options)
         plans = [_plan(one, options, writer, place) for one, place in zip(recordings, places, strict=True)]
         if writer.rebuilds and not all(plan.result.skipped for plan in plans):

@@ -8,9 +8,21 @@ from typing import Any
 from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.wording import counted
 
-KINDS = ("dff", "raw_fluorescence", "neuropil", "baseline", "denoised", "z_scored", "events", "inferred", "unknown")
+KINDS = (
+    "dff",
+    "raw_fluorescence",
+    "neuropil",
+    "baseline",
+    "denoised",
+    "z_scored",
+    "events",
+    "bulk",
+    "inferred",
+    "unknown",
+)
 SCALES = ("fraction", "percent", "counts", "unknown")
-FACTORS = {"fraction": 1.0, "percent": 0.01}  # what makes a value of a known scale a fraction
+ARBITRARY = "arbitrary"  # a scale that is asked for, where there is no dF/F
+FACTORS = {"fraction": 1.0, "percent": 0.01, ARBITRARY: 1.0}  # what makes a value of a known scale a fraction
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class NoiseQuantiles:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One ``RoiResponseSeries`` of an NWB file.
+    """One series of traces of an NWB file: ``RoiResponseSeries``, ``MicroscopyResponseSeries``, or one that is named.
 
     Parameters
     ----------
@@ -72,9 +84,11 @@ class Candidate:
     species, genotype : str or None
         Of the subject, as stated.
     roi_table : str or None
-        Path of the table that describes the ROIs.
+        Path of the table that describes the ROIs; None if the series names no ROIs.
     problems : tuple of str
         What is wrong or doubtful, one sentence each; empty if nothing was found.
+    one_photon : str
+        By what the traces are known to come from a one-photon microscope; empty if nothing says so.
     """
 
     object_path: str
@@ -106,6 +120,7 @@ class Candidate:
     genotype: str | None
     roi_table: str | None
     problems: tuple[str, ...]
+    one_photon: str = ""
 
     @property
     def imaging_rates(self) -> tuple[float, ...]:

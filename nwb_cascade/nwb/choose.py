@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
-from nwb_cascade.nwb.candidate import FACTORS, Candidate
+from nwb_cascade.nwb.candidate import ARBITRARY, FACTORS, Candidate
 
 RATE_AGREEMENT = 1e-3  # a given rate this close to the stated one says the same
 NOT_DFF = {
@@ -16,8 +16,10 @@ NOT_DFF = {
     "baseline": "a baseline",
     "z_scored": "z-scores",
     "events": "events or deconvolved activity",
+    "bulk": "the bulk signal of a fiber, of many cells at once: no spikes of single cells can be told from it",
     "inferred": "inferred spike rates, a result of nwb-cascade",
 }
+NO_SERIES = "no RoiResponseSeries at all"
 PICK = "name one with series= (--series NAME)"
 ALL = "all"
 WILD = "*?["  # what makes a pattern of a name
@@ -76,7 +78,7 @@ def named(candidates: Sequence[Candidate], series: str) -> Candidate:
             f"Expected one series {series!r}, found {len(matches)}: {_listed(matches)}; give the path of one with "
             "series= (--series PATH)."
         )
-    found = _listed(candidates) if candidates else "no RoiResponseSeries at all"
+    found = _listed(candidates) if candidates else NO_SERIES
     raise InputError(f"Expected a series {series!r}, found {found}.")
 
 
@@ -190,6 +192,8 @@ def resolve_factor(candidate: Candidate, scale: str | None = None) -> float:
     if scale is not None and scale not in FACTORS:
         raise InputError(f"Expected scale 'fraction' or 'percent', received {scale!r}.")
     path = candidate.object_path
+    if scale == ARBITRARY:
+        return FACTORS[scale]
     if candidate.scale == "counts":
         raise InputError(
             f"Expected dF/F, but {path} looks like raw fluorescence: {candidate.scale_why}. Compute dF/F first and "
@@ -252,7 +256,10 @@ def _only_dff(candidates: Sequence[Candidate]) -> Candidate:
             f"Expected a dF/F series, found only raw fluorescence: {_listed(raw)}. Compute dF/F first, or have it "
             f"computed with from_raw= (--from-raw); if one of them is dF/F, {PICK}."
         )
-    found = f"only {_listed(candidates)}" if candidates else "no RoiResponseSeries at all"
+    bulk = [c for c in candidates if c.kind == "bulk"]
+    if bulk:
+        raise InputError(f"Expected dF/F of single cells, found {_listed(bulk)}: {NOT_DFF['bulk']}.")
+    found = f"only {_listed(candidates)}" if candidates else NO_SERIES
     raise InputError(f"Expected a dF/F series in the file, found {found}.")
 
 

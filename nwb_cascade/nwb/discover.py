@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pynwb import NWBFile
-from pynwb.ophys import RoiResponseSeries
+from pynwb import NWBFile, TimeSeries
 
 from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.traces import sample_window
@@ -16,7 +15,7 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import StoredTraces, lost_chunks
 from nwb_cascade.nwb.candidate import FACTORS, Candidate
-from nwb_cascade.nwb.choose import ALL, matching, named, several
+from nwb_cascade.nwb.choose import ALL, matching, means_several, named, several
 from nwb_cascade.nwb.classify import (
     Evidence,
     Judgement,
@@ -30,8 +29,17 @@ from nwb_cascade.nwb.classify import (
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.hdf5 import broken_links, require_readable
+from nwb_cascade.nwb.kinds_of_series import (
+    FIBER,
+    imaged_by,
+    one_photon_why,
+    others_of,
+    region_of,
+    series_at,
+    traces_of,
+)
 from nwb_cascade.nwb.layout import Layout, layout, region_problem
-from nwb_cascade.nwb.objects import containers, object_path, objects_of, series_at, stated_id
+from nwb_cascade.nwb.objects import containers, object_path, stated_id
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
 from nwb_cascade.nwb.timing import Timing, timing_of
 
@@ -52,19 +60,37 @@ def inspect(
     with open_nwb(source) as (nwbfile, _):
         if series is None:
             return find_candidates(nwbfile, access, statistics=statistics)
-        one = named(find_candidates(nwbfile, access, statistics=False, values=False), series)
+        one = named(find_candidates(nwbfile, access, statistics=False, values=False, series=series), series)
         return (describe(series_at(nwbfile, one.object_path), nwbfile, access, statistics=statistics),)
 
 
 def find_candidates(
-    nwbfile: NWBFile, access: Access | None = None, *, statistics: bool = True, values: bool = True
+    nwbfile: NWBFile,
+    access: Access | None = None,
+    *,
+    statistics: bool = True,
+    values: bool = True,
+    series: str | None = None,
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an open file, see `describe`."""
-    access = access or Access()
-    series = objects_of(nwbfile, RoiResponseSeries).values()
-    if not series:
+    """Describe every series of ROI traces of an open file, see `describe`.
+
+    Series that name no ROIs are described where there are no others, or where ``series`` names one and no other.
+    """
+    access, found = access or Access(), traces_of(nwbfile)
+    if not found:
         _require_whole_links(nwbfile, access.name)
-    return tuple(describe(one, nwbfile, access, statistics=statistics, values=values) for one in series)
+    if not found or not (
+        series is None or means_several(series) or any(_is_named(*one, series) for one in found.items())
+    ):
+        found |= {
+            path: one for path, one in others_of(nwbfile).items() if not found or _is_named(path, one, series or "")
+        }
+    return tuple(describe(one, nwbfile, access, statistics=statistics, values=values) for one in found.values())
+
+
+def _is_named(path: str, series: TimeSeries, name: str) -> bool:
+    """Whether a series has this name, path, end of a path or id."""
+    return name in (path, series.name, stated_id(series)) or path.endswith("/" + name.strip("/"))
 
 
 def _require_whole_links(nwbfile: NWBFile, name: str) -> None:
@@ -82,12 +108,12 @@ def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access 
     Values are looked at where they matter: in the series that is named or, if none is, in those that are dF/F by their
     words, and in the others if none of these turns out to be. A look at each of 60 remote series costs 60 requests.
     """
-    found = {c.object_path: c for c in find_candidates(nwbfile, access, statistics=False, values=False)}
-    series_of = objects_of(nwbfile, RoiResponseSeries)
+    header = find_candidates(nwbfile, access, statistics=False, values=False, series=series)
+    found = {c.object_path: c for c in header}
 
     def look_at(chosen: list[Candidate]) -> None:
         for candidate in chosen:
-            found[candidate.object_path] = describe(series_of[candidate.object_path], nwbfile, access)
+            found[candidate.object_path] = describe(series_at(nwbfile, candidate.object_path), nwbfile, access)
 
     candidates = list(found.values())
     meant = [] if series is None else matching(candidates, series)
@@ -101,7 +127,7 @@ def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access 
 
 
 def describe(
-    series: RoiResponseSeries,
+    series: TimeSeries,
     nwbfile: NWBFile,
     access: Access | None = None,
     *,
@@ -111,13 +137,13 @@ def describe(
     """Describe one series of an open file, see `inspect`; without ``values`` by its header alone."""
     access = access or Access()
     with told_as_damage(f"{access.name}:{object_path(series)}"):
-        facts = _Facts.of(series, complete=statistics)
+        facts = _Facts.of(series, nwbfile, complete=statistics)
     stored = sample = None
     if facts.readable and values:
         stored = stored_traces(series, access, transposed=bool(facts.layout.transposed))
         sample = _sample(stored, facts.timing.imaging_rate)
     scale = judge_scale(sample, facts.unit) if values else NOT_LOOKED_AT
-    judgement = reconcile(classify(_evidence(series, facts.unit)), scale)
+    judgement = _judged(series, facts, scale)
     if judgement.kind in SCALELESS_KINDS or not facts.readable:
         scale = ScaleJudgement("unknown", "it holds no fluorescence traces")
     numbers = Statistics()
@@ -130,8 +156,18 @@ def describe(
     return _candidate(series, nwbfile, facts, judgement, scale, numbers, problems)
 
 
+def _judged(series: TimeSeries, facts: _Facts, scale: ScaleJudgement) -> Judgement:
+    """Judge what a series holds; one that names no ROIs is not guessed to be dF/F, its name may say that it is not."""
+    if series.neurodata_type == FIBER:
+        return Judgement("bulk", f"its type is {FIBER}")
+    judgement = classify(_evidence(series, facts.unit))
+    if facts.roi_table is None and judgement.kind in ("dff", "raw_fluorescence", "denoised"):
+        return Judgement("unknown", f"it is a {series.neurodata_type}, which names no ROIs", certain=False)
+    return reconcile(judgement, scale)
+
+
 def _candidate(
-    series: RoiResponseSeries,
+    series: TimeSeries,
     nwbfile: NWBFile,
     facts: _Facts,
     judgement: Judgement,
@@ -163,6 +199,7 @@ def _candidate(
         nan_fraction=numbers.nan_fraction,
         noise_levels=numbers.noise_levels,
         roi_table=facts.roi_table,
+        one_photon=facts.one_photon,
         problems=problems,
         **_imaging(facts.plane, nwbfile),
     )
@@ -178,22 +215,26 @@ class _Facts:
     plane: Any
     roi_table: str | None
     region_problem: str
+    one_photon: str
 
     @classmethod
-    def of(cls, series: RoiResponseSeries, *, complete: bool) -> _Facts:
+    def of(cls, series: TimeSeries, nwbfile: NWBFile, *, complete: bool) -> _Facts:
         stamps = series.timestamps
         require_readable(series.data)
-        region, table = np.asarray(series.rois.data[:]), series.rois.table
+        region, table = region_of(series)
         found = _lost_data(series) or layout(
             tuple(int(n) for n in np.shape(series.data)),
-            n_region=len(region),
+            n_region=None if region is None else len(region),
             n_timestamps=None if stamps is None else len(stamps),
-            n_table=len(table),
+            n_table=None if table is None else len(table),
         )
-        plane = getattr(table, "imaging_plane", None)
+        plane = imaged_by(series, table, nwbfile)
         timing = timing_of(series, found.n_frames, plane_rate(plane), complete=complete)
-        problem = "" if found.transposed is None else region_problem(region, found.n_rois, len(table))
-        return cls(found, timing, str(series.unit), plane, object_path(table), problem)
+        problem = ""
+        if found.transposed is not None and region is not None and table is not None:
+            problem = region_problem(region, found.n_rois, len(table))
+        why = one_photon_why(series, plane, nwbfile)
+        return cls(found, timing, str(series.unit), plane, None if table is None else object_path(table), problem, why)
 
     @property
     def readable(self) -> bool:
@@ -229,7 +270,7 @@ class _Facts:
         return (*(text for is_so, text in found if is_so), *(clock.notes if clock and self.readable else ()))
 
 
-def _lost_data(series: RoiResponseSeries) -> Layout | None:
+def _lost_data(series: TimeSeries) -> Layout | None:
     """Say where the data of a series were to be found that a link does not lead to; None if they are there."""
     if np.shape(series.data) != (0,):
         return None
@@ -237,7 +278,7 @@ def _lost_data(series: RoiResponseSeries) -> Layout | None:
     return Layout(0, 0, None, f"Its data are a link to {target}, which is not there.") if target else None
 
 
-def stored_traces(series: RoiResponseSeries, access: Access, *, transposed: bool, factor: float = 1.0) -> StoredTraces:
+def stored_traces(series: TimeSeries, access: Access, *, transposed: bool, factor: float = 1.0) -> StoredTraces:
     """Wrap the data of a series with its conversion and offset."""
     return StoredTraces(
         as_array(access.array(series.data)),
@@ -260,7 +301,7 @@ def as_array(data: Any) -> Any:
     return data if hasattr(data, "ndim") and hasattr(data, "dtype") else np.asarray(data)
 
 
-def _evidence(series: RoiResponseSeries, unit: str) -> Evidence:
+def _evidence(series: TimeSeries, unit: str) -> Evidence:
     """Gather what the classification looks at."""
     around = containers(series)
     others = getattr(around[0], "roi_response_series", {}) if around else {}

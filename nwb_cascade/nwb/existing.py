@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pynwb import NWBFile
-from pynwb.ophys import RoiResponseSeries
 
 from ground_truth_nwb.hdf5_files import open_hdf5
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb.classify import OUR_SERIES
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.objects import objects_of
+from nwb_cascade.nwb.kinds_of_series import others_of, traces_of
 from nwb_cascade.nwb.places import place_of, require_free, run_at, run_paths
 from nwb_cascade.provenance import file_name
 
@@ -73,7 +72,7 @@ def copy_holds_run(
     with _output(copy) as held:
         if held.identifier != nwbfile.identifier:
             raise InputError("it is another recording")
-        is_there = source_path in objects_of(held, RoiResponseSeries)
+        is_there = source_path in {*traces_of(held), *others_of(held)}
         place = place_of(held, source_path, run_name) if is_there else None
         command = adding(_free_name(held, source_path, run_name)) if is_there else ""
         runs = run_paths(held)

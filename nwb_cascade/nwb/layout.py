@@ -68,6 +68,8 @@ def layout(shape: tuple[int, ...], *, n_region: int | None, n_timestamps: int | 
         return Layout(second, first, False)
     if _agrees(first, second, n_table):
         return Layout(first, second, True)
+    if n_region is None and n_table is None and first > second:  # nothing contradicts the standard
+        return Layout(second, first, False)
     return Layout(second, first, None, f"No length tells its ROI axis from its time axis ({lengths}).")
 
 

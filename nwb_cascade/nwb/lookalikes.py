@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import h5py
 
-CAIMAN_DFF, CAIMAN_TRACES, CAIMAN_RATE = "estimates/F_dff", "estimates/C", "params/data/fr"
 MOST_NAMED = 3
 
 
@@ -18,8 +17,6 @@ def about_hdf5(file: h5py.File, name: str) -> str:
     name : str
         What it is called in messages and commands.
     """
-    if CAIMAN_TRACES in file:
-        return _about_caiman(file, name)
     matrices: dict[str, tuple[int, ...]] = {}
 
     def look_at(path: str, item: object) -> None:
@@ -36,19 +33,7 @@ def about_hdf5(file: h5py.File, name: str) -> str:
     )
 
 
-def _about_caiman(file: h5py.File, name: str) -> str:
-    """Say how the dF/F in a results file of CaImAn becomes a matrix."""
-    dff, rate = file.get(CAIMAN_DFF), file.get(CAIMAN_RATE)
-    if not isinstance(dff, h5py.Dataset) or dff.ndim != 2:
-        return (
-            " It is a results file of CaImAn without dF/F: compute it (estimates.detrend_df_f), save the file anew and "
-            "try again."
-        )
-    hz = f"{float(rate[()]):g}" if isinstance(rate, h5py.Dataset) and rate.ndim == 0 else "HZ"
-    return f" It is a results file of CaImAn; its dF/F can be saved as a matrix: {_by_numpy(name, CAIMAN_DFF, hz)}"
-
-
-def _by_numpy(name: str, path: str, rate: str = "HZ") -> str:
+def _by_numpy(name: str, path: str) -> str:
     """Return the commands that save a matrix and infer from it."""
     code = f"import h5py, numpy; numpy.save('dff.npy', h5py.File('{name}')['{path}'][:])"
-    return f'python -c "{code}" && nwb-cascade infer dff.npy --imaging-rate {rate}'
+    return f'python -c "{code}" && nwb-cascade infer dff.npy --imaging-rate HZ'

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from pynwb import NWBFile, ProcessingModule
-from pynwb.ophys import RoiResponseSeries
-
-from nwb_cascade.errors import InputError
 
 EXTENSION = "ndx-spike-inference"
 RATES, SPIKES = "InferredSpikeRateSeries", "InferredSpikesTable"  # its types
@@ -48,11 +46,18 @@ def objects_of(nwbfile: NWBFile, kind: type | str) -> dict[str, Any]:
 
     A text is the name of a type of this project's extension.
     """
+    if isinstance(kind, str):
+        return objects_where(nwbfile, lambda one: is_ours(one, kind))
+    return objects_where(nwbfile, lambda one: isinstance(one, kind))
+
+
+def objects_where(nwbfile: NWBFile, meant: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return all objects that are meant by their paths, sorted; one that links lead to stands once."""
     found, waiting = {}, [nwbfile]
     while waiting:
         one = waiting.pop()
         waiting += one.children
-        if is_ours(one, kind) if isinstance(kind, str) else isinstance(one, kind):
+        if meant(one):
             found[object_path(one)] = one
     return dict(sorted(found.items()))
 
@@ -66,14 +71,6 @@ def is_stored(nwbfile: NWBFile, path: str) -> bool:
 def is_taken(nwbfile: NWBFile, module: ProcessingModule, name: str) -> bool:
     """Whether a name in a processing module is that of an object, or of something else in the file."""
     return name in module.data_interfaces or is_stored(nwbfile, f"processing/{module.name}/{name}")
-
-
-def series_at(nwbfile: NWBFile, path: str) -> RoiResponseSeries:
-    """Return the series of ROI traces at a path; raises InputError if there is none."""
-    series = objects_of(nwbfile, RoiResponseSeries).get(path)
-    if series is None:
-        raise InputError(f"Expected a RoiResponseSeries at {path} in {nwbfile.container_source}, there is none.")
-    return series
 
 
 def _builder(container: Any) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pynwb import NWBFile
-from pynwb.ophys import RoiResponseSeries
+from pynwb import NWBFile, TimeSeries
 
 from nwb_cascade.errors import InputError, NameTakenError
-from nwb_cascade.nwb.objects import RATES, SPIKES, is_ours, is_stored, object_path, objects_of, series_at
+from nwb_cascade.nwb.kinds_of_series import series_at
+from nwb_cascade.nwb.objects import RATES, SPIKES, is_ours, is_stored, object_path, objects_of
 from nwb_cascade.provenance import json_object
 
 DEFAULT_RUN_NAME = "InferredSpikeRates"
@@ -74,7 +74,7 @@ def spikes_place(nwbfile: NWBFile, rates_path: str, name: str) -> Place:
     return Place(path, f"a {type(existing).__name__}", key)
 
 
-def module_of(source: RoiResponseSeries) -> str:
+def module_of(source: TimeSeries) -> str:
     """Return the name of the processing module that a series lies in, else of the one where results go by default."""
     ancestor = source.get_ancestor("ProcessingModule")
     return DEFAULT_MODULE if ancestor is None else str(ancestor.name)

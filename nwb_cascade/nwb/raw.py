@@ -19,9 +19,9 @@ from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.choose import NOT_DFF, named, require_traces, resolve_rate
+from nwb_cascade.nwb.choose import NO_SERIES, NOT_DFF, named, require_traces, resolve_rate
 from nwb_cascade.nwb.discover import describe, stored_traces
-from nwb_cascade.nwb.objects import series_at
+from nwb_cascade.nwb.kinds_of_series import region_of, series_at
 from nwb_cascade.nwb.read import roi_ids_of
 from nwb_cascade.options import FromRaw
 
@@ -56,7 +56,7 @@ def choose_raw(candidates: Sequence[Candidate], series: str | None = None) -> Ca
     else:
         raw = [c for c in candidates if c.kind == "raw_fluorescence"]
         if not raw:
-            found = ", ".join(c.describe() for c in candidates) or "no RoiResponseSeries at all"
+            found = ", ".join(c.describe() for c in candidates) or NO_SERIES
             raise InputError(f"Expected raw fluorescence in the file, found {found}. Leave out --from-raw for dF/F.")
         if len(raw) > 1:
             listed = ", ".join(c.describe() for c in raw)
@@ -140,7 +140,7 @@ def open_raw_traces(
     }
     if others := [c.object_path for c in candidates if c.kind == "dff"]:
         notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
-    ids = roi_ids_of(series_at(nwbfile, raw.object_path))
+    ids = roi_ids_of(series_at(nwbfile, raw.object_path), raw.n_rois)
     return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), dff, record, notes)
 
 
@@ -204,5 +204,7 @@ def _same_rois(nwbfile: NWBFile, raw: Candidate, other: Candidate) -> bool:
     """Whether two series hold the same ROIs of the same table over as many frames."""
     if (raw.n_rois, raw.n_frames, raw.roi_table) != (other.n_rois, other.n_frames, other.roi_table):
         return False
-    mine, others = (np.asarray(series_at(nwbfile, one.object_path).rois.data[:]) for one in (raw, other))
+    mine, others = (region_of(series_at(nwbfile, one.object_path))[0] for one in (raw, other))
+    if mine is None or others is None:
+        return mine is others
     return bool(np.array_equal(mine, others))

@@ -6,23 +6,23 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from pynwb import NWBFile
-from pynwb.ophys import RoiResponseSeries
+from pynwb import NWBFile, TimeSeries
 
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
-from nwb_cascade.nwb.candidate import Candidate
+from nwb_cascade.nwb.candidate import FACTORS, Candidate
 from nwb_cascade.nwb.choose import require_usable, resolve_factor, resolve_rate
 from nwb_cascade.nwb.discover import describe, stored_traces
+from nwb_cascade.nwb.kinds_of_series import region_of, series_at
 from nwb_cascade.nwb.layout import region_problem
-from nwb_cascade.nwb.objects import object_path, series_at, stated_id
+from nwb_cascade.nwb.objects import object_path, stated_id
 
 
 def open_traces(
     nwbfile: NWBFile,
-    series: Candidate | RoiResponseSeries,
+    series: Candidate | TimeSeries,
     access: Access | None = None,
     *,
     scale: str | None = None,
@@ -35,7 +35,7 @@ def open_traces(
     ----------
     nwbfile : pynwb.NWBFile
         An open file; it must stay open as long as traces are read.
-    series : Candidate or RoiResponseSeries
+    series : Candidate or TimeSeries
         What to read, a candidate of this file or the series itself.
     access : Access, optional
         How values are read; by default directly, from the file that pynwb knows.
@@ -73,7 +73,7 @@ def open_traces(
     return DffTraces(
         dff=TraceBlocks(stored, block_bytes=block_bytes, scratch_dir=access.scratch_dir),
         imaging_rate=rate,
-        roi_ids=roi_ids_of(series),
+        roi_ids=roi_ids_of(series, candidate.n_rois),
         source=_provenance(nwbfile, candidate, access.name, scale, factor),
     )
 
@@ -89,16 +89,22 @@ def _provenance(
             **({"object_id": candidate.object_id} if candidate.object_id else {}),
             "file_identifier": str(nwbfile.identifier),
             "unit": candidate.unit,
-            "scale": "percent" if factor != 1 else "fraction",
+            "scale": next(name for name in (scale, *FACTORS) if name is not None and FACTORS[name] == factor),
             "scale_from": "option" if scale else candidate.scale_why,
             "imaging_rate_from": "option" if candidate.imaging_rate is None else candidate.imaging_rate_why,
         }
     )
 
 
-def roi_ids_of(series: RoiResponseSeries) -> NDArray[np.int64]:
-    """Return the ids of the ROIs in their table; raises InputError if the region names rows that it does not have."""
-    rows, ids = np.asarray(series.rois.data[:]), np.asarray(series.rois.table.id[:])
+def roi_ids_of(series: TimeSeries, n_rois: int = 0) -> NDArray[np.int64]:
+    """Return the ids of the ROIs in their table; raises InputError if the region names rows that it does not have.
+
+    Those of a series that names no ROIs count them, ``n_rois`` of them.
+    """
+    rows, table = region_of(series)
+    if rows is None or table is None:
+        return np.arange(n_rois)
+    ids = np.asarray(table.id[:])
     if problem := region_problem(rows, rows.size, ids.size):
         raise InputError(f"{object_path(series)} has no ROIs. {problem} Correct the region in the file.")
     named: NDArray[np.int64] = ids[rows].astype(np.int64)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from hdmf.common import DynamicTable
 from pynwb import NWBHDF5IO, NWBFile
 
@@ -14,12 +15,12 @@ from ground_truth_nwb.hdf5_files import hdf5_file
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.access import Access
-from nwb_cascade.nwb.objects import series_at
+from nwb_cascade.nwb.kinds_of_series import region_of, series_at
 from nwb_cascade.nwb.places import module_of, place_in
 from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
 from nwb_cascade.nwb.session import session_copy
 from nwb_cascade.nwb.storage import compressed
-from nwb_cascade.nwb.write import Axes, RunRecord, add_run, time_base
+from nwb_cascade.nwb.write import Axes, RunRecord, add_run, made_region, time_base
 
 
 def write_sidecar(
@@ -57,10 +58,7 @@ def write_sidecar(
     (tuple of str, tuple of str)
         Object paths of the new series, and what was left out of the tables of ROIs, one sentence each.
 
-    Raises
-    ------
-    InputError
-        If a source series is not in the recording.
+    Raises InputError if a source series is not in the recording.
     """
     nwbfile = session_copy(source, identifier=_identifier(source, records))
     stored = partial(compressed, path=path, progress=progress)
@@ -69,11 +67,14 @@ def write_sidecar(
     paths = []
     for record in records:
         series = series_at(source, record.source_path)
-        module, table = module_of(series), series.rois.table
-        if id(table) not in tables:
+        module, (_, table) = module_of(series), region_of(series)
+        if table is not None and id(table) not in tables:
             tables[id(table)], left_out = roi_table_copy(table, nwbfile, module, access or Access())
             notes += left_out
-        rois = region_copy(series.rois, tables[id(table)])
+        if table is not None:
+            rois = region_copy(series.rois, tables[id(table)])
+        else:
+            rois = made_region(nwbfile, module, series.name, np.arange(len(record.noise_levels)))
         add_run(nwbfile, record, Axes(module, rois, time_base(series, record)), stored)
         paths.append(place_in(nwbfile, module, record.name).object_path)
     hdf5_file(path, "w").close()

@@ -20,6 +20,7 @@ from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.files.fence import fenced
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
+from nwb_cascade.nwb.candidate import FACTORS
 from nwb_cascade.nwb.discover import describe
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.objects import SPIKES, object_path, objects_of
@@ -241,7 +242,7 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
         traces = open_traces(
             nwbfile,
             candidate,
-            scale=scale if scale in ("fraction", "percent") else None,
+            scale=scale if scale in FACTORS else None,
             imaging_rate=rate,
             block_bytes=BLOCK_BYTES,
         )

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hdmf.common import DynamicTableRegion
+from hdmf.common import DynamicTable, DynamicTableRegion
 from numpy.typing import NDArray
-from pynwb import NWBFile, ProcessingModule
-from pynwb.ophys import RoiResponseSeries
+from pynwb import NWBFile, ProcessingModule, TimeSeries
 
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.core.wording import ranged
-from nwb_cascade.nwb.objects import is_taken, series_at
+from nwb_cascade.nwb.kinds_of_series import region_of, series_at
+from nwb_cascade.nwb.objects import is_taken
 from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tables
+from nwb_cascade.nwb.read import roi_ids_of
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.nwb.timing import clock_at
 from nwb_cascade.provenance import SOFTWARE, software_version
@@ -30,6 +31,7 @@ from nwb_cascade.provenance import SOFTWARE, software_version
 if TYPE_CHECKING:
     import ndx_spike_inference as ndx
 
+OWN_TABLES = ("core", "hdmf-common")  # namespaces of the types of tables that a run may refer to
 DEFAULT_MODULE_DESCRIPTION = "Optical physiology: results computed from imaging."
 
 
@@ -100,7 +102,7 @@ class Axes:
     module: str
     rois: DynamicTableRegion
     time_base: dict[str, Any]
-    source: RoiResponseSeries | None = None
+    source: TimeSeries | None = None
 
 
 def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Progress | None = None) -> str:
@@ -165,7 +167,7 @@ def _add_to_source(nwbfile: NWBFile, record: RunRecord, path: Path, progress: Pr
     """Add a run to the file that holds its source."""
     source = series_at(nwbfile, record.source_path)
     stored = partial(compressed, path=path, progress=progress)
-    add_run(nwbfile, record, _axes(source, record), stored)
+    add_run(nwbfile, record, _axes(nwbfile, source, record), stored)
 
 
 def add_run(
@@ -182,15 +184,34 @@ def add_run(
     return series
 
 
-def _axes(source: RoiResponseSeries, record: RunRecord) -> Axes:
+def _axes(nwbfile: NWBFile, source: TimeSeries, record: RunRecord) -> Axes:
     """Those of the source itself; its timestamps are shared if they are those of its frames."""
     times = time_base(source, record)
     if "timestamps" in times and np.array_equal(times["timestamps"], source.timestamps[:]):
         times = {"timestamps": source}
-    return Axes(module_of(source), source.rois, times, source)
+    module, (_, table) = module_of(source), region_of(source)
+    if table is not None and table.namespace in OWN_TABLES:
+        return Axes(module, source.rois, times, source)
+    ids = roi_ids_of(source, len(record.noise_levels))
+    return Axes(module, made_region(nwbfile, module, source.name, ids), times, source)
 
 
-def time_base(source: RoiResponseSeries, record: RunRecord) -> dict[str, Any]:
+def made_region(nwbfile: NWBFile, module: str, series: str, roi_ids: NDArray[np.int64]) -> DynamicTableRegion:
+    """Return the ROIs of a series that names none, or in a table of a type that others defined: a table of their ids.
+
+    The types of another extension are unknown where those of ours are validated. The table is made once per series.
+    """
+    home, name = _module(nwbfile, module), f"{series}_rois"
+    table = home.data_interfaces.get(name)
+    if not isinstance(table, DynamicTable) or list(table.id[:]) != list(roi_ids):
+        names = itertools.chain((name,), (f"{name}_{number}" for number in itertools.count(2)))
+        name = next(one for one in names if not is_taken(nwbfile, home, one))
+        table = DynamicTable(name=name, description=f"Ids of the ROIs of {series}.", id=[int(one) for one in roi_ids])
+        home.add(table)
+    return table.create_region(name="rois", region=list(range(len(roi_ids))), description=f"ROIs of {series}.")
+
+
+def time_base(source: TimeSeries, record: RunRecord) -> dict[str, Any]:
     """Return timestamps of the frames of a series, or rate and start, so that rates line up with the traces."""
     clock = clock_at(source, record.imaging_rate, record.expected_spikes.shape[1])
     if clock.timestamps is not None:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
-from nwb_cascade.core.traces import DffTraces, TraceArray, sample_window
+from nwb_cascade.core.traces import DffTraces, TraceArray
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.nwb.candidate import FACTORS
-from nwb_cascade.nwb.classify import Sample, judge_scale
 from nwb_cascade.options import InferenceOptions
+from nwb_cascade.readers.one_file import ScaledRows, stated_scale
+from nwb_cascade.readers.one_photon import scale_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, is_remote, name_of
@@ -49,7 +50,7 @@ class MatrixReader(Reader):
         if not path.is_file():
             raise FileNotFoundError(f"Expected a matrix at {path}, but there is no such file.")
         with open_matrix(path, options.variable) as matrix:
-            traces = _traces(path, matrix, rate, options.scale)
+            traces = _traces(path, matrix, rate, scale_of(options))
             content = {name: traces.source[name] for name in ("sha256", "scale")} | {"variable": options.variable}
             yield (
                 Recording(
@@ -66,17 +67,6 @@ class MatrixReader(Reader):
 def is_matrix(path: Path) -> bool:
     """Tell from its name whether a file is a bare matrix of traces (``.npy``, ``.mat``)."""
     return path.suffix.lower() in MATRIX_SUFFIXES
-
-
-class ScaledRows:
-    """A matrix of numbers, read as float32 rows that are multiplied with a factor."""
-
-    def __init__(self, matrix: TraceArray, factor: float) -> None:
-        self._matrix, self._factor = matrix, factor
-        self.shape = tuple(matrix.shape)
-
-    def __getitem__(self, rois: slice) -> NDArray[np.float32]:
-        return (np.asarray(self._matrix[rois], np.float64) * self._factor).astype(np.float32)
 
 
 class TransposedDataset:
@@ -157,21 +147,8 @@ def _traces(path: Path, matrix: TraceArray, imaging_rate: float, scale: str | No
     n_rois = int(matrix.shape[0]) if len(matrix.shape) == 2 else 0
     facts = {"path": str(path), "sha256": file_sha256(path), "scale": "fraction"}
     traces = DffTraces(ScaledRows(matrix, 1.0), imaging_rate, np.arange(n_rois), facts)
-    scale = scale or _stated_scale(path, matrix, imaging_rate)
+    scale = scale or stated_scale(path, matrix, imaging_rate)
     return replace(traces, dff=ScaledRows(matrix, FACTORS[scale]), source={**facts, "scale": scale})
-
-
-def _stated_scale(path: Path, matrix: TraceArray, imaging_rate: float) -> str:
-    """What the values are by themselves; a doubt about it is an error."""
-    rois, frames = sample_window(*matrix.shape)
-    judged = judge_scale(Sample.of(np.asarray(matrix[rois], np.float32)[:, frames], imaging_rate), unit="")
-    if judged.scale != "fraction":
-        raise InputError(
-            f"Expected dF/F as a fraction (0.5 means 50 %) in {path}, but the values look like {judged.scale}: "
-            f"{judged.why}. Say what they are with scale='percent' or 'fraction' (--scale); raw fluorescence must "
-            "become dF/F first."
-        )
-    return "fraction"
 
 
 def _notes(traces: DffTraces) -> tuple[str, ...]:

@@ -26,12 +26,13 @@ from nwb_cascade.nwb.candidate import Candidate
 from nwb_cascade.nwb.choose import ALL, choose, each_usable, label_of, matching, means_several, resolve_rate, several
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice
 from nwb_cascade.nwb.files import NWBSource, open_nwb
+from nwb_cascade.nwb.kinds_of_series import series_at
 from nwb_cascade.nwb.masking import masked
-from nwb_cascade.nwb.objects import series_at
 from nwb_cascade.nwb.raw import choose_raw, open_raw_traces
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.nwb.timing import given_clock, timing_of
 from nwb_cascade.options import InferenceOptions, words_of
+from nwb_cascade.readers.one_photon import require_one_photon, scale_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
 from nwb_cascade.readers.sources import Source, in_a_fence, opened
@@ -107,7 +108,7 @@ def _recording(
     rate, dff, notes = options.imaging_rate, None, (*series.problems, *clock.notes)
     choice = asked_rois(series_at(nwbfile, series.object_path), options.rois, access)
     if options.from_raw is None:
-        traces = open_traces(nwbfile, series, access, scale=options.scale, imaging_rate=rate)
+        traces = open_traces(nwbfile, series, access, scale=scale_of(options), imaging_rate=rate)
         sample = _sample_sha256(traces.dff)
     else:
         asked = None if choice is None else choice.asked
@@ -252,9 +253,15 @@ def _meant(candidates: Sequence[Candidate], options: InferenceOptions) -> tuple[
 
 def pick(candidates: Sequence[Candidate], options: InferenceOptions) -> Candidate:
     """Return the series that the options mean; errors as `nwb_cascade.nwb.choose.choose` or `choose_raw`."""
+    if candidates and all(c.one_photon for c in candidates):
+        require_one_photon(candidates[0].object_path, candidates[0].one_photon, options)
     if options.from_raw is not None:
-        return choose_raw(candidates, options.series)
-    return choose(candidates, options.series, scale=options.scale, imaging_rate=options.imaging_rate)
+        chosen = choose_raw(candidates, options.series)
+    else:
+        chosen = choose(candidates, options.series, scale=scale_of(options), imaging_rate=options.imaging_rate)
+    if chosen.one_photon:
+        require_one_photon(chosen.object_path, chosen.one_photon, options)
+    return chosen
 
 
 def _candidates(nwbfile: NWBFile, access: Access, options: InferenceOptions) -> tuple[Candidate, ...]:
@@ -263,4 +270,4 @@ def _candidates(nwbfile: NWBFile, access: Access, options: InferenceOptions) -> 
         return find_for_choice(nwbfile, options.series, access)
     if options.scale is not None:
         raise InputError("Expected no scale (--scale) with from_raw: dF/F that is computed is a fraction.")
-    return find_candidates(nwbfile, access, statistics=False)
+    return find_candidates(nwbfile, access, statistics=False, series=options.series)

@@ -61,6 +61,8 @@ class Recording:
         How dF/F is computed; None if it is stored.
     notes : tuple of str
         What to know about the traces, one sentence each.
+    uncalibrated : str
+        Why the rates have no unit, in a sentence; empty if they are calibrated.
     label : str
         What tells the series from others like it in its source; empty if there are none.
     nwb : NwbPart or None
@@ -76,6 +78,7 @@ class Recording:
     species: str | None = None
     dff: MadeDff | None = None
     notes: tuple[str, ...] = ()
+    uncalibrated: str = ""
     label: str = ""
     nwb: NwbPart | None = None
 

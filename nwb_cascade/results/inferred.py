@@ -47,4 +47,5 @@ class Inferred:
             **({} if dff is None else {"dff": dict(dff.record)}),
             **({"stretches": clock} if clock else {}),
             **recorded(self.recording.traces.choice),
+            **({"uncalibrated": why} if (why := self.recording.uncalibrated) else {}),
         }

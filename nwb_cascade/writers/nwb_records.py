@@ -42,7 +42,8 @@ def run_record(one: Inferred) -> RunRecord:
             source, n_rois=result.n_rois, n_frames=result.n_frames, imaging_rate=result.imaging_rate
         ),
         description=f"Expected spikes per frame inferred from {made} by {result.model}, {smoothing}; stored to "
-        f"{RATE_BITS + 1} significant bits, their deviation to {DEVIATION_BITS + 1}.",
+        f"{RATE_BITS + 1} significant bits, their deviation to {DEVIATION_BITS + 1}."
+        + (f" {one.recording.uncalibrated}" if one.recording.uncalibrated else ""),
     )
 
 

@@ -155,7 +155,7 @@ def inferred_spike_rate_series() -> NWBGroupSpec:
             NWBLinkSpec(name="model", target_type="SpikeInferenceModel", doc="The model that made the values."),
             NWBLinkSpec(
                 name="source_series",
-                target_type="RoiResponseSeries",
+                target_type="TimeSeries",
                 doc="The dF/F series that the values were inferred from, if it is in the same file.",
                 quantity="?",
             ),

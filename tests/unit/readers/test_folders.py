@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -69,32 +68,14 @@ def test_the_command_for_all_files_of_a_folder_runs(tmp_path: Path, monkeypatch:
     assert "1 job in jobs.jsonl" in result.stdout
 
 
-def caiman_results(path: Path, *, with_dff: bool = True) -> Path:
-    """The layout of ``CNMF.save`` of CaImAn 1.11: matrices under ``estimates``, the rate under ``params/data``."""
-    with h5py.File(path, "w") as file:
-        file["estimates/C"] = np.ones((4, 300))
-        file["estimates/F_dff"] = simulated_dff(4, 300) if with_dff else "NoneType"
-        file["params/data/fr"] = 30
-    return path
-
-
-@pytest.mark.parametrize("name", ["caiman results.hdf5", "other.h5"])
-def test_the_commands_that_read_other_hdf5_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_that_read_other_hdf5_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    if name == "other.h5":
-        with h5py.File(name, "w") as file:
-            file["a/dff"] = simulated_dff(4, 300)
-    else:
-        caiman_results(Path(name))
+    name = "other.h5"
+    with h5py.File(name, "w") as file:
+        file["a/dff"] = simulated_dff(4, 300)
     with pytest.raises(InputError, match="but without the attribute nwb_version") as caught, open_nwb(name):
         pass
     code, arguments = re.findall(r'python -c "(.*)" && nwb-cascade (.*)$', str(caught.value))[0]
     subprocess.run([sys.executable, "-c", code], check=True)
     result = CliRunner().invoke(main, [*shlex.split(arguments.replace("HZ", "30")), "--dry-run"])
     assert "4 ROIs, 300 frames at 30 Hz" in result.stdout
-
-
-def test_results_of_caiman_without_dff_say_how_to_compute_it(tmp_path: Path) -> None:
-    path = caiman_results(tmp_path / "a.hdf5", with_dff=False)
-    with pytest.raises(InputError, match=r"results file of CaImAn without dF/F: compute it"), open_nwb(path):
-        pass

@@ -96,7 +96,7 @@ class InferredSpikeRateSeries(ShownInShort, RoiResponseSeries):
         },
         {
             "name": "source_series",
-            "type": RoiResponseSeries,
+            "type": TimeSeries,
             "doc": "The dF/F series, if it is in the same file.",
             "default": None,
         },
