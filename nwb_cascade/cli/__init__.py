@@ -41,6 +41,7 @@ class LazyGroup(click.Group):
         if module is None:
             return None
         command: click.Command = importlib.import_module(module).command
+        command.name = cmd_name  # as which the documentation lists it
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

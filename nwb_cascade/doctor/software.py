@@ -50,8 +50,8 @@ def extras() -> Iterator[Finding]:
         lacking = [row for row in rows if row.verdict != "ok"]
         words = ", ".join(f"{row.name} {row.value}" for row in lacking)
         advice = f"if you need it: pip install 'nwb-cascade[{extra}]'" if lacking else ""
-        is_old = any(_installed(row.name) for row in lacking)
-        yield Finding(PART, f"[{extra}]", "note" if is_old else "ok", words or "complete", advice)
+        is_unfit = bool(lacking) and all(_installed(row.name) for row in lacking)
+        yield Finding(PART, f"[{extra}]", "note" if is_unfit else "ok", words or "complete", advice)
 
 
 def _requirements(extra: str | None) -> Iterator[Requirement]:
