@@ -23,6 +23,7 @@ from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level
 from nwb_cascade.core.noise_changes import noise_changes
+from nwb_cascade.core.rest_level import tell_block
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.export import export_onnx
 from nwb_cascade.models.library import load_model
@@ -62,6 +63,7 @@ def facts(model: Model) -> dict[str, Any]:
         "config": {key: value for key, value in asdict(config).items() if key != "extra"},
         "family": config.extra.get("family", config.architecture),
         "configuration": config.to_json(),
+        "conditions": sizes.conditions,
         "halo": sizes.halo,
         "stride": sizes.stride,
         "members": config.ensemble_size,
@@ -100,10 +102,22 @@ def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str 
     dff[7] = np.convolve(dff[7], np.ones(5) / 5, "same")
     dff[8] += np.linspace(0, 3, n_frames)
     dff[9] = dff[9] + 1.0
+    seconds = np.arange(n_frames) / rate
+    quiet = rng.normal(0, 0.12, (8, n_frames))
+    quiet[0] += 0.6 * np.sin(2 * np.pi * 0.25 * seconds)
+    quiet[1] = dff[0] - 0.004 * seconds
+    quiet[2] = dff[0] + 0.8 * (seconds > 60)
+    quiet[3] = np.minimum(dff[0], 0.4)
+    quiet[4] = dff[0] * np.linspace(1, 1.9, n_frames)
+    quiet[5] = np.convolve(dff[0], np.ones(9) / 9, "same")
+    quiet[6] = np.linspace(0.9, 1.4, n_frames) * (1 + dff[0]) - 1
+    dff = np.concatenate([dff, quiet])
     slow = np.array([np.convolve(one, decay[::4])[:700] for one in rng.poisson(0.1, (3, 700)) * 0.5])
     slow += rng.normal(0, 0.1, slow.shape)
     slow[0, ::3] = np.nan
+    shared = rng.normal(0, 0.1, (12, 2400)) + np.convolve(rng.normal(0, 1, 2400), np.ones(120) / 12, "same") / 4
     return {
+        "shared": (shared.astype(np.float32), rate, None, None),
         "population": (dff.astype(np.float32), rate, "jGCaMP8m", None),
         "slow": (slow.astype(np.float32), 7.5, "OGB-1", "Danio rerio"),
         "long": (np.tile(dff[:1], (1, 5)).astype(np.float32)[:, :20_011], 12.3, None, None),
@@ -115,6 +129,7 @@ def vectors(model: Model) -> dict[str, Any]:
     made = {}
     for name, (dff, rate, indicator, species) in recordings().items():
         result = infer(dff, rate, model=model, indicator=indicator, species=species)
+        told = tell_block(dff, rate)
         made[name] = {
             "n_rois": len(dff),
             "n_frames": dff.shape[1],
@@ -125,6 +140,9 @@ def vectors(model: Model) -> dict[str, Any]:
             "expected_spikes": _packed(result.expected_spikes),
             "ensemble_std": _packed(result.ensemble_std),
             "noise_levels": _packed(noise_level(dff, rate)),
+            "rest_first": _packed(told.first),
+            "rest_moves": _packed(told.step * dff.shape[1]),
+            "activity": _packed(told.activity),
             "model_noise_levels": _packed(result.model_noise_levels),
             "valid_frames": result.valid_frames.tolist(),
             "warnings": [[one.roi, one.code, one.message] for one in result.warnings],

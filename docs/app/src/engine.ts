@@ -15,6 +15,7 @@ import {
 } from "./rules";
 import { canonicalIndicator, type IndicatorTold } from "./rules";
 import { general } from "./numbers";
+import { fluorescence, meanRest, restOf, tell, type Told } from "./rest";
 
 /** Evaluate one row: NaN where a frame is missing, to the networks' values one behind the other (members * n). */
 export type Network = (trace: Float32Array, condition: number[], indicator: number) => Promise<Float32Array>;
@@ -24,6 +25,7 @@ export interface RoiResult {
   ensembleStd: Float32Array;
   noiseLevel: number;
   modelNoiseLevel: number;
+  restLevel: number;
   validFrames: [number, number];
   warnings: Finding[];
 }
@@ -67,27 +69,49 @@ async function inferRoi(
   network: Network,
 ): Promise<RoiResult> {
   const bounds = [0, ...changes, trace.length];
+  const stretches = bounds.slice(1).map((stop, i) => trace.subarray(bounds[i], stop));
+  const levels = stretches.map((stretch) => noiseLevel(stretch, asked.imagingRate));
+  const told = tell(stretches, asked.imagingRate, levels, facts);
   const parts: Part[] = [];
-  for (let i = 0; i + 1 < bounds.length; i++) {
-    const [first, stop] = [bounds[i], bounds[i + 1]];
-    parts.push({ first, stop, ...(await inferPart(trace.subarray(first, stop), asked, facts, network)) });
+  for (const [i, stretch] of stretches.entries()) {
+    const result = await inferPart(stretch, levels[i], told, i, asked, facts, network);
+    parts.push({ first: bounds[i], stop: bounds[i + 1], ...result });
   }
   const result = parts.length > 1 ? joined(trace, parts) : parts[0];
   if (Number.isFinite(result.modelNoiseLevel)) {
-    const indicator = canonicalIndicator(asked.told.name, facts);
-    result.warnings.push(...screenTrace(trace, asked.imagingRate, result.noiseLevel, facts, indicator));
+    const known = {
+      indicator: canonicalIndicator(asked.told.name, facts),
+      restLevel: result.restLevel,
+      activity: told.activity,
+    };
+    result.warnings.push(...screenTrace(trace, asked.imagingRate, result.noiseLevel, facts, known));
   }
   return result;
 }
 
-async function inferPart(trace: Float32Array, asked: Asked, facts: Facts, network: Network): Promise<RoiResult> {
+async function inferPart(
+  trace: Float32Array,
+  level: number,
+  told: Told,
+  part: number,
+  asked: Asked,
+  facts: Facts,
+  network: Network,
+): Promise<RoiResult> {
   const n = trace.length;
-  const level = noiseLevel(trace, asked.imagingRate);
+  const fromRest = facts.conditions > 2;
+  const restLevel = meanRest(told, part, n);
+  const toldLevel = fromRest ? level / fluorescence(restLevel) : level;
   const prepared = prepareTrace(trace, 2 * facts.halo + 1);
+  if (fromRest) {
+    const rest = restOf(told, part, n);
+    prepared.trace = prepared.trace.map((value, t) => (value - rest[t]) / fluorescence(rest[t]));
+  }
   const expectedSpikes = new Float32Array(n).fill(NaN);
   const ensembleStd = new Float32Array(n).fill(NaN);
   if (prepared.infers) {
-    const members = await evaluated(prepared.trace, level, asked, facts, network);
+    const condition = conditions(toldLevel, asked.imagingRate, told.activity, facts);
+    const members = await evaluated(prepared.trace, condition, asked, facts, network);
     const kernel = gaussianKernel(asked.smoothingS, asked.imagingRate);
     const smoothed = members.map((values) => smooth(values, kernel));
     for (let t = 0; t < n; t++) {
@@ -104,7 +128,8 @@ async function inferPart(trace: Float32Array, asked: Asked, facts: Facts, networ
     expectedSpikes,
     ensembleStd,
     noiseLevel: level,
-    modelNoiseLevel: prepared.infers ? level : NaN,
+    modelNoiseLevel: prepared.infers ? toldLevel : NaN,
+    restLevel,
     validFrames: validBounds(expectedSpikes),
     warnings: prepared.notes,
   };
@@ -113,12 +138,11 @@ async function inferPart(trace: Float32Array, asked: Asked, facts: Facts, networ
 /** Values of every member; frames of tiles beside it are context, as far as the networks see. */
 async function evaluated(
   trace: Float32Array,
-  level: number,
+  condition: number[],
   asked: Asked,
   facts: Facts,
   network: Network,
 ): Promise<Float32Array[]> {
-  const condition = conditions(level, asked.imagingRate, facts);
   const members = Array.from({ length: facts.members }, () => new Float32Array(trace.length));
   for (let first = 0; first < trace.length; first += TILE_FRAMES) {
     const stop = Math.min(first + TILE_FRAMES, trace.length);
@@ -164,6 +188,7 @@ function joined(trace: Float32Array, parts: Part[]): RoiResult {
     ensembleStd: whole((part) => part.ensembleStd),
     noiseLevel: weighted((part) => part.noiseLevel),
     modelNoiseLevel: weighted((part) => part.modelNoiseLevel),
+    restLevel: weighted((part) => part.restLevel),
     validFrames: validBounds(expectedSpikes),
     warnings,
   };

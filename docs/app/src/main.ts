@@ -179,6 +179,11 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
   else if (data.kind === "roi") add(data.roi, data);
   else if (data.kind === "problem") complain(data.message);
   else {
+    for (const { roi, code, message } of data.warnings) {
+      rows[roi].result.warnings.push({ code, message });
+      const told = element("rois").querySelectorAll("tbody tr")[roi].lastElementChild!;
+      told.textContent = rows[roi].result.warnings.map((one) => one.message).join("; ");
+    }
     say(`${rows.length} ROIs in ${data.seconds.toFixed(1)} s. ${data.told}`, 1);
     element<HTMLButtonElement>("infer").disabled = false;
     document.body.dataset.state = "done";

@@ -35,6 +35,12 @@ export function general(value: number, digits = 6): string {
   return trimmed(value.toFixed(Math.max(0, digits - 1 - exponent)));
 }
 
+/** Round to the nearest whole number, halves to the even one, as Python does. */
+export function roundHalfEven(value: number): number {
+  const low = Math.floor(value);
+  return value - low === 0.5 ? low + (low % 2) : Math.round(value);
+}
+
 export function counted(number: number, noun: string, plural = `${noun}s`): string {
   return `${number} ${number === 1 ? noun : plural}`;
 }

@@ -1,7 +1,8 @@
 /** The rules of the Python package that stand around the network: noise, smoothing, preparation, screening.
  *  Each restates a function of `nwb_cascade.core`; `tests/vectors.json`, which Python writes, keeps them alike. */
 
-import { counted, finite, general, median, percentile } from "./numbers";
+import { counted, finite, general, median, percentile, roundHalfEven } from "./numbers";
+import { slowFindings } from "./slow";
 
 export interface Finding {
   code: string;
@@ -31,6 +32,8 @@ export interface Facts {
   };
   family: string;
   configuration: string;
+  /** Numbers that the network is told; with three it reads dF/F from its rest level. */
+  conditions: number;
   halo: number;
   stride: number;
   members: number;
@@ -223,30 +226,30 @@ function agreed(found: number[][], near: number): number[][] {
   return found.map((changes) => [...new Set(changes.map(nearest))].sort((a, b) => a - b));
 }
 
-function roundHalfEven(value: number): number {
-  const low = Math.floor(value);
-  return value - low === 0.5 ? low + (low % 2) : Math.round(value);
-}
-
 /** `core.screening.screen_trace`. */
 export function screenTrace(
   trace: Float32Array,
   imagingRate: number,
   level: number,
   facts: Facts,
-  indicator: string | null,
+  known: { indicator: string | null; restLevel: number; activity: number },
 ): Finding[] {
   const values = finite(trace);
   const sorted = values.slice().sort();
   if (values.length < 100 || sorted[0] === sorted[sorted.length - 1]) return [];
   const scale = scaleFinding(sorted, level);
-  return [
+  const found = [
     noiseFinding(level, facts.noise_range[1], facts),
     denoisedFinding(trace),
     scale,
-    driftFinding(trace, imagingRate, level, facts.level_per_std),
-    scale ? null : amplitudeFinding(values, imagingRate, indicator, facts),
-  ].filter((one): one is Finding => one !== null);
+    clippedFinding(sorted),
+    activityFinding(known.activity),
+  ];
+  if (!scale) {
+    found.push(...slowFindings(trace, imagingRate, level, facts.level_per_std));
+    found.push(amplitudeFinding(values, imagingRate, known.indicator, facts), restFinding(known.restLevel));
+  }
+  return found.filter((one): one is Finding => one !== null);
 }
 
 function noiseFinding(level: number, high: number, facts: Facts): Finding | null {
@@ -297,24 +300,30 @@ function scaleFinding(sorted: Float64Array, level: number): Finding | null {
   return null;
 }
 
-function driftFinding(trace: Float32Array, imagingRate: number, level: number, levelPerStd: number): Finding | null {
-  const window = Math.max(Math.trunc(20 * imagingRate), Math.floor(trace.length / 24), 1);
-  const nWindows = Math.floor(trace.length / window);
-  if (nWindows < 6) return null;
-  const baselines: number[] = [];
-  for (let w = 0; w < nWindows; w++) {
-    const values = finite(trace.subarray(w * window, (w + 1) * window));
-    if (values.length / window > 0.5) baselines.push(percentile(values.sort(), 20));
+function clippedFinding(sorted: Float64Array): Finding | null {
+  const last = sorted.length - 1;
+  for (const [value, which] of [[sorted[last], "largest"], [sorted[0], "smallest"]] as const) {
+    const count = sorted.reduce((sum, one) => sum + (one === value ? 1 : 0), 0);
+    if (count > Math.max(3, 0.001 * sorted.length)) {
+      const message = `${count} frames have exactly the ${which} value (${general(value, 3)}): the trace is clipped there`;
+      return { code: "clipped", message };
+    }
   }
-  if (baselines.length < 6) return null;
-  const sorted = Float64Array.from(baselines).sort();
-  const change = percentile(sorted, 90) - percentile(sorted, 10);
-  const noise = (level * Math.sqrt(imagingRate)) / levelPerStd;
-  if (!(change > Math.max(0.3, 3 * noise))) return null;
-  return {
-    code: "drifting",
-    message: `the baseline moves by ${general(change, 2)} dF/F over the recording: correct F0 with a running baseline`,
-  };
+  return null;
+}
+
+function restFinding(restLevel: number): Finding | null {
+  if (-0.3 <= restLevel && restLevel <= 0.7) return null;
+  const message =
+    `dF/F rests at ${general(restLevel, 2)}, not near 0, and transients are scaled as if F0 were wrong by a factor of ` +
+    `${general(1 + restLevel, 2)}: check the baseline; if a constant was added, subtract it`;
+  return { code: "rest-level", message };
+}
+
+function activityFinding(activity: number): Finding | null {
+  if (!(activity < -0.8)) return null;
+  const message = "nothing in the trace differs from noise: its rate says that no spike was seen, not that none was";
+  return { code: "no-events", message };
 }
 
 function amplitudeFinding(
@@ -363,11 +372,12 @@ export function toldIndicator(text: string | null, species: string | null, facts
   return one.told[isZebrafish ? "Danio rerio" : ""];
 }
 
-/** What the network is told of noise and rate: `architectures.conditional.conditions`. */
-export function conditions(level: number, imagingRate: number, facts: Facts): [number, number] {
+/** What the network is told of noise, rate and, if it is, activity: `architectures.conditional.conditions`. */
+export function conditions(level: number, imagingRate: number, activity: number, facts: Facts): number[] {
   const clip = (value: number, [low, high]: [number, number]) => Math.min(Math.max(value, low), high);
   const noise = clip(Number.isNaN(level) ? facts.noise_range[0] : level, facts.noise_range);
-  return [Math.log(noise / facts.noise_centre), Math.log(clip(imagingRate, facts.rates) / facts.rate_centre)];
+  const told = [Math.log(noise / facts.noise_centre), Math.log(clip(imagingRate, facts.rates) / facts.rate_centre)];
+  return facts.conditions > 2 ? [...told, activity] : told;
 }
 
 export function describeFrames(first: number, stop: number): string {

@@ -7,6 +7,7 @@ import { inferBlock, type Network, roisPerBlock, type RoiResult } from "./engine
 import { matrixRecording, readMat5, readNpy } from "./matrix";
 import { loadNetwork, placeRuntime } from "./network";
 import { mat73Matrices, nwbRecording } from "./nwb";
+import { Population, type RoiFinding } from "./population";
 import { InputProblem, type Recording, type Series } from "./recording";
 import { type Facts, toldIndicator } from "./rules";
 
@@ -23,7 +24,7 @@ export type Request = { kind: "open"; file: File } | { kind: "infer"; ask: Ask; 
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
-  | { kind: "done"; seconds: number; told: string }
+  | { kind: "done"; seconds: number; told: string; warnings: RoiFinding[] }
   | { kind: "problem"; message: string };
 
 const MOST_VALUES = 2 ** 27; // frames times ROIs that the page holds three times over, 1.5 GB
@@ -90,16 +91,18 @@ async function infer(ask: Ask): Promise<void> {
   const factor = ask.scale === "percent" ? 0.01 : 1;
   const began = performance.now();
   const rows = roisPerBlock(series.nFrames);
+  const population = new Population(series.nFrames, ask.imagingRate);
   for (let first = 0; first < series.nRois; first += rows) {
     const block = recording.read(ask.series, first, Math.min(first + rows, series.nRois));
     const dff = factor === 1 ? block : block.map((trace) => trace.map((value) => value * factor));
     let roi = first;
     for await (const result of inferBlock(dff, asked, known, run)) {
+      if (Number.isFinite(result.modelNoiseLevel)) population.add(roi, dff[roi - first]);
       answer({ kind: "roi", roi, dff: dff[roi - first], result });
       roi++;
     }
   }
-  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence });
+  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, warnings: population.warnings() });
 }
 
 function answer(message: Answer): void {

@@ -5,6 +5,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { judgeScale, kindsOfWords } from "../src/classify";
 import { inferBlock, type RoiResult } from "../src/engine";
 import { loadNetwork } from "../src/network";
+import { Population } from "../src/population";
+import { tell } from "../src/rest";
 import { canonicalIndicator, type Facts, gaussianKernel, noiseChanges, noiseLevel, smooth, toldIndicator } from "../src/rules";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url));
@@ -40,12 +42,24 @@ describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
     const told = toldIndicator(one.indicator, one.species, facts);
     const asked = { imagingRate: one.imaging_rate, told, smoothingS: facts.smoothing_s };
     results = [];
-    for await (const result of inferBlock(traces, asked, facts, network)) results.push(result);
+    const population = new Population(one.n_frames, one.imaging_rate);
+    for await (const result of inferBlock(traces, asked, facts, network)) {
+      if (Number.isFinite(result.modelNoiseLevel)) population.add(results.length, traces[results.length]);
+      results.push(result);
+    }
+    for (const { roi, code, message } of population.warnings()) results[roi].warnings.push({ code, message });
   }, 300_000);
 
   test("noise levels and their changes", () => {
     expect(difference(traces.map((trace) => noiseLevel(trace, one.imaging_rate)), unpacked(one.noise_levels))).toBeLessThan(1e-4);
     expect(noiseChanges(traces, one.imaging_rate)).toEqual(one.changes);
+  });
+
+  test("rest level and activity", () => {
+    const told = traces.map((trace, roi) => tell([trace], one.imaging_rate, [unpacked(one.noise_levels)[roi]], facts));
+    expect(difference(told.map(({ first }) => first[0]), unpacked(one.rest_first))).toBeLessThan(1e-5);
+    expect(difference(told.map(({ step }) => step * one.n_frames), unpacked(one.rest_moves))).toBeLessThan(1e-5);
+    expect(difference(told.map(({ activity }) => activity), unpacked(one.activity))).toBeLessThan(1e-5);
   });
 
   test("expected spikes to 1e-4", () => {
