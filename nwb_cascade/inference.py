@@ -15,7 +15,7 @@ from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
-from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.core.indicators import canonical_indicator, unknown_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
 from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stretch_noise_levels
 from nwb_cascade.core.noise_changes import changed_clocks
@@ -64,6 +64,8 @@ class InferenceRun:
         Smoothing that the expected spikes carry.
     noise_level : float or None
         What the networks are told of every ROI, % Hz^-1/2; None: what its trace shows.
+    notes : tuple of str
+        What to know about the run, one sentence each.
     """
 
     model: Model
@@ -76,6 +78,7 @@ class InferenceRun:
     kernel: str
     smoothing_s: float
     noise_level: float | None = None
+    notes: tuple[str, ...] = ()
 
     def at_rate(self, imaging_rate: float) -> InferenceRun:
         """Return the run for traces of another rate, Hz."""
@@ -285,6 +288,7 @@ def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
         alignment,
         *wanted,
         options.noise_level,
+        tuple(filter(None, [unknown_indicator(options.indicator)])) if architecture.is_told_rate else (),
     )
 
 

@@ -273,7 +273,7 @@ def _plan(recording: Recording, options: InferenceOptions, writer: Writer, place
         n_rois=traces.n_rois,
         n_frames=traces.n_frames,
         run_key=key,
-        warnings=recording.notes,
+        warnings=(*recording.notes, *run.notes),
         dff="" if recording.dff is None else recording.dff.describe(),
     )
     spikes = None if options.spikes is None else SpikesOptions.of(run, options.spikes)

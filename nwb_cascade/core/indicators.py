@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 
-__all__ = ["IndicatorMatch", "canonical_indicator", "indicator_code_name", "match_indicator", "nearest_code"]
+__all__ = [
+    "IndicatorMatch",
+    "canonical_indicator",
+    "indicator_code_name",
+    "match_indicator",
+    "nearest_code",
+    "unknown_indicator",
+]
 
 # Before a model's code: halfway between that and unknown, which is what serves an indicator best that is only related
 # to it (measured: docs/accuracy.md).
@@ -78,6 +85,23 @@ def match_indicator(text: str | None, codes: Sequence[str], species: str | None 
         "and an unknown indicator."
     )
     return IndicatorMatch(NEAR + code, name, message)
+
+
+def unknown_indicator(text: str | None) -> str:
+    """Return what to do about an indicator that is not stated, or by no name that is known here; empty if it is known.
+
+    Examples
+    --------
+    >>> unknown_indicator("ASAP3")[:71]
+    "'ASAP3' is no indicator known here, so the networks are told of none and"
+    """
+    if canonical_indicator(text) is not None:
+        return ""
+    stated = f"{text!r} is no indicator known here" if text else "No indicator is stated"
+    return (
+        f"{stated}, so the networks are told of none and the number of spikes may be half or twice as large: name it "
+        f"with --indicator ({', '.join(sorted(INDICATORS))})."
+    )
 
 
 def nearest_code(code: str, known: Collection[str]) -> str | None:

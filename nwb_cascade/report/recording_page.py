@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nwb_cascade.architectures.architecture import Architecture
 from nwb_cascade.architectures.registry import ARCHITECTURES
+from nwb_cascade.core.indicators import unknown_indicator
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.wording import counted, rounded
@@ -19,7 +21,7 @@ from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Packer, Page, room_for_traces
-from nwb_cascade.report.provenance import provenance_tables
+from nwb_cascade.report.provenance import indicator_of, provenance_tables
 from nwb_cascade.report.raster import Raster
 from nwb_cascade.report.recording_rows import Seen
 
@@ -59,7 +61,7 @@ def page_of(
             "n_rois": n_rois,
             "noise_text": _noise_text(coverage, n_rois),
             "warnings": warning_kinds(warnings),
-            "clock_notes": run.clock.notes,
+            "notes": (*run.clock.notes, *_indicator_notes(run, kind)),
             "raster_text": _raster_text(raster, run.imaging_rate),
             "example_text": "" if examples is None else _example_text(examples),
         },
@@ -90,6 +92,13 @@ def _headline(run: StoredRun, seen: Seen, warnings: Sequence[RoiWarning]) -> tup
         numbers.append(key_count(int(seen.n_spikes.sum()), "discrete spike"))
     n_warned = len({warning.roi for warning in warnings})
     return (*numbers, key_count(n_warned, "ROI with a warning", plural="ROIs with a warning"))
+
+
+def _indicator_notes(run: StoredRun, kind: Architecture | None) -> tuple[str, ...]:
+    """Say so if networks that are told of the indicator were told of none."""
+    if kind is None or not kind.is_told_rate or run.parameters.get("indicator") is not None:
+        return ()
+    return tuple(filter(None, [unknown_indicator(indicator_of(run))]))
 
 
 def _what_there_is(run: StoredRun) -> dict[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ground_truth_nwb.indicators import INDICATORS
-from nwb_cascade.core.indicators import canonical_indicator, indicator_code_name, match_indicator
+from nwb_cascade.core.indicators import canonical_indicator, indicator_code_name, match_indicator, unknown_indicator
 
 CODES = (
     "Cal-520",
@@ -94,3 +94,14 @@ def test_an_unknown_text_is_told_as_unknown_and_quoted():
 
 def test_an_indicator_without_known_relative_is_told_as_unknown():
     assert match_indicator("OGB-1", ("jGCaMP8m",)).code is None
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"), [(None, "No indicator is stated, so"), ("ASAP3", "'ASAP3' is no indicator known")]
+)
+def test_an_unknown_indicator_is_told_with_all_names_that_are_known(text, begins):
+    told = unknown_indicator(text)
+    assert told.startswith(begins)
+    assert "--indicator" in told
+    assert all(name in told for name in INDICATORS)
+    assert unknown_indicator("AAV-syn-GCaMP-6f") == ""
