@@ -16,13 +16,13 @@ from nwb_cascade.core.change_points import change_points
 from nwb_cascade.core.noise import noise_level, noise_std
 
 WINDOWS, WINDOW_S, WINDOW_FRAMES = 12, 5.0, 50  # of a whole trace; fewer seconds or frames in each tell nothing
-RESTING = 20  # percentile of a window
+RESTING, RESTING_Z = 20, 0.8416  # percentile of a window, and how far that is below the mean of normal noise
 FALL, RISE, STEADY = 0.2, 0.5, 0.9  # dF/F, and rank correlation of the windows with time
 WANDERING = 1.5  # dF/F between the lowest and the highest tenth of the windows
 STEP, STEP_WINDOW_S, STEP_SIDE, SHARP = 0.25, 2.0, 5, 0.8  # dF/F, s, windows on either side, share that is at once
 WAVE_BINS_S = (0.25, 0.5)
 FEWEST_BINS = 100
-WAVE_STRENGTH, WAVE_SKEW, WAVE_SLOPE_SKEW, CHANCE = 3.0, 0.3, 0.15, 2.5
+WAVE_STRENGTH, WAVE_SKEW, WAVE_SLOPE_SKEW, CHANCE = 3.0, 0.3, 0.15, 3.0
 NOISE_GROWTH = 1.4
 
 Finding = tuple[str, str]
@@ -62,10 +62,10 @@ def _rows(trace: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
 
 
 def _resting(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where each row rests."""
+    """Where each row rests: a low percentile, raised by what its own noise lowers it by."""
     whole = np.isfinite(rows).all()
-    rest: NDArray[np.float64] = (np.percentile if whole else np.nanpercentile)(rows, RESTING, axis=1)
-    return rest
+    low = (np.percentile if whole else np.nanpercentile)(rows, RESTING, axis=1)
+    return np.asarray(low + RESTING_Z * noise_std(noise_level(rows, 1.0), 1.0), np.float64)
 
 
 def _steadiness(values: NDArray[Any]) -> float:

@@ -33,7 +33,7 @@ def test_an_ordinary_trace_raises_nothing(seed, noise, rate):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.floats(0.05, 0.5), st.floats(0.15, 0.4), st.floats(0, 6.28), st.integers(0, 10_000))
+@given(st.floats(0.1, 0.5), st.floats(0.2, 0.4), st.floats(0, 6.28), st.integers(0, 10_000))
 def test_a_sine_is_told_with_its_frequency(frequency, amplitude, phase, seed):
     noise = np.random.default_rng(seed).normal(0, 0.05, round(SECONDS * RATE))
     wave = amplitude * np.sin(2 * np.pi * frequency * clock(noise) + phase)
@@ -76,6 +76,12 @@ def test_noise_that_grows_is_told():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.05, round(SECONDS * RATE)) * np.linspace(1, 2, round(SECONDS * RATE))
     assert list(findings(noise)) == ["noise-grows"]
+
+
+def test_noise_that_changes_at_once_is_no_step():
+    noise = np.random.default_rng(0).normal(0, 0.1, round(SECONDS * RATE))
+    noise[3600:] *= 6
+    assert findings(noise) == {}
 
 
 @pytest.mark.parametrize("height", [0.5, -0.5])
