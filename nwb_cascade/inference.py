@@ -297,7 +297,8 @@ def choose_model(
 ) -> tuple[Model, str]:
     """Return the model that is asked for, or the installed one that fits a recording best, and the reason for it."""
     if model == "auto":
-        selection = select_model(installed_models(), imaging_rate, indicator)
+        fitting = [config for config in installed_models() if architecture_of(config).serves_recordings]
+        selection = select_model(fitting, imaging_rate, indicator)
         return load_model(selection.config.name), selection.reason
     loaded = model if isinstance(model, Model) else load_model(model)
     reason = f"{loaded.config.name} was asked for."

@@ -90,6 +90,8 @@ class Architecture:
         Whether each noise level of the configuration has networks of its own.
     portable : callable
         Configuration and weights to what other runtimes are given.
+    serves_recordings : bool
+        Whether models are chosen for recordings that are complete, if nobody names one.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Architecture:
     takes_any_kernel: bool
     network_per_level: bool
     portable: Callable[[ModelConfig, Weights], Portable]
+    serves_recordings: bool = True
 
     def lowest_noise_level(self, config: ModelConfig) -> float:
         """Noise level from which on a model serves, % Hz^-1/2: networks per level serve all that is less noisy."""

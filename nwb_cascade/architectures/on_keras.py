@@ -21,6 +21,7 @@ from keras.ops import (  # noqa: F401  # all of these are what this module is fo
     expand_dims,
     matmul,
     max_pool,
+    pad,
     relu,
     reshape,
     shape,

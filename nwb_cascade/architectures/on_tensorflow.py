@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-cast, exp, expand_dims, reshape, shape, squeeze, stack = (
+cast, exp, expand_dims, pad, reshape, shape, squeeze, stack = (
     tf.cast,
     tf.exp,
     tf.expand_dims,
+    tf.pad,
     tf.reshape,
     tf.shape,
     tf.squeeze,

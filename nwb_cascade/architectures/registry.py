@@ -5,11 +5,12 @@ from __future__ import annotations
 from nwb_cascade.architectures.architecture import Architecture, Weights
 from nwb_cascade.architectures.cascade import CASCADE
 from nwb_cascade.architectures.conditional import CONDITIONAL
+from nwb_cascade.architectures.online import ONLINE
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.errors import ModelFileError
 
-ARCHITECTURES: dict[str, Architecture] = {one.name: one for one in (CASCADE, CONDITIONAL)}
+ARCHITECTURES: dict[str, Architecture] = {one.name: one for one in (CASCADE, CONDITIONAL, ONLINE)}
 
 
 def architecture_of(config: ModelConfig) -> Architecture:

@@ -65,13 +65,15 @@ class Ensemble(Protocol):
 class NetworkSet:
     """A model's networks: one ensemble per noise level, or a single one (``levels`` empty) that takes any.
 
-    ``from_rest`` tells whether they read dF/F from its rest level; otherwise they read it as it is.
+    ``from_rest`` tells whether they read dF/F from its rest level; otherwise they read it as it is. ``prepare`` is what
+    is done with whole traces before they are cut into rows, if anything.
     """
 
     levels: tuple[float, ...]
     ensemble_size: int
     ensemble: Callable[[float], Ensemble]
     from_rest: bool = False
+    prepare: Callable[[Sequence[Prepared]], list[Prepared]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,8 @@ def infer_stretches(
                 _moved(one, told[part].rest(roi, len(dff)))
                 for one, (dff, part, roi) in zip(prepared, traces, strict=True)
             ]
+        if networks.prepare is not None:
+            prepared = networks.prepare(prepared)
         for tile, values in _evaluate(prepared, told_levels[members], activity[members], ensemble):
             _, part, roi = traces[tile.trace]
             outputs[part][:, roi, tile.first : tile.stop] = values

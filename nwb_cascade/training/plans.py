@@ -8,6 +8,7 @@ from typing import Protocol
 
 from nwb_cascade.training.cascade_training import train_cascade
 from nwb_cascade.training.conditional_training import train_conditional
+from nwb_cascade.training.online_training import train_online
 from nwb_cascade.training.recordings import KnownRecording
 from nwb_cascade.training.terms import with_terms
 from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan
@@ -29,7 +30,11 @@ class Trainer(Protocol):
 
 
 # How the networks of each architecture are trained, by its name.
-TRAINERS: dict[str, Trainer] = {"conditional": train_conditional, "cascade": train_cascade}
+TRAINERS: dict[str, Trainer] = {
+    "conditional": train_conditional,
+    "cascade": train_cascade,
+    "online": train_online,
+}
 
 
 def run_plan(

@@ -1,0 +1,221 @@
+"""One network for spikes while a recording runs: causal, and told imaging rate, noise level and indicator.
+
+Dilated convolutions look at the current frame and earlier ones; each frame gives one output per delay: the expected
+number of spikes of the frame that came so many frames ago, before any smoothing. The more delay, the more is known of what
+followed. Here a whole trace is evaluated, for training and for comparison; ``nwb_cascade.online`` evaluates the same
+network frame by frame.
+
+What enters is dF/F less its running rest level (``nwb_cascade.core.running``), so that a constant added to dF/F changes
+nothing. Frames without a measurement enter as 0 and are told as absent. As soon as a trace has had none for longer than the
+longest delay, all layers are 0, as they are before its first frame: what a row of frames gives depends on a known number
+of frames before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.backend import Argument
+from nwb_cascade.architectures.conditional import (
+    Tensors,
+    _dense,
+    _films,
+    _input_channels,
+    _kept,
+    _scaled,
+    _stacked,
+    conditions,
+    joined,
+)
+from nwb_cascade.architectures.conditional_sizes import CODES
+from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.engine import NetworkSet
+from nwb_cascade.core.indicators import NEAR, match_indicator
+from nwb_cascade.core.preparation import Prepared
+from nwb_cascade.core.running import above_rest
+
+
+def network(sizes: OnlineSizes, weights: Tensors, inputs: Tensors) -> Any:
+    """Expected spikes per frame and delay (batch, n, n_delays), not smoothed.
+
+    Parameters
+    ----------
+    sizes : OnlineSizes
+        Of the network.
+    weights : mapping of str to tensor
+        As ``sizes.shapes()`` lists them, gains and offsets as by ``joined``. Layers compute in their type.
+    inputs : mapping of str to tensor
+        ``trace`` (batch, n) dF/F above rest with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``alive`` (batch, n)
+        as made by ``alive_frames``, ``condition`` (batch, 2) as made by ``conditions``, ``indicator`` (batch,) int codes.
+    """
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    code = ops.take(weights[CODES], inputs["indicator"], axis=0)
+    context = ops.concatenate([ops.cast(inputs["condition"], code.dtype), code], axis=-1)
+    context = ops.relu(_dense(context, weights, "condition1"))
+    context = ops.relu(_dense(context, weights, "condition2"))
+    films = _films(sizes, context, weights)
+    alive = ops.cast(ops.expand_dims(inputs["alive"], -1), weights["first/kernel"].dtype)
+    channels = _input_channels(inputs["trace"], inputs["present"], inputs["condition"])
+    x = _kept(ops.relu(_scaled(_causal(channels, weights, "first"), films, "first")), alive)
+    for name, dilation in zip(sizes.layers, sizes.dilations, strict=True):
+        x = x + _kept(ops.relu(_scaled(_causal(x, weights, f"{name}_conv", dilation), films, name)), alive)
+    x = ops.relu(_scaled(_dense(x, weights, "hidden"), films, "hidden"))
+    return ops.softplus(ops.cast(_dense(x, weights, "output"), "float32"))
+
+
+def alive_frames(present: NDArray[Any], sizes: OnlineSizes) -> NDArray[np.float32]:
+    """Tell which frames (batch, n) have a present one at most the longest delay before them; 1 or 0."""
+    from scipy.ndimage import maximum_filter1d
+
+    span = sizes.delays[-1] + 1
+    found = maximum_filter1d(present.astype(np.float32), span, axis=-1, mode="constant", origin=(span - 1) // 2)
+    return np.asarray(found, np.float32)
+
+
+class OnlineEnsemble:
+    """All networks of a model at one imaging rate and for one indicator, on whole traces; see ``core.engine.Ensemble``.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of architecture ``online``; ``network`` holds ``OnlineSizes``.
+    weights : mapping of str to numpy.ndarray
+        ``"{member}/{layer}/{variable}"`` to float32.
+    imaging_rate : float
+        Of the recording, Hz. Rates outside ``config.model_rates_hz`` are taken as its nearest end.
+    indicator : str or None
+        A code as ``nwb_cascade.core.indicators.match_indicator`` gives it, or a text that it is given. None: unknown.
+    """
+
+    fills_edges = True
+
+    def __init__(self, config: ModelConfig, weights: Weights, imaging_rate: float, indicator: str | None) -> None:
+        from nwb_cascade.architectures.backend import network_ops as ops
+
+        self._sizes = told_sizes(config)
+        self.delay = self._sizes.delay(self._sizes.look_ahead_s, imaging_rate)
+        self.before, self.after = self._sizes.context, self.delay
+        self._noise_range = min(config.noise_levels), max(config.noise_levels)
+        self._imaging_rate = float(np.clip(imaging_rate, *config.model_rates_hz))
+        self._indicator = told_code(self._sizes, indicator)
+        members = {key: _stacked(weights, key, config.ensemble_size) for key in self._sizes.shapes()}
+        self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(self._sizes, members).items()}
+        shapes = tuple((key, tuple(array.shape)) for key, array in self._weights.items())
+        self._evaluate = _compiled(self._sizes, shapes)
+
+    def __call__(
+        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Evaluate rows (rows, before + n + after) above rest; returns (members, rows, n) expected spikes, not smoothed."""
+        values = self.all_delays(traces, present, noise_level)[..., self._sizes.delays.index(self.delay)]
+        return values[:, :, self.before + self.after :]
+
+    def all_delays(
+        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Evaluate rows (rows, n) above rest; returns (members, rows, n, n_delays), where each frame was the last seen."""
+        from nwb_cascade.architectures.backend import network_ops as ops
+
+        # Outside the trained range the network would extrapolate; the nearest trained level is the safe reading.
+        level = np.clip(np.nan_to_num(noise_level, nan=self._noise_range[0]), *self._noise_range)
+        inputs = {
+            "trace": np.where(present, traces, 0).astype(np.float32),
+            "present": present.astype(np.float32),
+            "alive": alive_frames(present, self._sizes),
+            "condition": conditions(level, self._imaging_rate),
+            "indicator": np.full(len(traces), self._indicator, np.int32),
+        }
+        tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
+        return np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
+
+
+def told_sizes(config: ModelConfig) -> OnlineSizes:
+    """Sizes of a model's networks with the codes that ``stacked`` weights have: also for what is near an indicator."""
+    sizes = OnlineSizes.from_network(config.network)
+    return replace(sizes, indicators=(*sizes.indicators, *(NEAR + name for name in sizes.indicators)))
+
+
+def told_code(sizes: OnlineSizes, indicator: str | None) -> int:
+    """Position of what a network is told of an indicator, in any spelling."""
+    codes = sizes.indicators
+    return sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
+
+
+def online_networks(
+    config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None
+) -> NetworkSet:
+    """Arrange a bundle's weights as the engine takes them: one ensemble for any noise level, made when it is needed."""
+
+    @cache
+    def ensemble() -> OnlineEnsemble:
+        return OnlineEnsemble(config, weights, imaging_rate, indicator)
+
+    def prepare(prepared: Sequence[Prepared]) -> list[Prepared]:
+        return rested(prepared, imaging_rate)
+
+    return NetworkSet((), config.ensemble_size, lambda level: ensemble(), prepare)
+
+
+def rested(prepared: Sequence[Prepared], imaging_rate: float) -> list[Prepared]:
+    """Traces less their running rest levels."""
+    longest = max((one.trace.size for one in prepared), default=0)
+    traces, present = np.zeros((len(prepared), longest), np.float32), np.zeros((len(prepared), longest), bool)
+    for row, one in enumerate(prepared):
+        traces[row, : one.trace.size], present[row, : one.trace.size] = one.trace, one.present
+    above = above_rest(traces, present, imaging_rate)
+    return [replace(one, trace=row[: one.trace.size]) for one, row in zip(prepared, above, strict=True)]
+
+
+def online_shapes(config: ModelConfig) -> Shapes:
+    """Shapes of a model's arrays, by ``"{member}/{layer}/{variable}"``."""
+    one = OnlineSizes.from_network(config.network).shapes()
+    return {f"{member}/{key}": shape for member in range(config.ensemble_size) for key, shape in one.items()}
+
+
+def _told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
+    match = match_indicator(indicator, config.indicators, species)
+    return Told(match.code, match.message)
+
+
+ONLINE = Architecture(
+    name="online",
+    shapes=online_shapes,
+    build=online_networks,
+    told=_told,
+    is_told_rate=True,
+    takes_any_kernel=True,
+    network_per_level=False,
+    serves_recordings=False,
+)
+
+
+@cache
+def _compiled(sizes: OnlineSizes, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
+    """One compiled function for all models whose stacked weights have these shapes: weights are arguments."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    def evaluate(members: Tensors, inputs: Tensors) -> Any:
+        return ops.each_member(lambda weights: network(sizes, weights, inputs), members)
+
+    members = {key: Argument(shape) for key, shape in shapes}
+    rows = {name: Argument((None, None)) for name in ("trace", "present", "alive")}
+    told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
+    return ops.compiled(evaluate, (members, rows | told))
+
+
+def _causal(x: Any, weights: Tensors, name: str, dilation: int = 1) -> Any:
+    """Convolution of frames (batch, n, channels) with the current and earlier ones; 0 stands before the first."""
+    from nwb_cascade.architectures.backend import network_ops as ops
+
+    kernel = weights[f"{name}/kernel"]
+    padded = ops.pad(ops.cast(x, kernel.dtype), [[0, 0], [(kernel.shape[0] - 1) * dilation, 0], [0, 0]])
+    return ops.conv(padded, kernel, dilation_rate=dilation)

@@ -1,0 +1,1 @@
+"""Spikes while a recording runs: frame by frame, in memory or from a socket."""

@@ -1,0 +1,140 @@
+"""The online network as something to train: its inputs, targets and loss, and its networks from data to bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nwb_cascade.architectures.conditional import conditions, joined
+from nwb_cascade.architectures.online import ONLINE, alive_frames, network
+from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.core.running import REST_AVERAGE_S, REST_DOWN_S, REST_UP_S, above_rest
+from nwb_cascade.errors import InputError
+from nwb_cascade.training.batches import TrainingBatch
+from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
+from nwb_cascade.training.conditional_training import _variable
+from nwb_cascade.training.folds import split
+from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
+from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.steps import Arrays, Trainee, finished_network, train_network
+from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
+from nwb_cascade.training.warm_start import WarmStart
+
+REST_RECORD = {"average_s": REST_AVERAGE_S, "down_s": REST_DOWN_S, "up_s": REST_UP_S}
+
+
+def train_online(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    folder: Path,
+    *,
+    start: WarmStart | None = None,
+    progress: MemberProgress | None = None,
+) -> Bundle:
+    """Train networks for every rate and noise level that run along with a recording; see ``plans.run_plan``."""
+    if start is not None:
+        raise InputError("Expected no model to start from: an online model is trained from random weights.")
+    sizes = online_sizes(recordings, plan.network)
+    members = [
+        train_online_member(plan, recordings, member, folder, progress=progress) for member in range(plan.ensemble_size)
+    ]
+    config, weights = conditional_bundle(plan, sizes, members, recordings)
+    config = replace(
+        config,
+        architecture=ONLINE.name,
+        window_size=sizes.context + 1 + sizes.delays[-1],
+        before_frames=sizes.context,
+        extra={**config.extra, "running_rest_level": REST_RECORD},
+    )
+    return config, weights
+
+
+def train_online_member(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    member: int,
+    folder: Path,
+    *,
+    progress: MemberProgress | None = None,
+) -> TrainedMember:
+    """Train one network; see ``plans.run_plan``."""
+    sizes = online_sizes(recordings, plan.network)
+    fold = member if plan.folds else None
+    training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
+    settings = plan.member_settings(member)
+    label = f"member{member}"
+    make = partial(online_trainee, sizes, plan.scale_shares)
+    code, seed = sizes.indicator_code, settings.seed
+    trained = finished_network(make, settings, folder / label) or train_network(
+        make,
+        plan.bank(training, code, (seed, 1)),
+        settings,
+        folder / label,
+        held_out=plan.bank(held_out, code, (seed, 2), versions=2) if held_out else None,
+        progress=labelled(progress, label),
+    )
+    return describe_member(
+        training, trained.weights, fold=fold, seed=seed, n_steps=settings.n_steps, history=trained.history
+    )
+
+
+def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_SHARES) -> Trainee:
+    """Build an online network with its loss: that of a conditional network, averaged over the delays."""
+    from nwb_cascade.architectures.backend import keras
+
+    ops, bank = keras.ops, smoothing_bank(scale_shares)
+
+    class OnlineModel(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(autocast=False)  # the network itself knows what may be rounded
+            self.arrays = {path: _variable(path, shape) for path, shape in sizes.shapes().items()}
+            self.built = True
+
+        def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
+            weights = {path: ops.cast(array, self.compute_dtype) for path, array in self.arrays.items()}
+            return network(sizes, joined(sizes, weights), inputs)
+
+        def compute_loss(
+            self,
+            x: Any = None,
+            y: Any = None,
+            y_pred: Any = None,
+            sample_weight: Any = None,
+            training: bool = True,
+        ) -> Any:
+            # Output k of frame t tells of frame t - delays[k]: each is moved to the frame that it tells of, and the delays
+            # stand below each other as if they were further crops.
+            n, last = ops.shape(y)[1], sizes.delays[-1]
+            later = ops.pad(y_pred, [[0, 0], [0, last], [0, 0]])
+            told = ops.concatenate([later[:, delay : delay + n, k] for k, delay in enumerate(sizes.delays)], axis=0)
+            known = [x["present"] * ops.cast(ops.arange(n) < n - delay, "float32") for delay in sizes.delays]
+            times = len(sizes.delays)
+            weight = ops.concatenate([sample_weight] * times, axis=0)
+            return smoothed_error(told, ops.concatenate([y] * times, axis=0), ops.concatenate(known, axis=0), weight, bank)
+
+    return Trainee(OnlineModel(), partial(online_arrays, sizes=sizes), sizes.to_network())
+
+
+def online_arrays(batch: TrainingBatch, *, sizes: OnlineSizes) -> Arrays:
+    """A batch as the online network takes it; half of the crops begin with a rest level that has settled."""
+    present = batch.present > 0
+    warm = np.arange(len(present)) % 2 == 1
+    inputs = {
+        "trace": above_rest(batch.trace, present, batch.imaging_rate, warm=warm),
+        "present": batch.present,
+        "alive": alive_frames(batch.present, sizes),
+        "condition": conditions(batch.noise_level, batch.imaging_rate),
+        "indicator": batch.indicator,
+    }
+    return inputs, batch.counts, batch.weight
+
+
+def online_sizes(recordings: Sequence[KnownRecording], sizes: Mapping[str, Any]) -> OnlineSizes:
+    """Sizes of a plan's network with a code for every indicator of the recordings."""
+    codes = sorted({name for r in recordings for name in r.indicator_codes})
+    return OnlineSizes.from_network({**sizes, "indicators": tuple(codes)})
