@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.conditional_sizes import CODES, POOL, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, POOL, ConditionalSizes, HasFilms
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.core.indicators import NEAR, match_indicator
@@ -86,7 +86,7 @@ def network(sizes: ConditionalSizes, weights: Tensors, inputs: Tensors) -> Any:
     return ops.squeeze(_kept(ops.softplus(_dense(x, weights, "output")), masks[0]), -1)
 
 
-def joined(sizes: ConditionalSizes, weights: Tensors) -> dict[str, Any]:
+def joined(sizes: HasFilms, weights: Tensors) -> dict[str, Any]:
     """Weights with all layers of gains and offsets side by side in one: they read the same, few products are faster.
 
     Works for one network and for several, stacked along the first axis.
@@ -251,7 +251,7 @@ def _compiled(sizes: ConditionalSizes, shapes: tuple[tuple[str, tuple[int, ...]]
 
 def _told_arrays(
     config: ModelConfig,
-    sizes: ConditionalSizes,
+    sizes: HasFilms,
     noise_level: NDArray[np.float32],
     activity: NDArray[np.float32],
     *,
@@ -318,7 +318,7 @@ def _dense(x: Any, weights: Tensors, name: str) -> Any:
     return ops.biased(x, weights[f"{name}/bias"]) if f"{name}/bias" in weights else x
 
 
-def _films(sizes: ConditionalSizes, context: Any, weights: Tensors) -> Tensors:
+def _films(sizes: HasFilms, context: Any, weights: Tensors) -> Tensors:
     """What the conditions make of every layer's channels, (batch, 1, channels) each."""
     from nwb_cascade.architectures.backend import network_ops as ops
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from nwb_cascade.architectures.architecture import Shapes
 from nwb_cascade.core.bounds import Bounds, require
@@ -146,3 +146,20 @@ class ConditionalSizes:
 
 def _layer(name: str, *kernel: int) -> Shapes:
     return {f"{name}/kernel": kernel, f"{name}/bias": kernel[-1:]}
+
+
+class HasFilms(Protocol):
+    """Sizes of a network whose layers are scaled and shifted by what it is told of recording and indicator."""
+
+    @property
+    def films(self) -> dict[str, int]: ...
+
+    @property
+    def halo(self) -> int: ...
+
+    @property
+    def indicators(self) -> tuple[str, ...]: ...
+
+    def indicator_code(self, indicator: str | None) -> int: ...
+
+    def to_network(self) -> dict[str, Any]: ...

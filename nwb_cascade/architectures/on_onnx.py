@@ -220,6 +220,15 @@ def biased(x: Symbol, bias: Any) -> Symbol:
     return x.graph.node("Add", x, column, shape=x.shape)
 
 
+def pad(x: Symbol, widths: Sequence[Sequence[int]]) -> Symbol:
+    """A symbol with zeros before and behind each axis."""
+    held = [widths[at] for at in CHANNELS_FIRST] if len(x.shape) == 3 else widths
+    pads = np.array([before for before, _ in held] + [behind for _, behind in held], np.int64)
+    grown = zip(x.shape, widths, strict=True)
+    shape = tuple(None if size is None else size + sum(width) for size, width in grown)
+    return x.graph.node("Pad", x, pads, np.zeros((), np.float32), shape=shape, dtype=x.dtype)
+
+
 def relu(x: Symbol) -> Symbol:
     """The positive part."""
     return x.graph.node("Relu", x, shape=x.shape)

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.architecture import Architecture, Shapes, Told, Weights
+from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
 from nwb_cascade.architectures.backend import Argument
 from nwb_cascade.architectures.conditional import (
+    CONDITIONS_TOLD,
     Tensors,
     _dense,
     _films,
@@ -31,11 +32,11 @@ from nwb_cascade.architectures.conditional import (
     _kept,
     _scaled,
     _stacked,
-    conditions,
+    _told_arrays,
     joined,
 )
 from nwb_cascade.architectures.conditional_sizes import CODES
-from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.architectures.online_sizes import N_CONDITIONS, OnlineSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.core.indicators import NEAR, match_indicator
@@ -53,8 +54,8 @@ def network(sizes: OnlineSizes, weights: Tensors, inputs: Tensors) -> Any:
     weights : mapping of str to tensor
         As ``sizes.shapes()`` lists them, gains and offsets as by ``joined``. Layers compute in their type.
     inputs : mapping of str to tensor
-        ``trace`` (batch, n) dF/F above rest with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``alive`` (batch, n)
-        as made by ``alive_frames``, ``condition`` (batch, 2) as made by ``conditions``, ``indicator`` (batch,) int codes.
+        ``trace`` (batch, n) dF/F above rest with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition`` (batch, 2)
+        as made by ``conditions``, ``indicator`` (batch,) int codes.
     """
     from nwb_cascade.architectures.backend import network_ops as ops
 
@@ -63,22 +64,15 @@ def network(sizes: OnlineSizes, weights: Tensors, inputs: Tensors) -> Any:
     context = ops.relu(_dense(context, weights, "condition1"))
     context = ops.relu(_dense(context, weights, "condition2"))
     films = _films(sizes, context, weights)
-    alive = ops.cast(ops.expand_dims(inputs["alive"], -1), weights["first/kernel"].dtype)
+    # Frames with a present one at most the longest delay before them.
+    padded = ops.pad(ops.expand_dims(inputs["present"], -1), [[0, 0], [sizes.delays[-1], 0], [0, 0]])
+    alive = ops.max_pool(ops.cast(padded, code.dtype), sizes.delays[-1] + 1, 1)
     channels = _input_channels(inputs["trace"], inputs["present"], inputs["condition"])
     x = _kept(ops.relu(_scaled(_causal(channels, weights, "first"), films, "first")), alive)
     for name, dilation in zip(sizes.layers, sizes.dilations, strict=True):
         x = x + _kept(ops.relu(_scaled(_causal(x, weights, f"{name}_conv", dilation), films, name)), alive)
     x = ops.relu(_scaled(_dense(x, weights, "hidden"), films, "hidden"))
     return ops.softplus(ops.cast(_dense(x, weights, "output"), "float32"))
-
-
-def alive_frames(present: NDArray[Any], sizes: OnlineSizes) -> NDArray[np.float32]:
-    """Tell which frames (batch, n) have a present one at most the longest delay before them; 1 or 0."""
-    from scipy.ndimage import maximum_filter1d
-
-    span = sizes.delays[-1] + 1
-    found = maximum_filter1d(present.astype(np.float32), span, axis=-1, mode="constant", origin=(span - 1) // 2)
-    return np.asarray(found, np.float32)
 
 
 class OnlineEnsemble:
@@ -104,9 +98,7 @@ class OnlineEnsemble:
         self._sizes = told_sizes(config)
         self.delay = self._sizes.delay(self._sizes.look_ahead_s, imaging_rate)
         self.before, self.after = self._sizes.context, self.delay
-        self._noise_range = min(config.noise_levels), max(config.noise_levels)
-        self._imaging_rate = float(np.clip(imaging_rate, *config.model_rates_hz))
-        self._indicator = told_code(self._sizes, indicator)
+        self._told = partial(_told_arrays, config, self._sizes, imaging_rate=imaging_rate, indicator=indicator)
         members = {key: _stacked(weights, key, config.ensemble_size) for key in self._sizes.shapes()}
         self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(self._sizes, members).items()}
         shapes = tuple((key, tuple(array.shape)) for key, array in self._weights.items())
@@ -125,14 +117,10 @@ class OnlineEnsemble:
         """Evaluate rows (rows, n) above rest; returns (members, rows, n, n_delays), where each frame was the last seen."""
         from nwb_cascade.architectures.backend import network_ops as ops
 
-        # Outside the trained range the network would extrapolate; the nearest trained level is the safe reading.
-        level = np.clip(np.nan_to_num(noise_level, nan=self._noise_range[0]), *self._noise_range)
         inputs = {
             "trace": np.where(present, traces, 0).astype(np.float32),
             "present": present.astype(np.float32),
-            "alive": alive_frames(present, self._sizes),
-            "condition": conditions(level, self._imaging_rate),
-            "indicator": np.full(len(traces), self._indicator, np.int32),
+            **self._told(noise_level),
         }
         tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
         return np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
@@ -150,9 +138,7 @@ def told_code(sizes: OnlineSizes, indicator: str | None) -> int:
     return sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
 
 
-def online_networks(
-    config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None
-) -> NetworkSet:
+def online_networks(config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None) -> NetworkSet:
     """Arrange a bundle's weights as the engine takes them: one ensemble for any noise level, made when it is needed."""
 
     @cache
@@ -175,6 +161,35 @@ def rested(prepared: Sequence[Prepared], imaging_rate: float) -> list[Prepared]:
     return [replace(one, trace=row[: one.trace.size]) for one, row in zip(prepared, above, strict=True)]
 
 
+def online_portable(config: ModelConfig, weights: Weights) -> Portable:
+    """Arrange a bundle's weights for other runtimes, which take the running rest level from dF/F themselves."""
+    sizes = told_sizes(config)
+    stacked = {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
+    members = tuple(
+        joined(sizes, {key: array[member] for key, array in stacked.items()}) for member in range(config.ensemble_size)
+    )
+    delay = sizes.delay(sizes.look_ahead_s, 30.0)
+    codes = ", ".join(f"{sizes.indicator_code(name)} {name}" for name in sizes.indicators)
+    return Portable(
+        members,
+        lambda member, inputs: network(sizes, member, inputs)[..., sizes.delays.index(delay)][:, delay:],
+        {
+            "condition": (
+                Argument((None, N_CONDITIONS)),
+                f"{CONDITIONS_TOLD} The trace is dF/F less its rest level, as nwb_cascade.core.running.above_rest has it; "
+                f"frame k of the output takes frames up to k + {delay} into account.",
+            ),
+            "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
+        },
+        lambda levels, rate, indicator: {
+            name: array.astype(np.int64 if name == "indicator" else np.float32)
+            for name, array in _told_arrays(config, sizes, levels, imaging_rate=rate, indicator=indicator).items()
+        },
+        is_told_missing=True,
+        padding=delay,
+    )
+
+
 def online_shapes(config: ModelConfig) -> Shapes:
     """Shapes of a model's arrays, by ``"{member}/{layer}/{variable}"``."""
     one = OnlineSizes.from_network(config.network).shapes()
@@ -194,6 +209,7 @@ ONLINE = Architecture(
     is_told_rate=True,
     takes_any_kernel=True,
     network_per_level=False,
+    portable=online_portable,
     serves_recordings=False,
 )
 
@@ -207,7 +223,7 @@ def _compiled(sizes: OnlineSizes, shapes: tuple[tuple[str, tuple[int, ...]], ...
         return ops.each_member(lambda weights: network(sizes, weights, inputs), members)
 
     members = {key: Argument(shape) for key, shape in shapes}
-    rows = {name: Argument((None, None)) for name in ("trace", "present", "alive")}
+    rows = {name: Argument((None, None)) for name in ("trace", "present")}
     told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
     return ops.compiled(evaluate, (members, rows | told))
 

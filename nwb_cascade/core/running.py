@@ -132,7 +132,11 @@ class RunningNoise:
 
 
 def above_rest(
-    traces: NDArray[Any], present: NDArray[np.bool_], imaging_rate: float | NDArray[Any], *, warm: NDArray[Any] | None = None
+    traces: NDArray[Any],
+    present: NDArray[np.bool_],
+    imaging_rate: float | NDArray[Any],
+    *,
+    warm: NDArray[Any] | None = None,
 ) -> NDArray[np.float32]:
     """Traces less their running rest levels, as they would come in frame by frame.
 

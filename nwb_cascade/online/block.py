@@ -192,7 +192,9 @@ class Block:
         last = self.networks[0]
         alive = None
         if not here.all():
-            np.less_equal(self.silent[:, None], self.method.networks[0].sizes.delays[-1], out=self._alive, casting="unsafe")
+            np.less_equal(
+                self.silent[:, None], self.method.networks[0].sizes.delays[-1], out=self._alive, casting="unsafe"
+            )
             alive = self._alive
         outputs = last.step(frame, trace, self._present, alive)
         if len(self.networks) > 1:
@@ -247,5 +249,3 @@ class Block:
     def _set_films(self) -> None:
         for network, weights in zip(self.networks, self.method.networks, strict=True):
             network.films = weights.films(np.maximum(self.told, self.method.noise_range[0]))
-
-

@@ -75,7 +75,9 @@ class FrameWeights:
         parts = np.split(told @ last + last_bias, list(accumulate(self.sizes.films.values()))[:-1], axis=-1)
         spread = np.asarray(noise_std(noise_level, self.imaging_rate), np.float32)
         return Films(
-            np.ascontiguousarray([parts[0:-2:2], parts[1:-2:2]], np.float32), np.stack(parts[-2:]).astype(np.float32), spread
+            np.ascontiguousarray([parts[0:-2:2], parts[1:-2:2]], np.float32),
+            np.stack(parts[-2:]).astype(np.float32),
+            spread,
         )
 
 
@@ -146,7 +148,7 @@ class FrameNetwork:
         trace, present : numpy.ndarray
             (n_rois,) dF/F above rest, 0 where absent, and 1 or 0.
         alive : numpy.ndarray or None
-            (n_rois, 1), 1 or 0, as ``nwb_cascade.architectures.online.alive_frames``; None: all 1.
+            (n_rois, 1), 1 where a frame was present at most the longest delay ago, else 0; None: all 1.
 
         Returns
         -------
@@ -208,4 +210,5 @@ class FrameNetwork:
 def code_of(weights: Weights, code: int) -> Array:
     """One row of a network's table of indicator codes, behind which stand those for what is only near an indicator."""
     table = weights[CODES]
-    return table[code] if code < len(table) else (table[code - len(table) + 1] + table[0]) / 2
+    row = table[code] if code < len(table) else (table[code - len(table) + 1] + table[0]) / 2
+    return np.asarray(row, np.float32)

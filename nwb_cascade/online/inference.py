@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nwb_cascade.architectures.online import ONLINE, told_code, told_sizes
 from nwb_cascade.architectures.registry import architecture_of
+from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch
 from nwb_cascade.core.traces import require_rate
@@ -31,6 +33,32 @@ STATE_FORMAT = 1
 Values = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class OnlineOptions:
+    """What is done, beyond what is known of the recording.
+
+    Parameters
+    ----------
+    species : str, optional
+        Latin name; zebrafish have codes of their own.
+    kernel, smoothing_s : str, float
+        Smoothing of the result; 0 s: none. It adds no delay: what it lacks of frames to come, it makes up from the rest.
+    neuropil_factor : float
+        Share of the neuropil that ``push_raw`` subtracts.
+    n_networks : int
+        How many of the model's networks are averaged, each of which takes as long as the first.
+    n_threads : int
+        Blocks of 256 ROIs that are computed beside each other.
+    """
+
+    species: str | None = None
+    kernel: str = "gaussian"
+    smoothing_s: float = 0.0
+    neuropil_factor: float = 0.7
+    n_networks: int = 1
+    n_threads: int = 1
+
+
 class OnlineInference:
     """Spike inference while a recording runs: ``push`` each frame, and get the expected spikes of one a little earlier.
 
@@ -45,23 +73,15 @@ class OnlineInference:
         Hz.
     indicator : str, optional
         Calcium indicator, in any usual spelling.
-    species : str, optional
-        Latin name; zebrafish have codes of their own.
     look_ahead_s : float or sequence of float
         By how much the frame that is told of lies back, s. The nearest that the network has at this rate is taken, see
         ``look_ahead_frames``. Of several, ``push`` gives one row each.
-    model : str, path or Model
-        Name of an installed model of architecture ``online``, the folder of a bundle, or a loaded model.
-    kernel, smoothing_s : str, float
-        Smoothing of the result; 0 s: none. It adds no delay: what it lacks of frames to come, it makes up from the rest.
     noise_level : float or array_like, optional
         What the network is told of each ROI, % Hz^-1/2, if it is known; by default a noise level that runs along.
-    neuropil_factor : float
-        Share of the neuropil that ``push_raw`` subtracts.
-    n_networks : int
-        How many of the model's networks are averaged, each of which takes as long as the first.
-    n_threads : int
-        Blocks of 256 ROIs that are computed beside each other.
+    model : str, path or Model
+        Name of an installed model of architecture ``online``, the folder of a bundle, or a loaded model.
+    options : OnlineOptions, optional
+        What else can be chosen.
 
     Raises
     ------
@@ -85,34 +105,20 @@ class OnlineInference:
         imaging_rate: float,
         *,
         indicator: str | None = None,
-        species: str | None = None,
         look_ahead_s: float | Sequence[float] = 0.1,
-        model: str | PathLike[str] | Model = DEFAULT_MODEL,
-        kernel: str = "gaussian",
-        smoothing_s: float = 0.0,
         noise_level: ArrayLike | None = None,
-        neuropil_factor: float = 0.7,
-        n_networks: int = 1,
-        n_threads: int = 1,
+        model: str | PathLike[str] | Model = DEFAULT_MODEL,
+        options: OnlineOptions | None = None,
     ) -> None:
-        self.model = model if isinstance(model, Model) else load_model(model)
         require_rate(imaging_rate)
-        self.settings: dict[str, Any] = {
-            "imaging_rate": float(imaging_rate),
-            "indicator": indicator,
-            "species": species,
-            "look_ahead_s": np.atleast_1d(look_ahead_s).astype(float).tolist(),
-            "several": np.ndim(look_ahead_s) > 0,
-            "kernel": kernel,
-            "smoothing_s": float(smoothing_s),
-            "running_noise": noise_level is None,
-            "neuropil_factor": float(neuropil_factor),
-            "n_networks": int(n_networks),
-        }
-        self._method = _method(self.model, self.settings)
+        self.model = model if isinstance(model, Model) else load_model(model)
+        self.imaging_rate, self.indicator, self.options = float(imaging_rate), indicator, options or OnlineOptions()
+        self.look_ahead_s = tuple(np.atleast_1d(look_ahead_s).astype(float).tolist())
+        self._several, self.follows_noise = np.ndim(look_ahead_s) > 0, noise_level is None
+        self._method = _method(self)
         self.n_frames = 0
         self._blocks: list[Block] = []
-        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.options.n_threads) if self.options.n_threads > 1 else None
         self._noise_level = np.empty(0, np.float32)
         self._rates = np.empty((len(self.look_ahead_frames), 0), np.float32)
         self._reasons = np.empty(self._rates.shape, np.uint8)
@@ -132,7 +138,7 @@ class OnlineInference:
     @property
     def reasons(self) -> NDArray[np.uint8]:
         """Why the last frame gave NaN, in the shape of its result: 0 where it did not, else a key of ``REASONS``."""
-        return self._reasons if self.settings["several"] else self._reasons[0]
+        return self._reasons if self._several else self._reasons[0]
 
     @property
     def noise_levels(self) -> Values:
@@ -212,7 +218,7 @@ class OnlineInference:
         """
         if not n_rois > 0:
             raise InputError(f"Expected at least one ROI, received {n_rois}.")
-        if (noise_level is None) != bool(self.settings["running_noise"]):
+        if (noise_level is None) != self.follows_noise:
             asked = "a noise level" if noise_level is None else "no noise level, as the others have none"
             raise InputError(f"Expected {asked} for the ROIs that are added.")
         before = self.n_rois
@@ -227,7 +233,11 @@ class OnlineInference:
         """Write all that the next frames depend on, so that ``resume`` goes on as if nothing had happened."""
         record = {
             "format": STATE_FORMAT,
-            "settings": self.settings,
+            "imaging_rate": self.imaging_rate,
+            "indicator": self.indicator,
+            "look_ahead_s": self.look_ahead_s if self._several else self.look_ahead_s[0],
+            "follows_noise": self.follows_noise,
+            "options": asdict(self.options),
             "n_frames": self.n_frames,
             "model": self.model.config.name,
             "weights_sha256": self.model.sha256,
@@ -241,7 +251,9 @@ class OnlineInference:
         with workplace(target) as work:
             prepared = work / target.name
             with prepared.open("wb") as file:
-                np.savez(file, record=np.array(json.dumps(record)), sizes=sizes, noise_level=self._noise_level, **arrays)
+                np.savez(
+                    file, record=np.array(json.dumps(record)), sizes=sizes, noise_level=self._noise_level, **arrays
+                )
             install(prepared, target, expected=before)
 
     @classmethod
@@ -271,12 +283,14 @@ class OnlineInference:
                 f"Expected the weights {record['weights_sha256'][:12]} that {path} was written with, received "
                 f"{loaded.sha256[:12]} of {loaded.config.name}."
             )
-        settings = dict(record["settings"])
-        several, running = settings.pop("several"), settings.pop("running_noise")
-        ahead = settings.pop("look_ahead_s")
-        told = None if running else np.ones(0)
         online = cls(
-            0, look_ahead_s=ahead if several else ahead[0], model=loaded, noise_level=told, n_threads=n_threads, **settings
+            0,
+            record["imaging_rate"],
+            indicator=record["indicator"],
+            look_ahead_s=record["look_ahead_s"],
+            noise_level=None if record["follows_noise"] else np.ones(0),
+            model=loaded,
+            options=replace(OnlineOptions(**record["options"]), n_threads=n_threads),
         )
         online._noise_level = arrays["noise_level"]
         online._grow(int(arrays["sizes"].sum()))
@@ -309,7 +323,7 @@ class OnlineInference:
         for _ in (self._pool.map if self._pool else map)(one, range(len(self._blocks))):
             pass
         self.n_frames += 1
-        return self._rates if self.settings["several"] else self._rates[0]
+        return self._rates if self._several else self._rates[0]
 
     def _grow(self, n_rois: int) -> None:
         """Have blocks for so many ROIs: the last one is filled up first."""
@@ -318,7 +332,7 @@ class OnlineInference:
         for number, size in enumerate(wanted):
             old = self._blocks[number] if number < len(self._blocks) else None
             if old is None or old.n_rois != size:
-                told = None if self.settings["running_noise"] else self._noise_level[first : first + size]
+                told = None if self.follows_noise else self._noise_level[first : first + size]
                 block = Block(self._method, size, told)
                 if old is not None:
                     block.take_over({name: array for name, array, _ in old.arrays()})
@@ -340,46 +354,51 @@ def explained(reasons: Iterable[int]) -> Mapping[str, int]:
     return {REASONS[int(code)]: int(n) for code, n in zip(codes, counts, strict=True) if code}
 
 
-def _method(model: Model, settings: Mapping[str, Any]) -> Method:
+def _method(online: OnlineInference) -> Method:
     """What all ROIs share."""
-    config, rate = model.config, settings["imaging_rate"]
+    config, rate, options = online.model.config, online.imaging_rate, online.options
+    _require(config, rate, options, online.look_ahead_s)
+    sizes = told_sizes(config)
+    code = told_code(sizes, ONLINE.told(online.indicator, config, options.species).indicator)
+    told_rate = float(np.clip(rate, *config.model_rates_hz))
+    networks = []
+    for member in range(options.n_networks):
+        prefix = f"{member}/"
+        own = {key.removeprefix(prefix): array for key, array in online.model.weights.items() if key.startswith(prefix)}
+        networks.append(FrameWeights.make(sizes, own, code=code_of(own, code), imaging_rate=told_rate))
+    delays = [sizes.delay(ahead, rate) for ahead in online.look_ahead_s]
+    kernel = smoothing_kernel(options.kernel, options.smoothing_s, rate)
+    smoothing = Smoothing.make(delays, kernel, sizes.delays[-1])
+    noise_range = min(config.noise_levels), max(config.noise_levels)
+    return Method(
+        tuple(networks),
+        tuple(NoiseSteps(one, *noise_range) for one in networks) if online.follows_noise else None,
+        noise_range,
+        smoothing,
+        smoothing.turned(),
+        rate,
+        options.neuropil_factor,
+    )
+
+
+def _require(config: ModelConfig, imaging_rate: float, options: OnlineOptions, look_ahead_s: Sequence[float]) -> None:
+    """Raise InputError unless a model can do what is asked."""
     if architecture_of(config) is not ONLINE:
         raise InputError(
             f"Expected a model of architecture {ONLINE.name}, received {config.name}, which is of architecture "
             f"{config.architecture} and needs the whole recording."
         )
-    if rate_mismatch(config, rate) > RATE_TOLERANCE:
+    if rate_mismatch(config, imaging_rate) > RATE_TOLERANCE:
         raise InputError(
             f"Expected an imaging rate of {ranged(*config.model_rates_hz)} Hz, as {config.name} was trained for, "
-            f"received {rate:g} Hz."
+            f"received {imaging_rate:g} Hz."
         )
-    if not 1 <= settings["n_networks"] <= config.ensemble_size:
+    if not 1 <= options.n_networks <= config.ensemble_size:
         raise InputError(
-            f"Expected 1 to {config.ensemble_size} networks of {config.name}, received {settings['n_networks']}."
+            f"Expected 1 to {config.ensemble_size} networks of {config.name}, received {options.n_networks}."
         )
-    if not all(0 <= ahead < np.inf for ahead in settings["look_ahead_s"]):
-        raise InputError(f"Expected look-aheads of 0 s or more, received {settings['look_ahead_s']}.")
-    sizes = told_sizes(config)
-    code = told_code(sizes, ONLINE.told(settings["indicator"], config, settings["species"]).indicator)
-    told_rate = float(np.clip(rate, *config.model_rates_hz))
-    networks = []
-    for member in range(settings["n_networks"]):
-        prefix = f"{member}/"
-        own = {key.removeprefix(prefix): array for key, array in model.weights.items() if key.startswith(prefix)}
-        networks.append(FrameWeights.make(sizes, own, code=code_of(own, code), imaging_rate=told_rate))
-    delays = [sizes.delay(ahead, rate) for ahead in settings["look_ahead_s"]]
-    kernel = smoothing_kernel(settings["kernel"], settings["smoothing_s"], rate)
-    smoothing = Smoothing.make(delays, kernel, sizes.delays[-1])
-    noise_range = min(config.noise_levels), max(config.noise_levels)
-    return Method(
-        tuple(networks),
-        tuple(NoiseSteps(one, *noise_range) for one in networks) if settings["running_noise"] else None,
-        noise_range,
-        smoothing,
-        smoothing.turned(),
-        rate,
-        settings["neuropil_factor"],
-    )
+    if not look_ahead_s or not all(0 <= ahead < np.inf for ahead in look_ahead_s):
+        raise InputError(f"Expected look-aheads of 0 s or more, received {look_ahead_s}.")
 
 
 def _positive(noise_level: ArrayLike, n_rois: int) -> Values:
@@ -399,7 +418,9 @@ def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except (ValueError, KeyError, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise InputError(f"Expected a state that OnlineInference.save wrote, received {path}, which fails: {error}.") from error
+        raise InputError(
+            f"Expected a state that OnlineInference.save wrote, received {path}, which fails: {error}."
+        ) from error
     if record.get("format") != STATE_FORMAT:
         raise InputError(f"Expected a state of format {STATE_FORMAT} in {path}, received {record.get('format')!r}.")
     return record, arrays

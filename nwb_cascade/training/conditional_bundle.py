@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.architectures.conditional import CONDITIONAL, near_codes
-from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, HasFilms
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.indicators import nearest_code
 from nwb_cascade.training.batches import LOWEST_NOISE
@@ -61,7 +61,7 @@ def describe_member(
     )
 
 
-def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
+def adopt_codes(weights: Weights, sizes: HasFilms, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
     """Give indicators that a member never met the code near that of their nearest relative, else that of ``unknown``.
 
     Their own codes never left their random start, so that telling the network one of them would be noise.
@@ -76,7 +76,7 @@ def adopt_codes(weights: Weights, sizes: ConditionalSizes, met: Collection[str])
 
 def conditional_bundle(
     plan: TrainingPlan,
-    sizes: ConditionalSizes,
+    sizes: HasFilms,
     members: Sequence[TrainedMember],
     recordings: Sequence[KnownRecording],
 ) -> Bundle:
@@ -86,7 +86,7 @@ def conditional_bundle(
     ----------
     plan : TrainingPlan
         What was trained.
-    sizes : ConditionalSizes
+    sizes : ConditionalSizes or OnlineSizes
         Of every member.
     members : sequence of TrainedMember
         The trained networks.

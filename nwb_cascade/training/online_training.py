@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nwb_cascade.architectures.conditional import conditions, joined
-from nwb_cascade.architectures.online import ONLINE, alive_frames, network
+from nwb_cascade.architectures.online import ONLINE, network
 from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.core.running import REST_AVERAGE_S, REST_DOWN_S, REST_UP_S, above_rest
 from nwb_cascade.errors import InputError
@@ -115,19 +115,20 @@ def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_S
             known = [x["present"] * ops.cast(ops.arange(n) < n - delay, "float32") for delay in sizes.delays]
             times = len(sizes.delays)
             weight = ops.concatenate([sample_weight] * times, axis=0)
-            return smoothed_error(told, ops.concatenate([y] * times, axis=0), ops.concatenate(known, axis=0), weight, bank)
+            return smoothed_error(
+                told, ops.concatenate([y] * times, axis=0), ops.concatenate(known, axis=0), weight, bank
+            )
 
-    return Trainee(OnlineModel(), partial(online_arrays, sizes=sizes), sizes.to_network())
+    return Trainee(OnlineModel(), online_arrays, sizes.to_network())
 
 
-def online_arrays(batch: TrainingBatch, *, sizes: OnlineSizes) -> Arrays:
+def online_arrays(batch: TrainingBatch) -> Arrays:
     """A batch as the online network takes it; half of the crops begin with a rest level that has settled."""
     present = batch.present > 0
     warm = np.arange(len(present)) % 2 == 1
     inputs = {
         "trace": above_rest(batch.trace, present, batch.imaging_rate, warm=warm),
         "present": batch.present,
-        "alive": alive_frames(batch.present, sizes),
         "condition": conditions(batch.noise_level, batch.imaging_rate),
         "indicator": batch.indicator,
     }

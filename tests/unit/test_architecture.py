@@ -34,6 +34,7 @@ LAYERS = {
     "evaluation": 6,
     "spikefinder": 6,
     "results": 7,
+    "online": 7,
     "writers": 8,
     "annotation": 9,
     "demo": 10,
@@ -59,6 +60,7 @@ INFERRING = (
     "archive",
     "nwb",
     "models",
+    "online",
     "report",
 )
 KERAS_HOMES = ("architectures/backend.py", "architectures/on_keras.py", "architectures/on_tensorflow.py")

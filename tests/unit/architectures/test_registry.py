@@ -24,7 +24,7 @@ def test_the_registry_needs_no_keras():
     )
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", BUNDLED)
 def test_the_bundled_model_of_an_architecture_has_the_arrays_that_it_states(name):
     model = load_model(BUNDLED[name])
     stated = architecture_of(model.config).shapes(model.config)
@@ -32,16 +32,20 @@ def test_the_bundled_model_of_an_architecture_has_the_arrays_that_it_states(name
 
 
 def test_an_architecture_of_a_later_version_is_named_with_those_that_are_known():
-    with pytest.raises(ModelFileError, match="out of cascade, conditional of the model 'tiny', received 'transformer'"):
+    with pytest.raises(
+        ModelFileError, match="out of cascade, conditional, online of the model 'tiny', received 'transformer'"
+    ):
         architecture_of(cascade_config(architecture="transformer"))
 
 
 def test_only_networks_for_single_noise_levels_serve_quieter_recordings():
     levels = {name: one.lowest_noise_level(cascade_config()) for name, one in ARCHITECTURES.items()}
-    assert levels == {"cascade": 0.0, "conditional": 2.0}
+    assert levels == {"cascade": 0.0, "conditional": 2.0, "online": 2.0}
 
 
-@pytest.mark.parametrize(("name", "told"), [("cascade", "jGCaMP7f"), ("conditional", "near GCaMP6f")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("cascade", "jGCaMP7f"), ("conditional", "near GCaMP6f"), ("online", "near GCaMP6f")]
+)
 def test_what_a_recording_states_becomes_what_the_networks_are_told(name, told):
     config = cascade_config(indicators=("GCaMP6f",))
     assert ARCHITECTURES[name].told("AAV-jGCaMP7f", config, None).indicator == told
