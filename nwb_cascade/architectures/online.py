@@ -1,14 +1,14 @@
 """One network for spikes while a recording runs: causal, and told imaging rate, noise level and indicator.
 
 Dilated convolutions look at the current frame and earlier ones; each frame gives one output per delay: the expected
-number of spikes of the frame that came so many frames ago, before any smoothing. The more delay, the more is known of what
-followed. Here a whole trace is evaluated, for training and for comparison; ``nwb_cascade.online`` evaluates the same
-network frame by frame.
+number of spikes of the frame that came so many frames ago, before any smoothing. The more delay, the more is known of
+what followed. Here a whole trace is evaluated, for training and for comparison; ``nwb_cascade.online`` evaluates the
+same network frame by frame.
 
 What enters is dF/F less its running rest level (``nwb_cascade.core.running``), so that a constant added to dF/F changes
-nothing. Frames without a measurement enter as 0 and are told as absent. As soon as a trace has had none for longer than the
-longest delay, all layers are 0, as they are before its first frame: what a row of frames gives depends on a known number
-of frames before it.
+nothing. Frames without a measurement enter as 0 and are told as absent. As soon as a trace has had none for longer than
+the longest delay, all layers are 0, as they are before its first frame: what a row of frames gives depends on a known
+number of frames before it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def network(sizes: OnlineSizes, weights: Tensors, inputs: Tensors) -> Any:
     weights : mapping of str to tensor
         As ``sizes.shapes()`` lists them, gains and offsets as by ``joined``. Layers compute in their type.
     inputs : mapping of str to tensor
-        ``trace`` (batch, n) dF/F above rest with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition`` (batch, 2)
-        as made by ``conditions``, ``indicator`` (batch,) int codes.
+        ``trace`` (batch, n) dF/F above rest with 0 for absent frames, ``present`` (batch, n) 0 or 1, ``condition``
+        (batch, 2) as made by ``conditions``, ``indicator`` (batch,) int codes.
     """
     from nwb_cascade.architectures.backend import network_ops as ops
 
@@ -96,8 +96,7 @@ class OnlineEnsemble:
         from nwb_cascade.architectures.backend import network_ops as ops
 
         self._sizes = told_sizes(config)
-        self.delay = self._sizes.delay(self._sizes.look_ahead_s, imaging_rate)
-        self.before, self.after = self._sizes.context, self.delay
+        self.before, self.after = self._sizes.context, self._sizes.whole_delay
         self._told = partial(_told_arrays, config, self._sizes, imaging_rate=imaging_rate, indicator=indicator)
         members = {key: _stacked(weights, key, config.ensemble_size) for key in self._sizes.shapes()}
         self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(self._sizes, members).items()}
@@ -107,14 +106,14 @@ class OnlineEnsemble:
     def __call__(
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Evaluate rows (rows, before + n + after) above rest; returns (members, rows, n) expected spikes, not smoothed."""
-        values = self.all_delays(traces, present, noise_level)[..., self._sizes.delays.index(self.delay)]
+        """Evaluate rows (rows, before + n + after) above rest; returns (members, rows, n) expected spikes."""
+        values = self.all_delays(traces, present, noise_level)[..., self._sizes.delays.index(self.after)]
         return values[:, :, self.before + self.after :]
 
     def all_delays(
         self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Evaluate rows (rows, n) above rest; returns (members, rows, n, n_delays), where each frame was the last seen."""
+        """Evaluate rows (rows, n) above rest; returns (members, rows, n, n_delays), by the frame that was seen last."""
         from nwb_cascade.architectures.backend import network_ops as ops
 
         inputs = {
@@ -168,7 +167,7 @@ def online_portable(config: ModelConfig, weights: Weights) -> Portable:
     members = tuple(
         joined(sizes, {key: array[member] for key, array in stacked.items()}) for member in range(config.ensemble_size)
     )
-    delay = sizes.delay(sizes.look_ahead_s, 30.0)
+    delay = sizes.whole_delay
     codes = ", ".join(f"{sizes.indicator_code(name)} {name}" for name in sizes.indicators)
     return Portable(
         members,
@@ -176,7 +175,7 @@ def online_portable(config: ModelConfig, weights: Weights) -> Portable:
         {
             "condition": (
                 Argument((None, N_CONDITIONS)),
-                f"{CONDITIONS_TOLD} The trace is dF/F less its rest level, as nwb_cascade.core.running.above_rest has it; "
+                f"{CONDITIONS_TOLD} The trace is dF/F above rest, as nwb_cascade.core.running.above_rest gives it; "
                 f"frame k of the output takes frames up to k + {delay} into account.",
             ),
             "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),

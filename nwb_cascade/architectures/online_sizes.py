@@ -23,7 +23,7 @@ BOUNDS = {
     "embedding": Bounds(int, 1, 4096),
     "condition": Bounds(int, 1, 4096),
     "indicators": Bounds(str, 1, 100, (0, 1000)),
-    "look_ahead_s": Bounds(float, 0, 100),
+    "whole_delay": Bounds(int, 0, 1000),
 }
 
 
@@ -47,13 +47,14 @@ class OnlineSizes:
         Widths of the indicator code and of the layer that turns the conditions into gains and offsets.
     indicators : tuple of str
         Indicators with a code of their own; ``unknown`` has code 0.
-    look_ahead_s : float
-        How far a whole trace is evaluated ahead of each frame, s: the output with the nearest delay is taken.
+    whole_delay : int
+        Which of the delays tells of the frames of a whole trace, when that is there.
 
     Raises
     ------
     ModelFileError
-        If a size is out of its bounds, delays do not ascend from 0 or more than 10,000 frames are seen.
+        If a size is out of its bounds, delays do not ascend from 0, ``whole_delay`` is none of them, or more than
+        10,000 frames are seen.
     """
 
     channels: int = 32
@@ -65,12 +66,14 @@ class OnlineSizes:
     embedding: int = 12
     condition: int = 48
     indicators: tuple[str, ...] = ()
-    look_ahead_s: float = 0.1
+    whole_delay: int = 8
 
     def __post_init__(self) -> None:
         require(vars(self), BOUNDS, "an online network")
         if list(self.delays) != sorted(set(self.delays)) or self.delays[0] != 0:
             raise ModelFileError(f"Expected delays of an online network that ascend from 0, received {self.delays}.")
+        if self.whole_delay not in self.delays:
+            raise ModelFileError(f"Expected whole_delay out of {self.delays}, received {self.whole_delay}.")
         if self.context > MOST_REACH:
             raise ModelFileError(
                 f"Expected an online network with at most {MOST_REACH} frames of context, received {self.context}."

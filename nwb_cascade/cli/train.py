@@ -62,8 +62,8 @@ def _read_plan_file(context: click.Context, parameter: click.Parameter, path: Pa
 @click.option(
     "--architecture",
     type=click.Choice(["conditional", "cascade", "online"]),
-    help="One ensemble for any rate and noise level, published networks per noise level at one rate, or networks for any "
-    "rate that run along with a recording.",
+    help="One ensemble for any rate and noise level, published networks per noise level at one rate, or networks "
+    "for any rate that run along with a recording.",
 )
 @click.option("--imaging-rate", type=float, help="Hz; for --architecture cascade.")
 @click.option("--noise", "noise_levels", type=float, multiple=True, help="Noise level; repeat for several.")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Time constants of the rest level, s: of the average that it follows, of its way down and of its way up. The uneven ways
-# keep it near the lowest values: it rises by a thirtieth of what it falls.
+# Time constants of the rest level, s: of the average that it follows, of its way down and of its way up. The uneven
+# ways keep it near the lowest values: it rises by a thirtieth of what it falls.
 REST_AVERAGE_S, REST_DOWN_S, REST_UP_S = 0.3, 1.5, 45.0
 NOISE_S = 15.0
 # The pull on the logarithm of the noise is bounded, so that transients count little; the median of differences of

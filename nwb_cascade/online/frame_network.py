@@ -1,4 +1,4 @@
-"""The online network on one frame after another, in NumPy: what each layer saw is kept in a ring, nothing is recomputed."""
+"""The online network on one frame after another, in NumPy: rings keep what layers saw, nothing is recomputed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Array = NDArray[np.float32]
 class Films:
     """What a network makes of noise levels, at one rate and for one indicator.
 
-    ``layers`` (2, n_layers, n, channels) and ``hidden`` (2, n, hidden): gains and offsets; ``spread`` (n,) is the standard
-    deviation of the noise per frame, dF/F.
+    ``layers`` (2, n_layers, n, channels) and ``hidden`` (2, n, hidden): gains and offsets; ``spread`` (n,) is the
+    standard deviation of the noise per frame, dF/F.
     """
 
     layers: Array

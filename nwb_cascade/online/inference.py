@@ -42,7 +42,7 @@ class OnlineOptions:
     species : str, optional
         Latin name; zebrafish have codes of their own.
     kernel, smoothing_s : str, float
-        Smoothing of the result; 0 s: none. It adds no delay: what it lacks of frames to come, it makes up from the rest.
+        Smoothing of the result; 0 s: none. It adds no delay: what it lacks of frames to come, the rest makes up.
     neuropil_factor : float
         Share of the neuropil that ``push_raw`` subtracts.
     n_networks : int
@@ -62,8 +62,8 @@ class OnlineOptions:
 class OnlineInference:
     """Spike inference while a recording runs: ``push`` each frame, and get the expected spikes of one a little earlier.
 
-    Nothing is computed twice, and all memory is taken at the start: rings hold what the layers of the network still need.
-    Results are those of the network on the whole trace, up to rounding.
+    Nothing is computed twice, and all memory is taken at the start: rings hold what the layers of the network still
+    need. Results are those of the network on the whole trace, up to rounding.
 
     Parameters
     ----------
@@ -242,18 +242,17 @@ class OnlineInference:
             "model": self.model.config.name,
             "weights_sha256": self.model.sha256,
         }
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{number}/{name}": array for number, block in enumerate(self._blocks) for name, array, _ in block.arrays()
         }
-        sizes = np.array([block.n_rois for block in self._blocks])
+        arrays |= {"record": np.array(json.dumps(record)), "noise_level": self._noise_level}
+        arrays["sizes"] = np.array([block.n_rois for block in self._blocks])
         target = Path(path)
         before = stamp(target)
         with workplace(target) as work:
             prepared = work / target.name
             with prepared.open("wb") as file:
-                np.savez(
-                    file, record=np.array(json.dumps(record)), sizes=sizes, noise_level=self._noise_level, **arrays
-                )
+                np.savez(file, **arrays)
             install(prepared, target, expected=before)
 
     @classmethod

@@ -107,8 +107,8 @@ def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_S
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            # Output k of frame t tells of frame t - delays[k]: each is moved to the frame that it tells of, and the delays
-            # stand below each other as if they were further crops.
+            # Output k of frame t tells of frame t - delays[k]: each is moved to the frame that it tells of, and the
+            # delays stand below each other as if they were further crops.
             n, last = ops.shape(y)[1], sizes.delays[-1]
             later = ops.pad(y_pred, [[0, 0], [0, last], [0, 0]])
             told = ops.concatenate([later[:, delay : delay + n, k] for k, delay in enumerate(sizes.delays)], axis=0)

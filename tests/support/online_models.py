@@ -9,7 +9,9 @@ from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.models.bundle import Model, make_model
 
-SIZES = OnlineSizes(channels=8, dilations=(1, 2, 4), hidden=10, delays=(0, 1, 2, 4), indicators=("GCaMP6f", "GCaMP6s"))
+SIZES = OnlineSizes(
+    channels=8, dilations=(1, 2, 4), hidden=10, delays=(0, 1, 2, 4), whole_delay=2, indicators=("GCaMP6f", "GCaMP6s")
+)
 
 
 def online_model(sizes: OnlineSizes = SIZES, *, n_networks: int = 2, seed: int = 0) -> Model:

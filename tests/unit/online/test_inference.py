@@ -47,7 +47,7 @@ def pushed(inference, dff):
 
 def whole(dff, frames, levels, rate=RATE):
     """What the engine makes of the whole trace with the same networks, told these noise levels."""
-    config = replace(MODEL.config, network={**MODEL.config.network, "look_ahead_s": frames / rate})
+    config = replace(MODEL.config, network={**MODEL.config.network, "whole_delay": frames})
     networks = build_networks(config, MODEL.weights, imaging_rate=rate, indicator="GCaMP6f")
     tell = replace(networks, ensemble=lambda _: _Told(networks.ensemble(np.nan), levels))
     return infer_block(dff, rate, tell).expected_spikes

@@ -12,7 +12,15 @@ from tests.support.simulated_recordings import simulated_recording
 
 # Keras 3.11 and before on NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-SIZES = {"channels": 6, "dilations": [1, 2], "hidden": 6, "delays": [0, 2], "condition": 6, "embedding": 2}
+SIZES = {
+    "channels": 6,
+    "dilations": [1, 2],
+    "hidden": 6,
+    "delays": [0, 2],
+    "whole_delay": 2,
+    "condition": 6,
+    "embedding": 2,
+}
 
 
 def test_a_plan_trains_an_online_model_that_runs(tmp_path):
