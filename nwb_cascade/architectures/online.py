@@ -104,7 +104,11 @@ class OnlineEnsemble:
         self._evaluate = _compiled(self._sizes, shapes)
 
     def __call__(
-        self, traces: NDArray[np.float32], present: NDArray[np.bool_], noise_level: NDArray[np.float32]
+        self,
+        traces: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        noise_level: NDArray[np.float32],
+        activity: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Evaluate rows (rows, before + n + after) above rest; returns (members, rows, n) expected spikes."""
         values = self.all_delays(traces, present, noise_level)[..., self._sizes.delays.index(self.after)]
@@ -119,7 +123,7 @@ class OnlineEnsemble:
         inputs = {
             "trace": np.where(present, traces, 0).astype(np.float32),
             "present": present.astype(np.float32),
-            **self._told(noise_level),
+            **self._told(noise_level, noise_level),
         }
         tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
         return np.asarray(ops.convert_to_numpy(self._evaluate(self._weights, tensors)), np.float32)
@@ -180,9 +184,11 @@ def online_portable(config: ModelConfig, weights: Weights) -> Portable:
             ),
             "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
         },
-        lambda levels, rate, indicator: {
+        lambda levels, activity, rate, indicator: {
             name: array.astype(np.int64 if name == "indicator" else np.float32)
-            for name, array in _told_arrays(config, sizes, levels, imaging_rate=rate, indicator=indicator).items()
+            for name, array in _told_arrays(
+                config, sizes, levels, activity, imaging_rate=rate, indicator=indicator
+            ).items()
         },
         is_told_missing=True,
         padding=delay,

@@ -103,6 +103,11 @@ class OnlineSizes:
         return self.reach + self.delays[-1]
 
     @property
+    def conditions(self) -> int:
+        """Numbers that the network is told."""
+        return N_CONDITIONS
+
+    @property
     def halo(self) -> int:
         """Frames of context, under the name that other sizes have for it."""
         return self.context

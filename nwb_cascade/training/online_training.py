@@ -20,7 +20,7 @@ from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_b
 from nwb_cascade.training.conditional_training import _variable
 from nwb_cascade.training.folds import split
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
-from nwb_cascade.training.recordings import KnownRecording
+from nwb_cascade.training.recordings import KnownRecording, taught_codes
 from nwb_cascade.training.steps import Arrays, Trainee, finished_network, train_network
 from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
 from nwb_cascade.training.warm_start import WarmStart
@@ -43,11 +43,18 @@ def train_online(
     members = [
         train_online_member(plan, recordings, member, folder, progress=progress) for member in range(plan.ensemble_size)
     ]
+    return bundle_of(plan, sizes, members, recordings)
+
+
+def bundle_of(
+    plan: TrainingPlan, sizes: OnlineSizes, members: Sequence[TrainedMember], recordings: Sequence[KnownRecording]
+) -> Bundle:
+    """Configuration and arrays of a bundle; see ``conditional_bundle``."""
     config, weights = conditional_bundle(plan, sizes, members, recordings)
     config = replace(
         config,
         architecture=ONLINE.name,
-        window_size=sizes.context + 1 + sizes.delays[-1],
+        window_size=sizes.context + 1 + sizes.whole_delay,
         before_frames=sizes.context,
         extra={**config.extra, "running_rest_level": REST_RECORD},
     )
@@ -137,5 +144,4 @@ def online_arrays(batch: TrainingBatch) -> Arrays:
 
 def online_sizes(recordings: Sequence[KnownRecording], sizes: Mapping[str, Any]) -> OnlineSizes:
     """Sizes of a plan's network with a code for every indicator of the recordings."""
-    codes = sorted({name for r in recordings for name in r.indicator_codes})
-    return OnlineSizes.from_network({**sizes, "indicators": tuple(codes)})
+    return OnlineSizes.from_network({**sizes, "indicators": taught_codes(recordings)})

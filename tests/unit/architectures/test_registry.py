@@ -13,7 +13,7 @@ from tests.support.fresh_process import run_fresh
 from tests.support.networks import cascade_config
 
 NETWORK = {"filter_sizes": [31, 19, 5], "filter_numbers": [30, 40, 50], "dense_width": 10}
-BUNDLED = {"cascade": "cascade-30Hz-25ms", "conditional": "conditional-1-120Hz"}
+BUNDLED = {"cascade": "cascade-30Hz-25ms", "conditional": "conditional-1-120Hz", "online": "online-1-120Hz"}
 
 
 def test_the_registry_needs_no_keras():
@@ -24,7 +24,7 @@ def test_the_registry_needs_no_keras():
     )
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_bundled_model_of_an_architecture_has_the_arrays_that_it_states(name):
     model = load_model(BUNDLED[name])
     stated = architecture_of(model.config).shapes(model.config)
