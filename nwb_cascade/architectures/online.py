@@ -151,7 +151,7 @@ def online_networks(config: ModelConfig, weights: Weights, *, imaging_rate: floa
     def prepare(prepared: Sequence[Prepared]) -> list[Prepared]:
         return rested(prepared, imaging_rate)
 
-    return NetworkSet((), config.ensemble_size, lambda level: ensemble(), prepare)
+    return NetworkSet((), config.ensemble_size, lambda level: ensemble(), prepare=prepare)
 
 
 def rested(prepared: Sequence[Prepared], imaging_rate: float) -> list[Prepared]:
