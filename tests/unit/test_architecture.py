@@ -34,7 +34,7 @@ LAYERS = {
     "evaluation": 6,
     "spikefinder": 6,
     "results": 7,
-    "online": 7,
+    "online": 5,
     "writers": 8,
     "annotation": 9,
     "demo": 10,
