@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.count_model import CountModel
 from nwb_cascade.core.engine import BlockResult, NetworkSet, infer_stretches, valid_bounds
 from nwb_cascade.core.indicators import canonical_indicator, unknown_indicator
 from nwb_cascade.core.kernels import single_spike_amplitude, smooth, smoothing_kernel
@@ -25,7 +26,7 @@ from nwb_cascade.core.rest_level import FROM_REST, Told, tell, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
-from nwb_cascade.core.spike_counts import DEFAULT_LEVEL, SpikeCounts, count_model_of, spike_counts
+from nwb_cascade.core.spike_counts import DEFAULT_LEVEL, SpikeCounts, count_model_of, find_count_model, spike_counts
 from nwb_cascade.core.thresholds import apply_threshold
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import ranged
@@ -87,6 +88,11 @@ class InferenceRun:
         config, weights = self.model.config, self.model.weights
         networks = build_networks(config, weights, imaging_rate=imaging_rate, indicator=self.indicator)
         return replace(self, networks=networks, imaging_rate=imaging_rate)
+
+    @property
+    def count_model(self) -> CountModel | None:
+        """Distribution of the spike counts; None if none was fitted for the model."""
+        return find_count_model(self.model.config.extra, self.indicator)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ from nwb_cascade.readers.registry import reader_of
 from nwb_cascade.readers.sources import Source, is_remote, name_of
 from nwb_cascade.results.found_spikes import FoundSpikes, SpikesOptions, find_spikes, spikes_result
 from nwb_cascade.results.inferred import Inferred
-from nwb_cascade.results.result import AnnotationResult, SpikesResult
+from nwb_cascade.results.result import AnnotationResult, CountsResult, SpikesResult
 from nwb_cascade.results.stored_inference import StoredInference, infer_to_disk
 from nwb_cascade.writers.registry import writer_of
 from nwb_cascade.writers.targets import require_writable
@@ -334,6 +334,7 @@ def _carry_out(
             n_inferred=run.stored.n_inferred,
             warnings=(*run.result.warnings, *(notes if plan is plans[0] else ())),
             roi_warnings=run.stored.warnings,
+            counts=CountsResult.of(run.stored.counts),
             seconds=seconds,
             spikes=None if run.spikes is None else _told_spikes(run.result, writer, run.spikes.options, run.spikes),
         )

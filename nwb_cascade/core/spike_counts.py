@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,54 @@ class SpikeCounts:
     kind: str
 
 
+@dataclass(frozen=True, eq=False)
+class WholeCounts:
+    """Spike counts of whole recordings, as they are stored with what they were made from.
+
+    ``expected``, ``lower`` and ``upper`` are (n_rois,), as in `SpikeCounts`.
+    """
+
+    model: CountModel
+    level: float
+    expected: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+    @classmethod
+    def of_sums(
+        cls,
+        sums: NDArray[np.float64],
+        seconds: NDArray[np.float64],
+        noise_levels: NDArray[Any],
+        model: CountModel,
+        level: float = DEFAULT_LEVEL,
+    ) -> WholeCounts:
+        """Return the counts for sums of rates (n_rois,) over so many seconds (n_rois,) with a value."""
+        found = _intervals(sums[:, None], seconds[:, None], noise_levels, model, level)
+        return cls(model, level, *(one[:, 0] for one in found))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WholeCounts:
+        """Read what `to_dict` gave."""
+        arrays = (np.array(values[name], np.float64) for name in ("expected", "lower", "upper"))
+        return cls(CountModel.from_dict(values["parameters"]), float(values["level"]), *arrays)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, NaN as null."""
+        arrays = {"expected": self.expected, "lower": self.lower, "upper": self.upper}
+        lists = {name: [float(one) if np.isfinite(one) else None for one in of] for name, of in arrays.items()}
+        return {"parameters": self.model.to_dict(), "level": self.level, **lists}
+
+
+def find_count_model(record: Mapping[str, Any], indicator: str | None) -> CountModel | None:
+    """Return the distribution of counts as `count_model_of`, None if none was fitted for the model."""
+    fitted = record.get(COUNT_MODELS)
+    if not isinstance(fitted, Mapping) or not all(isinstance(fitted.get(kind), Mapping) for kind in CLASSES):
+        return None
+    kind = "met" if indicator in fitted.get("met_indicators", ()) else "unmet"
+    return CountModel.from_dict({**fitted[kind], "kind": kind})
+
+
 def count_model_of(record: Mapping[str, Any], indicator: str | None, model_name: str) -> CountModel:
     """Return the distribution of counts of a recording.
 
@@ -67,18 +115,17 @@ def count_model_of(record: Mapping[str, Any], indicator: str | None, model_name:
     InputError
         If no distribution was fitted for the model.
     """
-    fitted = record.get(COUNT_MODELS)
-    if not isinstance(fitted, Mapping) or not all(isinstance(fitted.get(kind), Mapping) for kind in CLASSES):
+    found = find_count_model(record, indicator)
+    if found is None:
         raise InputError(
             f"Expected a model whose intervals were fitted on ground truth, received {model_name}, which has none: use "
             "the bundled conditional model, or fit them with scripts.fit_count_models."
         )
-    kind = "met" if indicator in fitted.get("met_indicators", ()) else "unmet"
-    return CountModel.from_dict({**fitted[kind], "kind": kind})
+    return found
 
 
 def spike_counts(
-    expected_spikes: NDArray[Any],
+    expected_spikes: Iterable[NDArray[Any]],
     noise_levels: NDArray[Any],
     model: CountModel,
     clock: FrameClock,
@@ -90,8 +137,8 @@ def spike_counts(
 
     Parameters
     ----------
-    expected_spikes : numpy.ndarray
-        (n_rois, n_frames), expected spikes per frame, NaN where there is none.
+    expected_spikes : numpy.ndarray or iterable of numpy.ndarray
+        (n_rois, n_frames), expected spikes per frame, NaN where there is none; or its rows one after the other.
     noise_levels : numpy.ndarray
         (n_rois,), % Hz^-1/2.
     model : CountModel
@@ -119,29 +166,49 @@ def spike_counts(
     require_level(level)
     starts, of_frame = _windows(clock, window_s)
     sums, seconds = window_sums(expected_spikes, clock, of_frame, len(starts))
-    whole = seconds.max(axis=1, keepdims=True, initial=0) if window_s is None else window_s
-    known = (seconds >= LEAST_VALID * whole - ROUNDING) & (seconds > 0)
+    least = 0.0 if window_s is None else LEAST_VALID * window_s - ROUNDING
+    sums = np.where(seconds >= least, sums, np.nan)
+    found = _intervals(sums, seconds, noise_levels, model, level)
+    return SpikeCounts(*found, starts, window_s, float(level), model.kind)
+
+
+def _intervals(
+    sums: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    noise_levels: NDArray[Any],
+    model: CountModel,
+    level: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return expected, least and most counts for sums of rates (n_rois, n_windows) over so many seconds."""
+    known = (seconds > 0) & np.isfinite(sums)
     expected = np.where(known, sums, np.nan)
     noise, lengths = np.asarray(noise_levels, np.float64)[:, None], np.where(known, seconds, 1.0)
     lower, upper = (model.quantiles(one, expected, noise, lengths) for one in ((1 - level) / 2, (1 + level) / 2))
-    return SpikeCounts(expected * model.gain, lower, upper, starts, window_s, float(level), model.kind)
+    return expected * model.gain, lower, upper
 
 
 def window_sums(
-    expected_spikes: NDArray[Any], clock: FrameClock, of_frame: NDArray[np.int64], n_windows: int
+    expected_spikes: Iterable[NDArray[Any]], clock: FrameClock, of_frame: NDArray[np.int64], n_windows: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum rates (n_rois, n_frames) over windows, and the seconds of the frames that have one; both (n_rois, n_windows).
 
     ``of_frame`` (n_frames,) is the window of each frame, -1: none.
     """
     frame_s, inside = 1 / clock.frame_rates, of_frame >= 0
-    sums, seconds = np.zeros((2, len(expected_spikes), n_windows))
-    for row, rates in enumerate(expected_spikes):
+    sums, seconds = [], []
+    for rates in expected_spikes:
         used = inside & np.isfinite(rates)
         at = of_frame[used]
-        sums[row] = np.bincount(at, rates[used].astype(np.float64), minlength=n_windows)
-        seconds[row] = np.bincount(at, frame_s[used], minlength=n_windows)
-    return np.maximum(sums, 0.0), seconds
+        sums.append(np.bincount(at, rates[used].astype(np.float64), minlength=n_windows))
+        seconds.append(np.bincount(at, frame_s[used], minlength=n_windows))
+    shape = (len(sums), n_windows)
+    return np.maximum(np.reshape(sums, shape), 0.0), np.reshape(seconds, shape)
+
+
+def whole_sums(expected_spikes: NDArray[Any], clock: FrameClock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum rates (n_rois, n_frames) over the recording, and the seconds of the frames that have one; both (n_rois,)."""
+    sums, seconds = window_sums(expected_spikes, clock, np.zeros(clock.n_frames, np.int64), 1)
+    return sums[:, 0], seconds[:, 0]
 
 
 def _windows(clock: FrameClock, window_s: float | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

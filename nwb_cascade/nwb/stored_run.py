@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 
 from nwb_cascade.core.clock import FrameClock
+from nwb_cascade.core.count_model import CountModel
 from nwb_cascade.core.roi_warnings import RoiWarning, read_warning_texts
+from nwb_cascade.core.spike_counts import DEFAULT_LEVEL, SpikeCounts, WholeCounts, spike_counts
 from nwb_cascade.core.wording import counted, proposed
 from nwb_cascade.dff import DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
@@ -100,6 +102,34 @@ class StoredRun:
     def parameters(self) -> Mapping[str, Any]:
         """Parameters of the run as they were stored."""
         return json_object(self.series.run_parameters)
+
+    @property
+    def counts(self) -> WholeCounts | None:
+        """Spike counts of the ROIs with intervals, as they were stored; None if there are none."""
+        series = self.series
+        if series.spike_count is None or not series.spike_count_parameters:
+            return None
+        lower, upper = np.asarray(series.spike_count_interval[:], np.float64).T
+        model = CountModel.from_dict(json_object(series.spike_count_parameters))
+        expected = np.asarray(series.spike_count[:], np.float64)
+        return WholeCounts(model, float(series.spike_count_level), expected, lower, upper)
+
+    def spike_counts(self, window_s: float | None = 1.0, level: float = DEFAULT_LEVEL) -> SpikeCounts:
+        """Count spikes in windows as `nwb_cascade.InferenceResult.spike_counts` does, with the stored distribution.
+
+        Raises
+        ------
+        InputError
+            As there, and if the run was stored without one.
+        """
+        stored = self.counts
+        if stored is None:
+            raise InputError(
+                f"Expected the distribution of spike counts in {self.path}:{self.object_path}, found none: infer it "
+                "anew with a model that has one (nwb-cascade infer --overwrite)."
+            )
+        rates = (self.rates[roi] for roi in range(self.shape[0]))
+        return spike_counts(rates, self.noise_levels, stored.model, self.clock, window_s=window_s, level=level)
 
     @property
     def provenance(self) -> Mapping[str, Any]:

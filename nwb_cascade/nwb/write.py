@@ -18,6 +18,7 @@ from pynwb import NWBFile, ProcessingModule, TimeSeries
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_texts
+from nwb_cascade.core.spike_counts import WholeCounts
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.core.wording import ranged
 from nwb_cascade.nwb.kinds_of_series import region_of, series_at
@@ -26,7 +27,7 @@ from nwb_cascade.nwb.places import module_of, place_of, require_free, spikes_tab
 from nwb_cascade.nwb.read import roi_ids_of
 from nwb_cascade.nwb.storage import appending, compressed
 from nwb_cascade.nwb.timing import clock_at
-from nwb_cascade.provenance import SOFTWARE, software_version
+from nwb_cascade.provenance import SOFTWARE, canonical_json, software_version
 
 if TYPE_CHECKING:
     import ndx_spike_inference as ndx
@@ -70,6 +71,8 @@ class RunRecord:
         JSON objects as text.
     description : str
         What the values are, in a sentence.
+    counts : WholeCounts or None
+        Spike counts of the ROIs with intervals; None: none are stored.
     """
 
     name: str
@@ -89,6 +92,7 @@ class RunRecord:
     run_parameters: str
     source_provenance: str
     description: str
+    counts: WholeCounts | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,6 +309,21 @@ def _rates(
         run_key=record.run_key,
         run_parameters=record.run_parameters,
         source_provenance=record.source_provenance,
+        **_counts(record.counts),
         **axes.time_base,
     )
     return rates
+
+
+def _counts(counts: WholeCounts | None) -> dict[str, Any]:
+    """Spike counts of the ROIs as fields of the series."""
+    if counts is None:
+        return {}
+    return {
+        "spike_count": counts.expected.astype(np.float32),
+        "spike_count_interval": np.stack([counts.lower, counts.upper], axis=1).astype(np.float32),
+        "spike_count_level": counts.level,
+        "spike_count_class": counts.model.kind,
+        "spike_count_gain": counts.model.gain,
+        "spike_count_parameters": canonical_json(counts.model.to_dict()),
+    }

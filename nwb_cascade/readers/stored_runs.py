@@ -15,6 +15,7 @@ from pynwb import NWBFile
 
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.roi_warnings import RoiWarning
+from nwb_cascade.core.spike_counts import WholeCounts
 from nwb_cascade.core.wording import proposed
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import require_plain
@@ -31,6 +32,7 @@ RATES, DEVIATION = "expected_spikes", "ensemble_std"
 SPIKES, SPIKES_INDEX, FIT_ERROR = "spike_times", "spike_times_index", "spike_fit_error"
 PER_ROI = ("noise_levels", "model_noise_levels", "valid_frames", "roi_ids")
 RECORD = "nwb_cascade_record"
+COUNTS = "spike_counts"
 SUFFIXES = (".npy", ".npz", ".mat")
 SPIKE_PROB, SPIKE_RATES = "spike_prob", "spike_rates"  # in a .mat file, as users of Cascade know them
 BY_FRAME, TIMES = "d", "t"  # in .npz files, as pynapple calls them
@@ -162,5 +164,6 @@ def _run_record(record: Mapping[str, Any], arrays: Mapping[str, Any]) -> RunReco
         run_key=record["run_key"],
         run_parameters=canonical_json(told),
         source_provenance=canonical_json(source),
+        counts=WholeCounts.from_dict(record[COUNTS]) if COUNTS in record else None,
         description=f"Expected spikes per frame inferred from {record['file_name']}.",
     )

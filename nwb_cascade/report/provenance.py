@@ -68,11 +68,25 @@ def _run(run: StoredRun) -> list[Row]:
         ("Smoothing", smoothing),
         ("Alignment", f"{series.alignment}: {ALIGNMENTS.get(series.alignment, '')}"),
         ("Small values", f"{series.threshold}: {THRESHOLDS.get(series.threshold, '')}"),
+        ("Spike counts", _counts(run)),
         ("Discrete spikes", "" if run.spikes is None else f"{run.spikes.table.name}: {run.spikes.table.method}"),
         ("Fit of the spikes", "" if run.spikes is None else _fit(run.spikes)),
         ("Software", ", ".join(f"{k} {v}" for k, v in software.items()) if isinstance(software, dict) else ""),
         ("Run key", str(series.run_key)),
     ]
+
+
+def _counts(run: StoredRun) -> str:
+    """What the intervals of the spike counts state."""
+    counts = run.counts
+    if counts is None:
+        return ""
+    known = {
+        "met": "met: other animals with this indicator, species and kind of cell were in the training",
+        "unmet": "unmet: no such preparation was in the training, or the indicator was not told",
+    }[counts.model.kind]
+    gain = "" if counts.model.gain == 1 else f", scaled by a gain of {counts.model.gain:.3g}"
+    return f"intervals hold the true count with {100 * counts.level:g} % ({known}){gain}"
 
 
 def _model(model: Any) -> list[Row]:

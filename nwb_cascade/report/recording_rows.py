@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_warnings import RoiWarning
+from nwb_cascade.core.spike_counts import WholeCounts
 from nwb_cascade.discrete import POOR_FIT
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.detail import PackedRoi, RoiTraces
@@ -74,6 +75,7 @@ def _columns(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, said: Sequ
         Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
         Column("expected", "Expected spikes", known_numbers(expected), 1),
         Column("rate", "Mean rate (Hz)", known_numbers(mean_rates), 3),
+        *_interval_columns(run.counts),
     ]
     if run.spikes is not None:
         counts = np.where(has_values, seen.n_spikes, np.nan)
@@ -83,6 +85,17 @@ def _columns(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, said: Sequ
     if any(said):
         columns.append(Column("warnings", "Warnings", list(said), is_number=False))
     return columns
+
+
+def _interval_columns(counts: WholeCounts | None) -> list[Column]:
+    """Between which counts the spikes of each ROI lie, where that was stored."""
+    if counts is None:
+        return []
+    share = f"{100 * counts.level:g} %"
+    return [
+        Column("at_least", f"At least ({share})", known_numbers(counts.lower), 0),
+        Column("at_most", f"At most ({share})", known_numbers(counts.upper), 0),
+    ]
 
 
 def _sentences(warnings: Sequence[RoiWarning], n_rois: int) -> list[str]:

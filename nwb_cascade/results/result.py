@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
-from nwb_cascade.core.wording import counted
+from nwb_cascade.core.spike_counts import WholeCounts
+from nwb_cascade.core.wording import counted, rounded
 from nwb_cascade.discrete import POOR_FIT
 
 
@@ -80,6 +83,46 @@ class SpikesResult:
 
 
 @dataclass(frozen=True)
+class CountsResult:
+    """Spike counts of a recording and their intervals, in short.
+
+    Parameters
+    ----------
+    kind : {"met", "unmet"}
+        What the networks know of such recordings, see `nwb_cascade.core.count_model.CountModel`.
+    level : float
+        Probability that the intervals state.
+    gain : float
+        What a calibration multiplied expected counts by; 1 without one.
+    expected, lower, upper : float
+        Medians over ROIs of the counts of the whole recording and of their bounds.
+    """
+
+    kind: str
+    level: float
+    gain: float
+    expected: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, counts: WholeCounts | None) -> CountsResult | None:
+        """Return the medians over ROIs; None if there are no counts."""
+        if counts is None or not np.isfinite(counts.expected).any():
+            return None
+        medians = (float(np.nanmedian(one)) for one in (counts.expected, counts.lower, counts.upper))
+        return cls(counts.model.kind, counts.level, counts.model.gain, *medians)
+
+    def describe(self) -> str:
+        """Return a line for a person."""
+        calibrated = "" if self.gain == 1 else f", gain {self.gain:.3g}"
+        return (
+            f"counts: median ROI {rounded(self.expected, 3)} expected spikes, {self.lower:g} to {self.upper:g} with "
+            f"{100 * self.level:g} % ({self.kind}{calibrated})"
+        )
+
+
+@dataclass(frozen=True)
 class AnnotationResult:
     """What annotating one recording did, or would do.
 
@@ -117,6 +160,8 @@ class AnnotationResult:
         The discrete spikes that were stored as well.
     dff : str
         How dF/F was computed from raw fluorescence, in words; empty if it was there.
+    counts : CountsResult or None
+        Spike counts with intervals; None if nothing was computed or no intervals were fitted for the model.
     """
 
     path: str
@@ -140,6 +185,7 @@ class AnnotationResult:
     seconds: dict[str, float] = field(default_factory=dict)
     spikes: SpikesResult | None = None
     dff: str = ""
+    counts: CountsResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -156,6 +202,8 @@ class AnnotationResult:
         for kind in warning_kinds(self.roi_warnings):
             concerned = f"{len(kind.rois)} of {counted(self.n_rois, 'ROI')} ({kind.code})"
             lines.append(f"  {concerned}, such as ROI {kind.example.roi}: {kind.example.message}")
+        if self.counts is not None:
+            lines.append(f"  {self.counts.describe()}")
         if self.spikes is not None:
             lines.append(f"  {self.spikes.describe()}")
         return "\n".join(lines)

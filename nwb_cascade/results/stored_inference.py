@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.precision import DEVIATION_BITS, RATE_BITS, rounded
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
+from nwb_cascade.core.spike_counts import WholeCounts, whole_sums
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
@@ -26,7 +27,7 @@ class StoredInference:
     """Results of a run: the large matrices on disk, what is known per ROI in memory.
 
     Fields as in `nwb_cascade.inference.InferenceResult`, but with values of few bits, see `nwb_cascade.core.precision`;
-    ``ensemble_std`` is None if it was not wanted.
+    ``ensemble_std`` is None if it was not wanted, ``counts`` if no intervals were fitted for the model.
     """
 
     expected_spikes: ScratchArray
@@ -35,6 +36,7 @@ class StoredInference:
     model_noise_levels: NDArray[np.float32]
     valid_frames: NDArray[np.int64]
     warnings: tuple[RoiWarning, ...]
+    counts: WholeCounts | None = None
 
     @property
     def n_inferred(self) -> int:
@@ -87,6 +89,7 @@ def infer_to_disk(
         ]
         noise = np.full((2, traces.n_rois), np.nan, np.float32)
         valid_frames = np.zeros((traces.n_rois, 2), np.int64)
+        totals: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         warnings: list[RoiWarning] = []
         for block in infer_blocks(traces, run, recording.clock, progress=progress, block_bytes=block_bytes):
             results = (block.expected_spikes, RATE_BITS), (block.ensemble_std, DEVIATION_BITS)
@@ -94,13 +97,25 @@ def infer_to_disk(
                 matrix.write_rows(block.rois.start, rounded(values, bits))
             noise[:, block.rois] = block.noise_levels, block.model_noise_levels
             valid_frames[block.rois] = block.valid_frames
+            totals.append(whole_sums(block.expected_spikes, recording.clock))
             warnings += block.warnings
         warnings += recording.roi_warnings()
-        stored = StoredInference(
-            matrices[0], matrices[1] if ensemble_std else None, noise[0], noise[1], valid_frames, tuple(warnings)
-        )
+        deviation, counts = matrices[1] if ensemble_std else None, _counts(totals, noise[0], run)
+        stored = StoredInference(matrices[0], deviation, noise[0], noise[1], valid_frames, tuple(warnings), counts)
         _require_values(stored, traces)
         yield stored
+
+
+def _counts(
+    totals: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    noise_levels: NDArray[np.float32],
+    run: InferenceRun,
+) -> WholeCounts | None:
+    """Counts of the whole recording from the sums and seconds of its blocks."""
+    if run.count_model is None or not totals:
+        return None
+    sums, seconds = (np.concatenate(one) for one in zip(*totals, strict=True))
+    return WholeCounts.of_sums(sums, seconds, noise_levels, run.count_model)
 
 
 def _require_values(stored: StoredInference, traces: DffTraces) -> None:

@@ -28,6 +28,7 @@ from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, name_of
 from nwb_cascade.readers.stored_runs import (
     BY_FRAME,
+    COUNTS,
     DEVIATION,
     FIT_ERROR,
     PER_ROI,
@@ -275,6 +276,7 @@ def _record(one: Inferred) -> Mapping[str, Any]:
         "software": software_versions(),
         **named,
         **({"start_s": start_s} if start_s else {}),
+        **({} if one.stored.counts is None else {COUNTS: one.stored.counts.to_dict()}),
         **({} if one.spikes is None else {"spikes": _spikes_record(one.spikes, one.result.run_key)}),
     }
 

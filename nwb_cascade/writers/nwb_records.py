@@ -33,6 +33,7 @@ def run_record(one: Inferred) -> RunRecord:
         model_noise_levels=stored.model_noise_levels,
         valid_frames=stored.valid_frames,
         roi_warnings=stored.warnings,
+        counts=stored.counts,
         imaging_rate=result.imaging_rate,
         alignment=run.alignment,
         threshold=run.threshold,

@@ -137,10 +137,11 @@ def inferred_spike_rate_series() -> NWBGroupSpec:
             "spike count; multiplied by the imaging rate they are spikes per second. Each run is a series "
             "of its own name, so that several runs can stand side by side in one file."
         ),
-        attributes=run_attributes(),
+        attributes=[*run_attributes(), *count_attributes()],
         datasets=[
             *rate_datasets(),
             *per_roi_datasets(),
+            *count_datasets(),
             NWBDatasetSpec(
                 name="source_provenance",
                 doc=(
@@ -182,6 +183,36 @@ def run_attributes() -> list[NWBAttributeSpec]:
             "Hash over the inputs, the model and the parameters of the run; equal for equal runs.",
         ),
         text_attribute("run_parameters", "All parameters of the run as one JSON object."),
+    ]
+
+
+def count_attributes() -> list[NWBAttributeSpec]:
+    """What the spike counts of the ROIs rest on; all of them or none are there."""
+    return [
+        text_attribute(
+            "spike_count_class",
+            "What the model knows of such recordings: 'met' (other animals with this indicator, species and kind of "
+            "cell were in its training) or 'unmet'.",
+            required=False,
+        ),
+        NWBAttributeSpec(
+            name="spike_count_level",
+            doc="Probability with which spike_count_interval holds the true count (no unit).",
+            dtype="float64",
+            required=False,
+        ),
+        NWBAttributeSpec(
+            name="spike_count_gain",
+            doc="Gain that a calibration found, by which spike_count is scaled; 1 without one (no unit).",
+            dtype="float64",
+            required=False,
+        ),
+        text_attribute(
+            "spike_count_parameters",
+            "Parameters of the distribution of spike counts as one JSON object, enough for intervals of any window and "
+            "level.",
+            required=False,
+        ),
     ]
 
 
@@ -258,6 +289,33 @@ def per_roi_datasets() -> list[NWBDatasetSpec]:
             dims=["num_rois"],
             shape=[None],
             quantity="?",
+        ),
+    ]
+
+
+def count_datasets() -> list[NWBDatasetSpec]:
+    """Spike counts with intervals, one per ROI."""
+    return [
+        NWBDatasetSpec(
+            name="spike_count",
+            doc="Expected number of spikes of each ROI in its frames with a value; NaN if it has none.",
+            dtype="float32",
+            dims=["num_rois"],
+            shape=[None],
+            quantity="?",
+            attributes=[fixed_unit("spikes")],
+        ),
+        NWBDatasetSpec(
+            name="spike_count_interval",
+            doc=(
+                "Between which numbers of spikes, both included, the true count of each ROI lies with the probability "
+                "spike_count_level; NaN if it has no value."
+            ),
+            dtype="float32",
+            dims=["num_rois", "lower, upper"],
+            shape=[None, 2],
+            quantity="?",
+            attributes=[fixed_unit("spikes")],
         ),
     ]
 

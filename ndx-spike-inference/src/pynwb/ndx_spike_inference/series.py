@@ -31,6 +31,15 @@ OWN_FIELDS = (
     "run_key",
     "run_parameters",
 )
+COUNT_FIELDS = (
+    "spike_count",
+    "spike_count_interval",
+    "spike_count_level",
+    "spike_count_class",
+    "spike_count_gain",
+    "spike_count_parameters",
+)
+COUNT_CLASSES = ("met", "unmet")
 
 
 @register_class("InferredSpikeRateSeries", "ndx-spike-inference")
@@ -47,7 +56,7 @@ class InferredSpikeRateSeries(ShownInShort, RoiResponseSeries):
         file are not checked.
     """
 
-    __nwbfields__ = OWN_FIELDS
+    __nwbfields__ = OWN_FIELDS + COUNT_FIELDS
 
     @docval(
         *get_docval(RoiResponseSeries.__init__, "name"),
@@ -112,6 +121,42 @@ class InferredSpikeRateSeries(ShownInShort, RoiResponseSeries):
             "doc": "What to know about each ROI's values, (n_rois,) text, lines of 'code: sentence'; empty if nothing.",
             "default": None,
         },
+        {
+            "name": "spike_count",
+            "type": ("array_data", "data"),
+            "doc": "Expected spikes of each ROI in its frames with a value, (n_rois,) float32; NaN if it has none.",
+            "default": None,
+        },
+        {
+            "name": "spike_count_interval",
+            "type": ("array_data", "data"),
+            "doc": "Bounds of the true counts, (n_rois, 2) float32: lower, upper; NaN if there is no value.",
+            "default": None,
+        },
+        {
+            "name": "spike_count_level",
+            "type": float,
+            "doc": "Probability that the interval holds the true count.",
+            "default": None,
+        },
+        {
+            "name": "spike_count_class",
+            "type": str,
+            "doc": "What the model knows of such recordings: 'met' or 'unmet'.",
+            "default": None,
+        },
+        {
+            "name": "spike_count_gain",
+            "type": float,
+            "doc": "Gain of a calibration; 1 without one.",
+            "default": None,
+        },
+        {
+            "name": "spike_count_parameters",
+            "type": str,
+            "doc": "Parameters of the distribution of counts, the text of a JSON object.",
+            "default": None,
+        },
         {"name": "unit", "type": str, "doc": "Unit of the values.", "default": RATE_UNIT},
         *get_docval(
             RoiResponseSeries.__init__,
@@ -132,7 +177,7 @@ class InferredSpikeRateSeries(ShownInShort, RoiResponseSeries):
         if not self._in_construct_mode:
             # Before the parent's constructor, which only warns about transposed data.
             _check_series(f"{type(self).__name__} '{kwargs['name']}'", kwargs)
-        own = {field: kwargs.pop(field) for field in OWN_FIELDS}
+        own = {field: kwargs.pop(field) for field in OWN_FIELDS + COUNT_FIELDS}
         super().__init__(**kwargs)
         for field, value in own.items():
             setattr(self, field, value)
@@ -152,6 +197,24 @@ def _check_series(owner: str, values: dict[str, Any]) -> None:
     checks.check_valid_frames(owner, values["valid_frames"], n_frames)
     if values["ensemble_std"] is not None:
         checks.check_shape(owner, "ensemble_std", values["ensemble_std"], "(n_frames, n_rois)", (n_frames, n_rois))
+    _check_counts(owner, values, n_rois)
+
+
+def _check_counts(owner: str, values: dict[str, Any], n_rois: int | None) -> None:
+    """Raise unless all that belongs to spike counts is there, or nothing of it, and is as specified."""
+    lacking = [field for field in COUNT_FIELDS if values[field] is None]
+    if len(lacking) == len(COUNT_FIELDS):
+        return
+    if lacking:
+        raise ValueError(f"{owner}: expected all fields of spike counts or none, received no {', '.join(lacking)}.")
+    checks.check_shape(owner, "spike_count", values["spike_count"], "(n_rois,)", (n_rois,))
+    checks.check_shape(owner, "spike_count_interval", values["spike_count_interval"], "(n_rois, 2)", (n_rois, 2))
+    checks.check_choice(owner, "spike_count_class", values["spike_count_class"], COUNT_CLASSES)
+    checks.check_json_object(owner, "spike_count_parameters", values["spike_count_parameters"])
+    if not 0 < values["spike_count_level"] < 1:
+        raise ValueError(
+            f"{owner}: expected spike_count_level above 0 and below 1, received {values['spike_count_level']}."
+        )
 
 
 def _check_data(owner: str, data: Any, rois: DynamicTableRegion) -> tuple[int | None, int | None]:

@@ -207,3 +207,24 @@ def test_shapes_on_disk_are_checked(tmp_path) -> None:
         levels = file.create_dataset("levels", shape=(N_ROIS + 1,), dtype="f4")
         with pytest.raises(ValueError, match=re.escape("expected noise_level of shape (n_rois,) = (3,)")):
             mock_InferredSpikeRateSeries(noise_level=levels)
+
+
+def test_spike_counts_are_complete_or_absent() -> None:
+    assert mock_InferredSpikeRateSeries(name="run").spike_count_class == "unmet"
+    with pytest.raises(ValueError, match=re.escape(f"{OWNER}expected all fields of spike counts or none, received no")):
+        mock_InferredSpikeRateSeries(name="run", spike_count_level=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"spike_count_interval": np.zeros((3, 3))}, "expected spike_count_interval of shape"),
+        ({"spike_count": np.zeros(2)}, "expected spike_count of shape"),
+        ({"spike_count_class": "known"}, "expected spike_count_class to be one of 'met', 'unmet', received 'known'"),
+        ({"spike_count_level": 1.0}, "expected spike_count_level above 0 and below 1, received 1.0"),
+        ({"spike_count_parameters": "x"}, "spike_count_parameters"),
+    ],
+)
+def test_spike_counts_out_of_range_are_refused(change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        mock_InferredSpikeRateSeries(name="run", **change)
