@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 from nwb_cascade import infer
 from nwb_cascade.architectures import conditional
-from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CONDITION, ConditionalSizes
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level
 from nwb_cascade.core.noise_changes import noise_changes
 from nwb_cascade.core.rest_level import tell_block
-from nwb_cascade.models.bundle import Model
+from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.export import export_onnx
 from nwb_cascade.models.library import load_model
 from nwb_cascade.nwb.classify import Sample, judge_scale, kind_of_words
@@ -86,6 +86,20 @@ def facts(model: Model) -> dict[str, Any]:
     }
 
 
+def other(model: Model) -> Model:
+    """The model with the other number of conditions, by arrays of its own: what the page may be built with next."""
+    config, rng = model.config, np.random.default_rng(1)
+    sizes = ConditionalSizes.from_network(config.network)
+    told = replace(sizes, conditions=5 - sizes.conditions)
+    weights = dict(model.weights)
+    for member in range(config.ensemble_size):
+        kernel = weights[f"{member}/{CONDITION}"]
+        noise_and_rate, codes = kernel[:2], kernel[sizes.conditions :]
+        activity = rng.normal(0, 0.05, (told.conditions - 2, kernel.shape[1])).astype(np.float32)
+        weights[f"{member}/{CONDITION}"] = np.concatenate([noise_and_rate, activity, codes])
+    return make_model(replace(config, name="other", network=told.to_network()), weights)
+
+
 def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str | None]]:
     """Traces with all that the rules look at, seeded: name to dF/F, rate, indicator and species."""
     rng = np.random.default_rng(7)
@@ -124,13 +138,16 @@ def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str 
     }
 
 
-def vectors(model: Model) -> dict[str, Any]:
+def vectors(model: Model, another: Model) -> dict[str, Any]:
     """Inputs and what this package gives for them."""
     made = {}
-    for name, (dff, rate, indicator, species) in recordings().items():
-        result = infer(dff, rate, model=model, indicator=indicator, species=species)
+    asked = [(name, one, model) for name, one in recordings().items()]
+    asked += [(f"{name}, other conditions", one, another) for name, one, _ in asked]
+    for name, (dff, rate, indicator, species), which in asked:
+        result = infer(dff, rate, model=which, indicator=indicator, species=species)
         told = tell_block(dff, rate)
         made[name] = {
+            "conditions": ConditionalSizes.from_network(which.config.network).conditions,
             "n_rois": len(dff),
             "n_frames": dff.shape[1],
             "imaging_rate": rate,
@@ -193,7 +210,9 @@ def main(app: Path) -> None:
     export_onnx(model, folder / "model.onnx", overwrite=True)
     (folder / "facts.json").write_text(json.dumps(facts(model)))
     (app / "tests").mkdir(exist_ok=True)
-    (app / "tests" / "vectors.json").write_text(json.dumps(vectors(model)))
+    another = other(model)
+    export_onnx(another, app / "tests" / "other.onnx", overwrite=True)
+    (app / "tests" / "vectors.json").write_text(json.dumps(vectors(model, another)))
 
 
 if __name__ == "__main__":

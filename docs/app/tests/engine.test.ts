@@ -35,15 +35,17 @@ function difference(received: ArrayLike<number>, expected: ArrayLike<number>): n
 }
 
 describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
+  const told: Facts = { ...facts, conditions: one.conditions };
   const traces = rows(one.dff, one.n_frames);
   let results: RoiResult[];
   beforeAll(async () => {
-    const network = await loadNetwork(read("../public/model/model.onnx"));
-    const told = toldIndicator(one.indicator, one.species, facts);
-    const asked = { imagingRate: one.imaging_rate, told, smoothingS: facts.smoothing_s };
+    const own = one.conditions === facts.conditions;
+    const network = await loadNetwork(read(own ? "../public/model/model.onnx" : "other.onnx"));
+    const indicator = toldIndicator(one.indicator, one.species, facts);
+    const asked = { imagingRate: one.imaging_rate, told: indicator, smoothingS: facts.smoothing_s };
     results = [];
     const population = new Population(one.n_frames, one.imaging_rate);
-    for await (const result of inferBlock(traces, asked, facts, network)) {
+    for await (const result of inferBlock(traces, asked, told, network)) {
       if (Number.isFinite(result.modelNoiseLevel)) population.add(results.length, traces[results.length]);
       results.push(result);
     }
