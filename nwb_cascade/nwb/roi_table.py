@@ -19,6 +19,7 @@ from nwb_cascade.nwb.storage import GZIP_LEVEL
 
 WHOLE_BYTES = 8 * 2**20  # columns up to this size are read at once
 BLOCK_BYTES = 32 * 2**20
+COLUMN_BYTES = 2**16  # description, links, and what is left empty between columns
 
 
 class ChosenRows(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no type hints
@@ -91,6 +92,19 @@ def roi_table_copy(
     else:
         nwbfile.processing[home].add(ImageSegmentation(name=container, plane_segmentations=[copy]))
     return copy, notes
+
+
+def table_bytes(table: DynamicTable) -> int:
+    """Return the most bytes that a table of `roi_table_copy` takes in a file, compressed or not."""
+    return sum(COLUMN_BYTES + _value_bytes(column.data) for column in (table.id, *table.columns))
+
+
+def _value_bytes(data: Any) -> int:
+    if isinstance(data, H5DataIO):
+        return int(np.prod(data.data.maxshape)) * data.data.dtype.itemsize * 9 // 8  # with the index of chunks
+    values = np.asarray(data)
+    texts = values.ravel().tolist() if values.dtype.kind in "OUS" else []
+    return values.nbytes + sum(64 + 4 * len(str(text)) for text in texts)
 
 
 def region_copy(region: DynamicTableRegion, table: DynamicTable) -> DynamicTableRegion:

@@ -17,7 +17,7 @@ from nwb_cascade.files.disk import reserve
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.kinds_of_series import region_of, series_at
 from nwb_cascade.nwb.places import module_of, place_in
-from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy
+from nwb_cascade.nwb.roi_table import region_copy, roi_table_copy, table_bytes
 from nwb_cascade.nwb.session import session_copy
 from nwb_cascade.nwb.storage import compressed
 from nwb_cascade.nwb.write import Axes, RunRecord, add_run, made_region, time_base
@@ -49,7 +49,7 @@ def write_sidecar(
     access : Access, optional
         How values of the recording are read.
     reserve_bytes : int
-        Room on the disk to make sure of first.
+        Room on the disk to make sure of first, for the runs; that for the tables is added.
     progress : callable, optional
         Called with (ROIs stored, ROIs in all).
 
@@ -78,7 +78,7 @@ def write_sidecar(
         add_run(nwbfile, record, Axes(module, rois, time_base(series, record)), stored)
         paths.append(place_in(nwbfile, module, record.name).object_path)
     hdf5_file(path, "w").close()
-    reserve(path, reserve_bytes)
+    reserve(path, reserve_bytes + sum(map(table_bytes, tables.values())))
     with hdf5_file(path, "r+") as file, NWBHDF5IO(file=file, mode="w") as io:
         io.write(nwbfile)
     return tuple(paths), tuple(notes)

@@ -72,7 +72,7 @@ def record_bytes(record: RunRecord) -> int:
     """Return the most bytes that a run takes in a file."""
     n_rois, n_frames = record.expected_spikes.shape
     n_matrices = 1 if record.ensemble_std is None else 2
-    return stored_bytes(n_rois, 4 * n_rois * n_frames * n_matrices)
+    return stored_bytes(n_rois, 4 * n_rois * n_frames * n_matrices) + 8 * n_frames  # timestamps
 
 
 def spikes_bytes(n_spikes: int, n_rois: int) -> int:

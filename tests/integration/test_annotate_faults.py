@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 import nwb_cascade.annotation.annotate
@@ -22,7 +23,7 @@ from nwb_cascade.files import replace
 from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import Sandbox, contents, hidden_files
 from tests.support.fake_runs import fake_run
-from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
 
 KILLS = {
     "while inferring": "annotate(path, in_place=True, progress=die)",
@@ -283,3 +284,22 @@ def test_a_real_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         assert hidden_files(disk) == []
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("size", [30, 300], ids=["masks read at once", "masks read some at a time"])
+def test_the_room_that_is_made_sure_of_is_what_a_sidecar_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """HDF5 ends the process where it finds no room by itself."""
+    nwbfile, rng = bare_nwbfile(), np.random.default_rng(0)
+    stamps = np.arange(300) / 30 + rng.uniform(0, 0.005, 300)
+    add_dff(nwbfile, simulated_dff(30), timestamps=stamps)
+    table = nwbfile.processing["ophys"]["ImageSegmentation"]["rois_RoiResponseSeries"]
+    table.add_column(name="image_mask", description="of noise", data=rng.random((30, size, size)).astype(np.float32))
+    table.add_column(name="label", description="texts", data=[f"cell {'x' * 500} {number}" for number in range(30)])
+    recording = write_recording(tmp_path / "a.nwb", nwbfile)
+    asked: list[int] = []
+    monkeypatch.setattr("nwb_cascade.nwb.sidecar.reserve", lambda path, n_bytes: asked.append(n_bytes))
+    output = Path(annotate(recording, sidecar=True).output)
+    assert len(asked) == 1
+    assert output.stat().st_size < asked[0] < 2 * output.stat().st_size + 2 * 2**22
