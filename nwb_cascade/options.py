@@ -265,7 +265,7 @@ NEVER_INSIDE = "--in-place does not apply to sidecars and remote files: their re
 
 def taken(kind: type[_Options], values: Mapping[str, Any]) -> _Options:
     """Return the object that values of its fields make, out of those of a whole call."""
-    return kind(**{one.name: values[one.name] for one in fields(kind)})
+    return kind(**{one.name: values[one.name] for one in fields(kind) if one.name in values})
 
 
 def given(options: FromRaw | InferenceOptions | OutputOptions) -> Iterator[tuple[Field[Any], Any]]:

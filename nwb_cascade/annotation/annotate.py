@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from os import PathLike
@@ -184,10 +184,8 @@ def annotate_all(
     known = {one.name for kind in (InferenceOptions, OutputOptions) for one in fields(kind)}
     if unknown := sorted(set(asked) - known):
         raise TypeError(f"Expected options of annotate, received {', '.join(unknown)}.")
-    inference = {name: value for name, value in asked.items() if name in {one.name for one in fields(InferenceOptions)}}
-    output = {name: value for name, value in asked.items() if name not in inference}
-    options = InferenceOptions(**{"series": ALL, **inference})
-    return annotate_source(source, options, OutputOptions(**output), streaming=streaming, progress=progress)
+    options, where = taken(InferenceOptions, {"series": ALL, **asked}), taken(OutputOptions, asked)
+    return annotate_source(source, options, where, streaming=streaming, progress=progress)
 
 
 def annotate_source(
@@ -196,9 +194,13 @@ def annotate_source(
     where: OutputOptions,
     *,
     streaming: StreamSettings | None = None,
+    planned: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[AnnotationResult, ...]:
-    """Annotate the recordings of a source that the options mean, as `annotate` does; a result for each."""
+    """Annotate the recordings of a source that the options mean, as `annotate` does; a result for each.
+
+    ``planned`` are files that dry runs gave to other recordings, and the names of these.
+    """
     if not is_remote(source):
         require_plain(Path(name_of(source)))
     reader = reader_of(source)
@@ -210,7 +212,7 @@ def annotate_source(
     with ExitStack() as opened:
         found = opened.enter_context(reader.open(source, options, scratch_dir=scratch, streaming=streaming))
         recordings = tuple(uncalibrated(one) for one in found) if options.one_photon else found
-        places = writer.places(recordings, options)
+        places = writer.places(recordings, options, planned or {})
         plans = [_plan(one, options, writer, place) for one, place in zip(recordings, places, strict=True)]
         if writer.rebuilds and not all(plan.result.skipped for plan in plans):
             plans = [plan.anew() if plan.result.output == str(plan.target) else plan for plan in plans]

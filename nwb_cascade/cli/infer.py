@@ -48,11 +48,16 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
         require_library()
     debug = bool(ctx.find_root().params.get("debug"))
     records: list[dict[str, Any]] = []
+    planned: dict[str, str] = {}
     for file, source in named:
         if isinstance(source, Exception):
             new = [_failure(file, source, debug=debug)]
         else:
-            new = _attempt(source, options, where, report=report, debug=debug)
+            new = _attempt(source, options, where, planned, report=report, debug=debug)
+        for record in (one for one in new if "error" in one):
+            record["error"] = _carrying(record["error"], where, report=report, as_json=as_json)
+            echo(of_file(record["path"], record["error"]), err=True)
+        planned |= {record["output"]: record["path"] for record in new if record.get("dry_run")}
         records += new
         for record in new if not as_json else ():
             if "description" in record:
@@ -78,8 +83,26 @@ def _output(
         raise click.UsageError(str(error)) from error
 
 
+def _carrying(message: str, where: OutputOptions, *, report: bool, as_json: bool) -> str:
+    """Return a message whose proposed command of this kind has all options that were given, but where results go."""
+    from nwb_cascade.core.wording import proposed
+    from nwb_cascade.options import OutputOptions, given, words_of
+
+    elsewhere = ("output", "sidecar", "in_place")
+    parts = [words_of(OutputOptions(**{one.name: value})) for one, value in given(where) if one.name not in elsewhere]
+    parts += [("--report",)] * report + [("--json",)] * as_json
+    more = [word for part in parts if part and f" {part[0]}" not in message for word in part]
+    return message.replace(proposed("infer"), proposed("infer", *more))
+
+
 def _attempt(
-    source: Path | Asset, options: InferenceOptions, where: OutputOptions, *, report: bool, debug: bool
+    source: Path | Asset,
+    options: InferenceOptions,
+    where: OutputOptions,
+    planned: dict[str, str],
+    *,
+    report: bool,
+    debug: bool,
 ) -> list[dict[str, Any]]:
     """Annotate one source; a failure is told in one line and kept in the record, so that the others are done."""
     from nwb_cascade.annotation.annotate import annotate_source
@@ -89,7 +112,7 @@ def _attempt(
     name = name_of(source)
     try:
         with progress_bar(name.rpartition("/")[2]) as progress:
-            results = annotate_source(source, options, where, progress=progress)
+            results = annotate_source(source, options, where, planned=planned, progress=progress)
         outputs = [result.output for result in results]
         pages = [
             _write_page(one, outputs.count(one.output) > 1) if report and not one.dry_run else None for one in results
@@ -107,12 +130,10 @@ def _told(result: AnnotationResult, page: Path | None) -> dict[str, Any]:
 
 
 def _failure(name: str, error: Exception, *, debug: bool) -> dict[str, Any]:
-    """Tell of a failure in one line."""
+    """Return the record of a failure, in one line."""
     if debug:
         traceback.print_exception(error)
-    message = in_one_line(error)
-    echo(of_file(name, message), err=True)
-    return {"path": name, "error": message, "traceback": "".join(traceback.format_exception(error))}
+    return {"path": name, "error": in_one_line(error), "traceback": "".join(traceback.format_exception(error))}
 
 
 def _write_page(result: AnnotationResult, has_others: bool) -> Path:

@@ -104,7 +104,7 @@ def _value_bytes(data: Any) -> int:
         return int(np.prod(data.data.maxshape)) * data.data.dtype.itemsize * 9 // 8  # with the index of chunks
     values = np.asarray(data)
     texts = values.ravel().tolist() if values.dtype.kind in "OUS" else []
-    return values.nbytes + sum(64 + 4 * len(str(text)) for text in texts)
+    return int(values.nbytes) + sum(64 + 4 * len(str(text)) for text in texts)
 
 
 def region_copy(region: DynamicTableRegion, table: DynamicTable) -> DynamicTableRegion:

@@ -100,7 +100,9 @@ class MatrixWriter:
         reader.check_output(source, target)
         return target
 
-    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+    def places(
+        self, recordings: Sequence[Recording], options: InferenceOptions, planned: Mapping[str, str]
+    ) -> tuple[Place, ...]:
         """Return the targets; unless they are named, the name of the run and what tells a series stands in theirs."""
         run_name = options.run_name
         is_named = self._where.output is not None and not is_folder(self._where.output)

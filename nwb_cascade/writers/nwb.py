@@ -77,7 +77,9 @@ class CopyWriter(NwbWriter, Replacement):
         """Return the file of the copy."""
         return target_of(Path(name_of(source)), where.output, where.in_place)
 
-    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+    def places(
+        self, recordings: Sequence[Recording], options: InferenceOptions, planned: Mapping[str, str]
+    ) -> tuple[Place, ...]:
         """Return the places in the target; raises if a copy there would lose parts of the recording."""
         require_links(_nwb(recordings[0]).nwbfile, self.source, self.folder)
         self._options = options
@@ -102,7 +104,7 @@ class CopyWriter(NwbWriter, Replacement):
     def _adding(self, run_name: str) -> str:
         """Return the command that adds the run to the copy that is there."""
         what = words_of(self._options if len(self._paths) > 1 else replace(self._options, run_name=run_name))
-        how = words_of(replace(self._where, output=None, in_place=True, overwrite=False, dry_run=False))
+        how = words_of(replace(self._where, output=None, in_place=True))
         return "" if what is None or how is None else proposed("infer", self.target, *what, *how)
 
     def needed_bytes(self, n_rois: int, matrix_bytes: int) -> int:
@@ -148,7 +150,9 @@ class SidecarWriter(NwbWriter):
         """Return nothing: its name is made from the recording."""
         sidecar_folder(None if is_remote(source) else Path(name_of(source)), where.output)
 
-    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
+    def places(
+        self, recordings: Sequence[Recording], options: InferenceOptions, planned: Mapping[str, str]
+    ) -> tuple[Place, ...]:
         """Return the file; unless a name is given, one made from the recording that no other recording has there."""
         recording, found = recordings[0], _places(recordings, self.folder, options.run_name)
         if self._name:
@@ -161,7 +165,8 @@ class SidecarWriter(NwbWriter):
             key = hashlib.sha256(identity.encode()).hexdigest()
             name = sidecar_name(_nwb(recording).nwbfile, recording.name, run)
             places = [placed(self.folder, one) for one in names_apart(name, recording.name, key)]
-            target = next((place for place in places if not is_of_another(place, source)), places[-1])
+            free = (place for place in places if planned.get(str(place), recording.name) == recording.name)
+            target = next((place for place in free if not is_of_another(place, source)), places[-1])
         self._target, self._target_stamp = target, stamp(target)
         self._sources = tuple(one.traces.source for one in recordings)
         self._paths = frozenset(place.object_path for place in found)

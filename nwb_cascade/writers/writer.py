@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,13 @@ class Writer(Protocol):
     def named_target(cls, source: Source, reader: Reader, where: OutputOptions) -> Path | None:
         """Return the file that a result will be, None if it is named after the recording; raises if it cannot be."""
 
-    def places(self, recordings: Sequence[Recording], options: InferenceOptions) -> tuple[Place, ...]:
-        """Return where the runs of all recordings of the source go; raises if they cannot be made there."""
+    def places(
+        self, recordings: Sequence[Recording], options: InferenceOptions, planned: Mapping[str, str]
+    ) -> tuple[Place, ...]:
+        """Return where the runs of all recordings of the source go; raises if they cannot be made there.
+
+        ``planned`` are files that other recordings are going to have, and the names of these.
+        """
 
     def holder(self, recording: Recording, result: AnnotationResult, spikes: SpikesOptions | None) -> str | None:
         """Return the file that holds this very run already; raises if what is in its place may not be replaced."""

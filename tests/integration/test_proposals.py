@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -98,6 +99,12 @@ def several_planes_of_suite2p(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return run("infer", folder / "a session", *RAW_RATES).stderr
 
 
+def a_copy_made_otherwise_with_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path = dff_recording(folder / "a.nwb")
+    run("infer", path)
+    return run("infer", path, *RAW_RATES, "--json").stderr
+
+
 def the_demo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     annotation = annotate(dff_recording(folder / "demo.nwb"))
     numbers = {"n_true_spikes": 1, "n_expected_spikes": 1.0, "correlation": 1.0}
@@ -125,6 +132,7 @@ SITUATIONS: dict[str, tuple[Callable[..., str], ...]] = {
     "readers/suite2p.py": (several_planes_of_suite2p,),
     "readers/folders.py": (a_folder_of_recordings,),
     "cli/demo.py": (the_demo,),
+    "cli/infer.py": (a_copy_made_otherwise_with_json,),
     "cli/archive.py": (a_run_of_an_archive_that_failed,),
 }
 
@@ -167,6 +175,39 @@ def test_the_command_that_adds_a_run_keeps_the_options(tmp_path: Path) -> None:
     assert run(*words).exit_code == 0
     with open_nwb(tmp_path / "mouse_spikes.nwb") as (nwbfile, _):
         assert nwbfile.processing["ophys"]["Raw rates"].threshold == "raw"
+
+
+def test_a_proposed_command_has_the_options_that_only_the_command_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+    path = dff_recording(tmp_path / "mouse.nwb")
+    run("infer", path)
+    refused = run("infer", path, *RAW_RATES, "--report", "--json")
+    words = proposal(refused.stderr)
+    assert words[:3] == ["infer", "--report", "--json"]
+    (record,) = json.loads(refused.stdout)
+    assert "infer --report --json " in record["error"]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert Path(json.loads(result.stdout)[0]["report"]).exists()
+
+
+@pytest.mark.parametrize("flag", ["--overwrite", "--dry-run"])
+@pytest.mark.parametrize("situation", ["lost", "planes"])
+def test_what_may_be_replaced_or_is_only_tried_stays_in_a_proposed_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str, situation: str
+) -> None:
+    if situation == "lost":
+        path = dff_recording(tmp_path / "a.nwb")
+        run("infer", path)
+        run("infer", tmp_path / "a_spikes.nwb", "--in-place", "--run-name", "Other runs")
+        refused = run("infer", path, "--run-name", "Third", flag)
+    else:
+        several_planes_of_suite2p(tmp_path, monkeypatch)
+        refused = run("infer", tmp_path / "a session", *RAW_RATES, flag)
+    assert proposal(refused.stderr).count(flag) == 1
+    assert run(*proposal(refused.stderr)).exit_code == 0
 
 
 def test_every_message_with_a_command_stands_above() -> None:

@@ -140,6 +140,21 @@ def test_recordings_that_state_the_same_session_are_named_apart_and_found_again(
     assert {path.name: path.read_bytes() for path in (tmp_path / "rates").iterdir()} == written
 
 
+def test_a_dry_run_names_them_apart_as_the_run_does(tmp_path: Path) -> None:
+    paths = [dff_recording(tmp_path / f"take{seed}.nwb", simulated_dff(seed=seed)) for seed in range(2)]
+
+    def outputs(*options: str) -> list[str]:
+        words = ["infer", "--json", "--sidecar", *options, "-o", str(tmp_path / "rates"), *map(str, paths)]
+        result = CliRunner().invoke(main, words, catch_exceptions=False)
+        return [record["output"] for record in json.loads(result.stdout)]
+
+    (tmp_path / "rates").mkdir()
+    told = outputs("--dry-run")
+    assert list((tmp_path / "rates").iterdir()) == []
+    assert len(set(told)) == 2
+    assert outputs() == told == outputs("--dry-run")
+
+
 def test_a_sidecar_of_another_recording_is_not_replaced_where_its_name_was_given(tmp_path: Path) -> None:
     recordings = [
         dff_recording(tmp_path / name, simulated_dff(seed=seed)) for seed, name in enumerate(SAME_SESSION[:2])
