@@ -101,7 +101,7 @@ def table_bytes(table: DynamicTable) -> int:
 
 def _value_bytes(data: Any) -> int:
     if isinstance(data, H5DataIO):
-        return int(np.prod(data.data.maxshape)) * data.data.dtype.itemsize * 9 // 8  # with the index of chunks
+        return int(np.prod(data.data.maxshape) * data.data.dtype.itemsize) * 9 // 8  # with the index of chunks
     values = np.asarray(data)
     texts = values.ravel().tolist() if values.dtype.kind in "OUS" else []
     return int(values.nbytes) + sum(64 + 4 * len(str(text)) for text in texts)
