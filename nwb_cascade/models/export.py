@@ -17,6 +17,7 @@ from nwb_cascade.architectures.architecture import Portable
 from nwb_cascade.architectures.backend import writing_in
 from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.noise import noise_std
+from nwb_cascade.core.rest_level import tell_block
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.models.bundle import Model
@@ -165,7 +166,7 @@ def _difference(model: Model, portable: Portable, session: Any) -> float:
         if portable.is_told_missing:
             present[0, 100:120] = present[1, -5:] = False
         noise = np.full(len(rows), level, np.float32)
-        activity = np.linspace(-1, 1, len(rows), dtype=np.float32)
+        activity = tell_block(rows, rate).activity
         told = portable.arrays(noise, activity, rate, indicator)
         (received,) = session.run([OUTPUT], {TRACE: np.where(present, rows, np.float32(np.nan)), **told})
         ensemble = build_networks(config, model.weights, imaging_rate=rate, indicator=indicator).ensemble(level)

@@ -23,7 +23,7 @@ def test_dense_evaluation_equals_one_window_per_frame(changes):
     weights = cascade_weights(config)
     traces = np.random.default_rng(1).normal(size=(2, 90)).astype(np.float32)
     ensemble = cascade_networks(config, weights).ensemble(4.0)
-    dense = ensemble(traces, np.ones(traces.shape, bool), np.ones(2, np.float32))
+    dense = ensemble(traces, np.ones(traces.shape, bool), *np.ones((2, 2), np.float32))
     for member in range(config.ensemble_size):
         for row, trace in enumerate(traces):
             expected = windowed_cascade(config, weights, 4.0, member, trace)
@@ -34,7 +34,7 @@ def test_dense_evaluation_equals_one_window_per_frame(changes):
 def test_every_length_of_row_is_served_whole(n_frames):
     config = cascade_config()
     ensemble = cascade_networks(config, cascade_weights(config)).ensemble(2.0)
-    dense = ensemble(np.zeros((1, n_frames), np.float32), np.ones((1, n_frames), bool), np.ones(1, np.float32))
+    dense = ensemble(np.zeros((1, n_frames), np.float32), np.ones((1, n_frames), bool), *np.ones((2, 1), np.float32))
     assert dense.shape == (config.ensemble_size, 1, n_frames - config.window_size + 1)
 
 

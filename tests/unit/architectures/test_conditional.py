@@ -9,6 +9,7 @@ from nwb_cascade.architectures.conditional import ConditionalEnsemble, condition
 from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import infer_block
+from nwb_cascade.core.rest_level import from_rest, tell_block
 from nwb_cascade.errors import ModelFileError
 
 SIZES = ConditionalSizes(widths=(4, 6, 8), depths=(1, 2, 1), condition=8, embedding=4, indicators=("GCaMP6f", "OGB-1"))
@@ -46,13 +47,13 @@ def config() -> ModelConfig:
     )
 
 
-def evaluate(config, weights, trace, present=None, *, rate=30.0, indicator="GCaMP6f", noise=4.0):
+def evaluate(config, weights, trace, present=None, *, rate=30.0, indicator="GCaMP6f", noise=4.0, activity=0.5):
     """Unsmoothed (members, frames) for one whole trace."""
     ensemble = ConditionalEnsemble(config, weights, rate, indicator)
     present = np.ones(trace.shape, bool) if present is None else present
     halo = ensemble.before
     rows, there = (np.pad(a, (halo, halo))[None] for a in (trace, present))
-    return ensemble(rows.astype(np.float32), there, np.array([noise], np.float32))[:, 0]
+    return ensemble(rows.astype(np.float32), there, *np.array([[noise], [activity]], np.float32))[:, 0]
 
 
 def test_every_frame_gets_a_value_up_to_the_ends(config, weights):
@@ -68,7 +69,10 @@ def test_blocks_reassemble_to_the_whole_trace(config, weights):
     whole = evaluate(config, weights, trace, noise=float("nan")).mean(axis=0)
     networks = conditional_networks(config, weights, imaging_rate=30.0, indicator="GCaMP6f")
     blocks = infer_block(trace[None], 30.0, networks)
-    expected = evaluate(config, weights, trace, noise=float(blocks.noise_levels[0])).mean(axis=0)
+    told = tell_block(trace[None], 30.0)
+    rest = told.rest(0, trace.size)
+    how = {"noise": float(told.noise_level[0] / (1 + rest.mean())), "activity": float(told.activity[0])}
+    expected = evaluate(config, weights, from_rest(trace, rest), **how).mean(axis=0)
     assert blocks.expected_spikes[0] == pytest.approx(expected, rel=1e-4)
     assert not np.allclose(whole, expected, atol=1e-3)
 
@@ -101,8 +105,10 @@ def test_frames_beyond_the_end_are_the_same_as_missing_ones(config, weights):
     assert evaluate(config, weights, longer, present)[:, :200] == pytest.approx(evaluate(config, weights, trace))
 
 
-@pytest.mark.parametrize("change", [{"rate": 7.5}, {"indicator": "OGB-1"}, {"indicator": None}, {"noise": 9.0}])
-def test_rate_indicator_and_noise_level_each_change_the_result(config, weights, change):
+@pytest.mark.parametrize(
+    "change", [{"rate": 7.5}, {"indicator": "OGB-1"}, {"indicator": None}, {"noise": 9.0}, {"activity": -1.0}]
+)
+def test_rate_indicator_noise_level_and_activity_each_change_the_result(config, weights, change):
     trace = np.random.default_rng(5).standard_normal(128).astype(np.float32)
     assert not np.allclose(evaluate(config, weights, trace), evaluate(config, weights, trace, **change))
 
