@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pynwb.ophys import DfOverF
+from pynwb.ophys import DfOverF, Fluorescence
 from scipy.io import loadmat
 
 from nwb_cascade import infer
 from tests.support.browser import chromium, console_problems, wait_for
+from tests.support.dandi_content import Archive
+from tests.support.dandi_server import DandiServer
 from tests.support.nwb_files import (
     add_imaging_plane,
     bare_nwbfile,
@@ -136,10 +138,56 @@ def test_a_recording_of_the_shared_folder(page):
     assert received[::8] == pytest.approx(infer(dff[::8], 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
 
 
+def test_a_remote_recording_is_read_by_ranges(page, tmp_path):
+    browser, folder = page
+    dff = traces(2, n_rois=4, n_frames=60_000)[:2, :900]
+    nwbfile = bare_nwbfile()
+    table = rois_table(add_imaging_plane(nwbfile), 2)
+    noise = np.random.default_rng(0).normal(400, 9, (400_000, 2))  # which nobody asks for
+    module = ophys_module(nwbfile, table)
+    fill(module, DfOverF, [series_of("RoiResponseSeries", dff.T, table, rate=30.0)])
+    fill(module, Fluorescence, [series_of("RoiResponseSeries", noise, table, rate=30.0)])
+    path = write_recording(tmp_path / "a.nwb", nwbfile)
+    archive = Archive()
+    asset = archive.add("000001").add("sub-1/sub-1_ophys.nwb", path)
+    with DandiServer(archive) as server:
+        address = f"{server.api_url}/assets/{asset.asset_id}/download/"
+        browser.get(browser.address)
+        at(browser, "ready")
+        browser.find_element("id", "address").send_keys(address)
+        browser.find_element("css selector", "#remote button").click()
+        assert at(browser, "opened", "problem") == "opened", text(browser, "problem")
+        received = np.load(inferred(browser, folder))
+        assert server.n_bytes() < path.stat().st_size / 2
+    assert received == pytest.approx(infer(dff, 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
+    assert text(browser, "command").startswith(f"nwb-cascade infer '{address}'")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("recording.nwb", "Expected an address (https://…) or an asset on DANDI"),
+        ("http://127.0.0.1:9/a.nwb", "http://127.0.0.1:9/a.nwb cannot be reached from this page"),
+    ],
+)
+def test_an_address_that_is_none_gets_one_sentence(page, address, sentence):
+    browser, _ = page
+    browser.get(browser.address)
+    at(browser, "ready")
+    browser.find_element("id", "address").send_keys(address)
+    browser.find_element("css selector", "#remote button").click()
+    assert at(browser, "opened", "problem") == "problem"
+    assert sentence in text(browser, "problem")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("broken.nwb", b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.nwb cannot be opened: it is truncated or damaged"),
+        (
+            "broken.nwb",
+            b"\x89HDF\r\n\x1a\n" + bytes(200),
+            "broken.nwb cannot be opened: it is no HDF5 file, truncated or damaged",
+        ),
         ("notes.nwb", b"no recording at all", "Expected an NWB file (HDF5), a .npy or a .mat file, received notes.nwb"),
         ("empty.npy", b"", "empty.npy is empty"),
         ("short.npy", b"\x93NUMPY", "short.npy is truncated"),

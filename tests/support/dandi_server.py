@@ -252,6 +252,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("ETag", f'"{"0" * 32 if fault is Fault.ETAG else response.etag}"')
         self.send_header("Content-Length", str(length))
+        # As the archive does, so that pages of other sites may read it.
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Expose-Headers", "Content-Range, ETag")
         self.end_headers()
 
     def _reset(self) -> None:

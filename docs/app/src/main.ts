@@ -29,10 +29,14 @@ function send(request: Request): void {
 }
 
 function open(file: File | undefined): void {
-  if (!file) return;
+  if (file) begin(file.name, { kind: "open", file });
+}
+
+function begin(name: string, request: Request): void {
   for (const id of ["problem", "choice", "results", "progress", "same"]) element(id).hidden = true;
-  say(`Reading ${file.name} …`);
-  send({ kind: "open", file });
+  document.body.dataset.state = "reading";
+  say(`Reading ${name} …`);
+  send(request);
 }
 
 function say(text: string, share: number | null = null): void {
@@ -77,7 +81,7 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
     const first = document.createElement("td");
     first.append(radio);
     const rate = series.imagingRate ? `${general(series.imagingRate, 4)} Hz` : series.rateWhy;
-    const why = series.problem || `${series.why}; ${series.scaleWhy}`;
+    const why = series.problem || [series.why, series.scaleWhy].filter(Boolean).join("; ");
     row.append(first, cell(series.path || "matrix"), cell(String(series.nRois), "number"), cell(String(series.nFrames), "number"));
     row.append(cell(rate), cell(series.kind), cell(why));
     row.classList.toggle("out", !!series.problem);
@@ -169,7 +173,7 @@ function show(roi: number): void {
 function download(kind: string): void {
   const series = opened!.series[chosen];
   const rates = rows.map((row) => row.result.expectedSpikes);
-  const name = `${opened!.name.replace(/\.[^.]*$/, "")}_expected_spikes.${kind}`;
+  const name = `${opened!.name.split("/").at(-1)!.replace(/\.[^.]*$/, "")}_expected_spikes.${kind}`;
   if (kind === "npy") save(npyFile(rates), name);
   if (kind === "csv") save(csvFile(rates, rates.map((_, roi) => `roi_${series.roiIds?.[roi] ?? roi}`), asked!.imagingRate, series.startS), name);
 }
@@ -204,6 +208,10 @@ drop.addEventListener("drop", (event) => {
   open(event.dataTransfer?.files[0]);
 });
 input("file").addEventListener("change", () => open(input("file").files?.[0]));
+element("remote").addEventListener("submit", (event) => {
+  event.preventDefault();
+  begin(input("address").value, { kind: "address", address: input("address").value });
+});
 element("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   infer();

@@ -1,7 +1,7 @@
 /** NWB files by h5wasm: every series of ROI traces, judged as `nwb_cascade.inspect` does, and its blocks of rows. */
 
 import * as h5wasm from "h5wasm";
-import { classify, judgeScale, reconcile } from "./classify";
+import { classify, type Judgement, judgeScale, reconcile } from "./classify";
 import type { Matrix } from "./matrix";
 import { counted, general, median } from "./numbers";
 import { InputProblem, type Recording, sampleWindow, type Series } from "./recording";
@@ -39,8 +39,14 @@ export function nwbRecording(name: string, file: h5wasm.File): Recording {
     return described;
   });
   if (!series.length) throw new InputProblem(`Expected a series of ROI traces in ${name}, found none.`);
-  const read = (at: number, first: number, stop: number) => rows(found[at], series[at].nFrames, first, stop);
-  series.forEach((one, at) => judge(one, groups[at], (first, stop) => rows(found[at], one.nFrames, first, stop)));
+  const read = (at: number, first: number, stop: number) => rows(found[at], [first, stop], [0, series[at].nFrames]);
+  series.forEach((one, at) => judgeByWords(one, groups[at]));
+  // A look at each of many remote series costs a request each: the others are looked at if none is dF/F.
+  const look = (kinds: (kind: string) => boolean) =>
+    series.forEach((one, at) => kinds(one.kind) && !one.problem && judgeByValues(one, groups[at], found[at]));
+  look((kind) => kind === "dff");
+  if (!series.some((one) => one.kind === "dff")) look((kind) => kind !== "dff");
+  for (const one of series) one.problem ||= NOT_DFF[one.kind] ?? (one.scale === "counts" ? `its values look like no dF/F: ${one.scaleWhy}` : "");
   return { name, format: "nwb", series, read, close: () => void file.close() };
 }
 
@@ -121,9 +127,27 @@ function describe(
   return [one, series];
 }
 
-/** Kind and scale, by words and by a look at a window of values. */
-function judge(series: Series, placed: Placed, read: (first: number, stop: number) => Float32Array[]): void {
-  const words = classify({
+function judgeByWords(series: Series, placed: Placed): void {
+  const { kind, why } = words(series, placed);
+  Object.assign(series, { kind, why });
+}
+
+/** Kind and scale by a look at a window of values: in the middle, or where that holds nothing, at the start or the end. */
+function judgeByValues(series: Series, placed: Placed, found: Found): void {
+  const { rois, first, stop } = sampleWindow(series.nRois, series.nFrames);
+  const size = stop - first;
+  let look: Float32Array[] = [];
+  for (const start of new Set([first, 0, series.nFrames - size])) {
+    look = rows(found, [0, rois], [start, start + size]);
+    if (look.some((trace) => new Set(trace.filter(Number.isFinite)).size > 1)) break;
+  }
+  const scale = judgeScale(look, series.imagingRate, series.unit);
+  const { kind, why } = reconcile(words(series, placed), scale);
+  Object.assign(series, { kind, why, scale: scale.scale, scaleWhy: scale.why, scaleStated: scale.stated });
+}
+
+function words(series: Series, placed: Placed): Judgement {
+  return classify({
     type: attribute(placed.group, "neurodata_type") ?? "",
     name: series.path.split("/").at(-1)!,
     description: attribute(placed.group, "description") ?? "",
@@ -131,23 +155,16 @@ function judge(series: Series, placed: Placed, read: (first: number, stop: numbe
     ancestors: placed.ancestors,
     siblings: placed.siblings,
   });
-  Object.assign(series, { kind: words.kind, why: words.why });
-  if (series.problem) return;
-  const window = sampleWindow(series.nRois, series.nFrames);
-  const look = read(0, window.rois).map((trace) => trace.slice(window.first, window.stop));
-  const scale = judgeScale(look, series.imagingRate, series.unit);
-  const judged = reconcile(words, scale);
-  Object.assign(series, { kind: judged.kind, why: judged.why, scale: scale.scale, scaleWhy: scale.why, scaleStated: scale.stated });
-  if (NOT_DFF[series.kind]) series.problem = NOT_DFF[series.kind];
-  else if (scale.scale === "counts") series.problem = `its values look like no dF/F: ${scale.why}`;
 }
 
-function rows(one: Found, nFrames: number, first: number, stop: number): Float32Array[] {
+/** ROIs and frames [first, stop) as rows. */
+function rows(one: Found, rois: [number, number], frames: [number, number]): Float32Array[] {
   if (!one.data) throw new InputProblem("The data of this series are not there.");
   const single = one.data.shape?.length === 1;
-  const ranges: [number, number][] = single ? [[0, nFrames]] : one.transposed ? [[first, stop], [0, nFrames]] : [[0, nFrames], [first, stop]];
+  const ranges: [number, number][] = single ? [frames] : one.transposed ? [rois, frames] : [frames, rois];
   const stored = one.data.slice(ranges) as unknown as ArrayLike<number>;
-  const width = stop - first;
+  const width = rois[1] - rois[0];
+  const nFrames = frames[1] - frames[0];
   const plain = one.conversion === 1 && one.offset === 0;
   const value = (raw: number) => (plain ? Number(raw) : Number(raw) * one.conversion + one.offset);
   return Array.from({ length: width }, (_, i) =>

@@ -9,6 +9,7 @@ import { loadNetwork, placeRuntime } from "./network";
 import { mat73Matrices, nwbRecording } from "./nwb";
 import { Population, type RoiFinding } from "./population";
 import { InputProblem, type Recording, type Series } from "./recording";
+import { RangeFile, resolved } from "./remote";
 import { type Facts, toldIndicator } from "./rules";
 
 export interface Ask {
@@ -20,7 +21,7 @@ export interface Ask {
   smoothingS: number;
 }
 
-export type Request = { kind: "open"; file: File } | { kind: "infer"; ask: Ask; base: string };
+export type Request = { kind: "open"; file: File } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string };
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
@@ -52,8 +53,37 @@ async function open(file: File): Promise<Recording> {
   const user = new Uint8Array(await file.slice(512, 516).arrayBuffer());
   if (!isHdf5 && !(user[0] === 0x89 && user[1] === 0x48))
     throw new InputProblem(`Expected an NWB file (HDF5), a .npy or a .mat file, received ${file.name}, which is none of them.`);
-  const opened = await hdf5(file);
-  return extension === "mat" ? matrixRecording(file.name, "mat", mat73Matrices(opened)) : nwbRecording(file.name, opened);
+  const hdf5File = await hdf5(file);
+  return extension === "mat" ? matrixRecording(file.name, "mat", mat73Matrices(hdf5File)) : nwbRecording(file.name, hdf5File);
+}
+
+/** Open a remote NWB file by ranges. */
+async function openRemote(address: string): Promise<Recording> {
+  recording?.close();
+  recording = null;
+  const { url, name } = await resolved(address);
+  const remote = RangeFile.open(url);
+  const { FS } = await h5wasm.ready;
+  const path = `/remote${mounted++}`;
+  (FS as any).writeFile(path, new Uint8Array(0));
+  const node = (FS as any).lookupPath(path).node;
+  Object.defineProperty(node, "usedBytes", { get: () => remote.size });
+  node.stream_ops = {
+    ...node.stream_ops,
+    read: (_: unknown, buffer: Int8Array, offset: number, length: number, position: number) => remote.read(buffer, offset, length, position),
+  };
+  return { ...nwbRecording(name, opened(path, url)), name: address.trim() };
+}
+
+function opened(path: string, name: string): h5wasm.File {
+  try {
+    const file = new h5wasm.File(path, "r");
+    file.keys(); // which fails where the file could not be opened
+    return file;
+  } catch (error) {
+    if (error instanceof InputProblem) throw error;
+    throw new InputProblem(`${name} cannot be opened: it is no HDF5 file, truncated or damaged.`);
+  }
 }
 
 /** Open a local file by slices: h5wasm reads what it needs of it. */
@@ -62,13 +92,7 @@ async function hdf5(file: File): Promise<h5wasm.File> {
   const folder = `/work${mounted++}`;
   (FS as any).mkdir(folder);
   (FS as any).mount((FS as any).filesystems.WORKERFS, { blobs: [{ name: "recording", data: file }] }, folder);
-  try {
-    const opened = new h5wasm.File(`${folder}/recording`, "r");
-    opened.keys(); // which fails where the file could not be opened
-    return opened;
-  } catch {
-    throw new InputProblem(`${file.name} cannot be opened: it is truncated or damaged.`);
-  }
+  return opened(`${folder}/recording`, file.name);
 }
 
 async function infer(ask: Ask): Promise<void> {
@@ -111,8 +135,8 @@ function answer(message: Answer): void {
 
 self.onmessage = async ({ data }: MessageEvent<Request>) => {
   try {
-    if (data.kind === "open") {
-      recording = await open(data.file);
+    if (data.kind !== "infer") {
+      recording = data.kind === "open" ? await open(data.file) : await openRemote(data.address);
       answer({ kind: "opened", name: recording.name, format: recording.format, series: recording.series });
     } else {
       base = data.base;
