@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.report.packing import RoiSteps, full_detail, unpack
-from nwb_cascade.report.steps import fitting_unit, quantise
+from nwb_cascade.report.arrays import PackedArray
+from nwb_cascade.report.steps import RoiSteps, fitting_unit, full_detail, quantise, unpack
 
 OVERVIEW_SHARE = 0.5  # of the room; the rest is for ROIs in full
 BYTES_PER_STEP = 1.0  # packed, a low guess: a coarser step is found from the finer one without reading again
@@ -45,9 +45,9 @@ class RoiTraces:
 
 @dataclass(frozen=True)
 class PackedRoi:
-    """One ROI as the page stores it: its bytes, frames per step, and what one unit of its numbers is."""
+    """One ROI as the page stores it: its arrays by name, frames per step, and what one unit of its numbers is."""
 
-    packed: bytes
+    arrays: Mapping[str, PackedArray]
     n_frames: int
     frames_per_step: int
     dff_unit: float
@@ -57,6 +57,15 @@ class PackedRoi:
     def n_steps(self) -> int:
         """Number of steps."""
         return -(-self.n_frames // self.frames_per_step)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(len(array.packed) for array in self.arrays.values())
+
+    def steps(self) -> RoiSteps:
+        """Return what is packed."""
+        return unpack(self.arrays, self.n_steps, self.frames_per_step)
 
 
 def noise_units(n_frames: int, room: int) -> int:
@@ -139,7 +148,7 @@ def _fill(packed: list[PackedRoi], ranking: Sequence[int], pack: Callable[[int],
         batch = ranking[first : first + BATCH_ROIS]
         full = {roi: pack(roi) for roi in sorted(batch)}
         for roi in batch:
-            room -= len(full[roi].packed) - len(packed[roi].packed)
+            room -= full[roi].n_bytes - packed[roi].n_bytes
             if room < 0:
                 return
             packed[roi] = full[roi]
@@ -147,12 +156,12 @@ def _fill(packed: list[PackedRoi], ranking: Sequence[int], pack: Callable[[int],
 
 def _halved(one: PackedRoi) -> PackedRoi:
     """The same ROI at twice the frames per step, from what is packed."""
-    steps: RoiSteps = unpack(one.packed, one.n_steps, one.frames_per_step).coarser(2)
+    steps = one.steps().coarser(2)
     return PackedRoi(steps.pack(), one.n_frames, steps.frames_per_step, one.dff_unit, one.rate_unit)
 
 
 def _size(packed: Sequence[PackedRoi]) -> int:
-    return sum(len(one.packed) for one in packed)
+    return sum(one.n_bytes for one in packed)
 
 
 def _quantised(

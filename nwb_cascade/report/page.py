@@ -15,31 +15,13 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.pages import render
+from nwb_cascade.report.arrays import Packer
 from nwb_cascade.report.detail import PackedRoi
 from nwb_cascade.report.headline import KeyNumber
 
 MOST_BYTES = 15_000_000
 BYTES_BESIDE = 700_000  # of styles, scripts, tables, raster and examples
 BYTES_BESIDE_PER_ROW = 200
-
-
-class Packer:
-    """Collects binary parts of a page as one base64 text, each from a whole character on."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._length = 0
-
-    def add(self, packed: bytes) -> tuple[int, int]:
-        """Append bytes; returns where their characters begin and end."""
-        text = base64.b64encode(packed).decode("ascii")
-        self._texts.append(text)
-        self._length += len(text)
-        return self._length - len(text), self._length
-
-    def text(self) -> str:
-        """All parts, one after the other."""
-        return "".join(self._texts)
 
 
 @dataclass(frozen=True)
@@ -182,7 +164,7 @@ def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
         "frames_per_step": [one.frames_per_step for one in rows.packed],
         "dff_unit": [float(f"{one.dff_unit:.9g}") for one in rows.packed],
         "rate_unit": [float(f"{one.rate_unit:.9g}") for one in rows.packed],
-        "at": [packer.add(one.packed) for one in rows.packed],
+        "arrays": [{name: packer.add(array) for name, array in one.arrays.items()} for one in rows.packed],
         **_uneven(rows.clock),
     }
 

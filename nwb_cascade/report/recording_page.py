@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +15,12 @@ from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.wording import counted, rounded
 from nwb_cascade.nwb.stored_run import StoredRun
+from nwb_cascade.report.arrays import Packer, pack_array
 from nwb_cascade.report.coverage import Coverage, noise_coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
-from nwb_cascade.report.page import Packer, Page, room_for_traces
+from nwb_cascade.report.page import Page, room_for_traces
 from nwb_cascade.report.provenance import indicator_of, provenance_tables
 from nwb_cascade.report.raster import Raster
 from nwb_cascade.report.recording_rows import Seen
@@ -152,7 +152,7 @@ def _raster_facts(raster: Raster, packer: Packer) -> dict[str, Any]:
         "top_hz": raster.top_hz,
         "rois_per_row": raster.rois_per_row,
         "column_s": raster.column_s,
-        "at": packer.add(zlib.compress(raster.shades.tobytes(), 9)),
+        "shades": packer.add(pack_array(raster.shades)),
     }
 
 

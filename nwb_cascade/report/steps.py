@@ -6,13 +6,115 @@ number of frames per step, is the envelope of its quantised values, and coarser 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MISSING = -32768  # stands for NaN
+from nwb_cascade.report.arrays import MISSING, PackedArray, pack_numbers, pack_steps, unpack_steps
+
 LARGEST = 32767
+TICKS_PER_FRAME = 16  # spike times on the page are multiples of this part of a frame
+
+
+@dataclass(frozen=True, eq=False)
+class RoiSteps:
+    """Traces and spikes of one ROI at some number of frames per step.
+
+    Parameters
+    ----------
+    frames_per_step : int
+        1: every frame.
+    dff_low, dff_high, rate_low, rate_high : numpy.ndarray
+        (n_steps,) int16, smallest and largest value of a step in the ROI's units; ``MISSING``: no value.
+    deviation : numpy.ndarray
+        (n_steps,) int16, largest deviation over the ensemble.
+    spike_count : numpy.ndarray
+        (n_steps,) int16, discrete spikes in the step.
+    spike_ticks : numpy.ndarray
+        (n_spikes,) int64 ascending, spike times after the first frame in 1/16 frame; only kept at one frame per step.
+    """
+
+    frames_per_step: int
+    dff_low: NDArray[np.int16]
+    dff_high: NDArray[np.int16]
+    rate_low: NDArray[np.int16]
+    rate_high: NDArray[np.int16]
+    deviation: NDArray[np.int16]
+    spike_count: NDArray[np.int16]
+    spike_ticks: NDArray[np.int64]
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return int(self.dff_low.size)
+
+    def coarser(self, n_merged: int) -> RoiSteps:
+        """Merge every few steps into one; spike times go, their counts stay."""
+        if n_merged == 1:
+            return self
+        return RoiSteps(
+            self.frames_per_step * n_merged,
+            *envelope(self.dff_low, self.dff_high, n_merged),
+            *envelope(self.rate_low, self.rate_high, n_merged),
+            envelope(self.deviation, self.deviation, n_merged)[1],
+            summed(self.spike_count, n_merged),
+            np.empty(0, np.int64),
+        )
+
+    def pack(self) -> dict[str, PackedArray]:
+        """Return arrays by name, without those that hold nothing; largest values only beside others."""
+        planes = {"dff_low": self.dff_low, "rate_low": self.rate_low, "deviation": self.deviation}
+        if self.frames_per_step > 1:
+            planes |= {"dff_high": self.dff_high, "rate_high": self.rate_high}
+        arrays = {name: pack_steps(plane) for name, plane in planes.items() if (plane != MISSING).any()}
+        if self.spike_count.any():
+            arrays["spike_count"] = pack_numbers(self.spike_count)
+        if self.frames_per_step == 1:
+            arrays["spike_ticks"] = pack_numbers(np.diff(self.spike_ticks, prepend=0))
+        return arrays
+
+
+def unpack(arrays: Mapping[str, PackedArray], n_steps: int, frames_per_step: int) -> RoiSteps:
+    """Return what `RoiSteps.pack` packed; the page's own reader is ``pages/templates/arrays.js``."""
+    absent = np.full(n_steps, MISSING, np.int16)
+    planes = {name: unpack_steps(arrays[name]) for name in arrays if not name.startswith("spike")}
+    counts, ticks = arrays.get("spike_count"), arrays.get("spike_ticks")
+    return RoiSteps(
+        frames_per_step,
+        dff_low=planes.get("dff_low", absent),
+        dff_high=planes.get("dff_high", planes.get("dff_low", absent)),
+        rate_low=planes.get("rate_low", absent),
+        rate_high=planes.get("rate_high", planes.get("rate_low", absent)),
+        deviation=planes.get("deviation", absent),
+        spike_count=np.zeros(n_steps, np.int16) if counts is None else counts.values().astype(np.int16),
+        spike_ticks=np.empty(0, np.int64) if ticks is None else np.cumsum(ticks.values(), dtype=np.int64),
+    )
+
+
+def full_detail(
+    dff: NDArray[np.int16] | None,
+    rates: NDArray[np.int16],
+    deviation: NDArray[np.int16] | None,
+    spike_frames: NDArray[np.float64],
+) -> RoiSteps:
+    """Put one ROI together, every frame.
+
+    Parameters
+    ----------
+    dff, rates, deviation : numpy.ndarray or None
+        (n_frames,) int16, quantised; None: not in the file.
+    spike_frames : numpy.ndarray
+        (n_spikes,) float64, spike times after the first frame, in frames.
+    """
+    absent = np.full(rates.size, MISSING, np.int16)
+    dff = absent if dff is None else dff
+    nearest = np.clip(np.floor(spike_frames + 0.5), 0, max(0, rates.size - 1)).astype(np.int64)
+    counts = np.minimum(np.bincount(nearest, minlength=rates.size), np.iinfo(np.int16).max).astype(np.int16)
+    ticks = np.sort(np.maximum(np.rint(spike_frames * TICKS_PER_FRAME), 0).astype(np.int64))
+    return RoiSteps(1, dff, dff, rates, rates, absent if deviation is None else deviation, counts, ticks)
 
 
 def quantise(values: NDArray[np.floating[Any]], unit: NDArray[np.floating[Any]]) -> NDArray[np.int16]:

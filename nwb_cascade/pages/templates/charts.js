@@ -27,7 +27,7 @@ function drawNoise(noise) {
     height: 320, shapes, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
     xaxis: { ...AXIS, rangemode: "tozero",
       title: { text: "noise level ν (% Hz<sup>−1/2</sup>); dotted: levels of the model" } },
-    yaxis: { ...AXIS, title: { text: "ROIs" }, ...wholeTicks(Math.max(...plus(covered, uncovered))) },
+    yaxis: { ...AXIS, title: { text: "ROIs" }, ...wholeTicks(Math.max(...covered.map((count, i) => count + uncovered[i]))) },
   }), CONFIG);
 }
 
@@ -46,7 +46,7 @@ function rowNames(raster, ids) {
 async function drawRaster(raster, packed, rows, onClick) {
   const element = document.getElementById("raster-chart");
   if (!element || !raster) return;
-  const shades = await inflated(packed.slice(...raster.at));
+  const shades = await typed(packed, raster.shades);
   const z = Array.from({ length: raster.n_rows }, (_, r) => Array.from(
     shades.subarray(r * raster.n_columns, (r + 1) * raster.n_columns),
     (shade) => (shade === 255 ? null : (shade / 254) * raster.top_hz)));

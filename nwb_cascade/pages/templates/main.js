@@ -17,10 +17,9 @@ class Browser {
 
   async data(index) {
     if (this.kept.has(index)) return this.kept.get(index);
-    const { at, frames_per_step, n_frames, dff_unit, rate_unit } = this.facts.rows;
-    const bytes = await inflated(this.packed.slice(...at[index]));
+    const { arrays, frames_per_step, n_frames, dff_unit, rate_unit } = this.facts.rows;
     const framesPerStep = frames_per_step[index], nSteps = Math.ceil(n_frames[index] / framesPerStep);
-    const data = unpackRow(bytes, nSteps, framesPerStep, dff_unit[index], rate_unit[index]);
+    const data = await unpackRow(this.packed, arrays[index], nSteps, framesPerStep, dff_unit[index], rate_unit[index]);
     if (this.kept.size > 8) this.kept.delete(this.kept.keys().next().value);
     this.kept.set(index, data);
     return data;

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nwb_cascade.report.detail import RoiTraces, pack_roi, pack_rois
-from nwb_cascade.report.packing import TICKS_PER_FRAME, unpack
+from nwb_cascade.report.steps import TICKS_PER_FRAME
 
 N_ROIS, N_FRAMES = 30, 2000
 ACTIVE = (7, 21)
@@ -27,7 +27,7 @@ def packed_in(room: int, **options):
 
 def test_with_room_every_frame_of_every_roi_is_there():
     for roi, one in enumerate(packed_in(10**6)):
-        wanted, steps = traces(roi), unpack(one.packed, one.n_steps, one.frames_per_step)
+        wanted, steps = traces(roi), one.steps()
         assert one.frames_per_step == 1
         np.testing.assert_allclose(steps.dff_low * one.dff_unit, wanted.dff, atol=0.1 / 16 / 2 * 1.001)
         np.testing.assert_array_equal(steps.dff_low, steps.dff_high)
@@ -45,7 +45,7 @@ def test_with_room_every_frame_of_every_roi_is_there():
 @pytest.mark.parametrize("room", [4_000, 12_000, 30_000, 60_000])
 def test_the_room_is_kept_and_half_of_it_shows_rois_in_full(room):
     packed = packed_in(room)
-    assert sum(len(one.packed) for one in packed) <= room
+    assert sum(one.n_bytes for one in packed) <= room
     steps = {one.frames_per_step for one in packed} - {1}
     assert len(steps) == 1, "all but those in full have the same frames per step"
 
@@ -63,15 +63,15 @@ def test_preferred_rois_come_before_the_most_active():
     plain, asked = packed_in(room), packed_in(room, preferred=[quietest])
     assert plain[quietest].frames_per_step > 1
     assert asked[quietest].frames_per_step == 1
-    assert sum(len(one.packed) for one in asked) <= room
+    assert sum(one.n_bytes for one in asked) <= room
 
 
 def test_coarser_rois_are_the_envelope_of_the_full_ones():
     coarse = next(one for one in packed_in(30_000) if one.frames_per_step > 1)
     full = pack_roi(traces(0))
     step = coarse.frames_per_step
-    wanted = unpack(full.packed, N_FRAMES, 1).coarser(step)
-    got = unpack(packed_in(30_000)[0].packed, coarse.n_steps, step)
+    wanted = full.steps().coarser(step)
+    got = packed_in(30_000)[0].steps()
     for name in ("dff_low", "dff_high", "rate_low", "rate_high", "deviation", "spike_count"):
         np.testing.assert_array_equal(getattr(got, name), getattr(wanted, name))
     assert got.spike_count.sum() == 12
@@ -87,6 +87,6 @@ def test_every_roi_is_observed_once_in_order_and_counted():
 def test_one_frame_and_no_values_can_be_packed():
     empty = RoiTraces(np.full(1, np.nan, np.float32), None, None, np.empty(0), float("nan"))
     (one,) = pack_rois(lambda roi: empty, [1], 1000)
-    steps = unpack(one.packed, one.n_steps, one.frames_per_step)
+    steps = one.steps()
     assert steps.n_steps == 1
     assert steps.rate_low[0] == steps.dff_low[0] == -32768

@@ -7,7 +7,7 @@ import pytest
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.report.coverage import noise_coverage
-from nwb_cascade.report.page import Packer, room_for_traces
+from nwb_cascade.report.page import room_for_traces
 from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, RasterMaker
 
 
@@ -77,14 +77,6 @@ def test_bars_of_noise_levels_are_wide_enough_to_be_seen(levels: list[float]) ->
     assert np.diff(coverage.edges) == pytest.approx(np.diff(coverage.edges)[0])
     assert np.diff(coverage.edges).min() > 30 / 101
     assert coverage.edges[0] >= 0
-
-
-def test_packed_parts_can_be_cut_out_of_the_text_again() -> None:
-    import base64
-
-    packer, parts = Packer(), [b"a", b"bc", b"", b"defg"]
-    places = [packer.add(part) for part in parts]
-    assert [base64.b64decode(packer.text()[first:stop]) for first, stop in places] == parts
 
 
 def test_more_rows_leave_less_room_and_never_less_than_none() -> None:
