@@ -48,33 +48,44 @@ class RasterMaker:
         ROIs of the recording.
     clock : FrameClock
         When its frames were.
+
+    Attributes
+    ----------
+    rates_hz : numpy.ndarray
+        (n_rois, n_columns) float32, mean rate of each ROI in each column, spikes/s; NaN: no value.
     """
 
     def __init__(self, n_rois: int, clock: FrameClock) -> None:
-        self.rois_per_row = -(-n_rois // MOST_ROWS)
         self.column_s, self._columns = _columns(clock)
         self._n_columns = int(self._columns[-1]) + 1
-        shape = -(-n_rois // self.rois_per_row), self._n_columns
-        self._sums, self._counts = np.zeros(shape), np.zeros(shape)
         self._frame_rates = clock.frame_rates
+        self.rates_hz = np.full((n_rois, self._n_columns), np.nan, np.float32)
 
     def add(self, roi: int, rates: NDArray[np.floating[Any]]) -> None:
         """Add the expected spikes per frame (n_frames,) of one ROI; NaN: no value."""
         there = np.isfinite(rates)
-        row = roi // self.rois_per_row
-        hz = self._frame_rates * np.where(there, rates, 0)
-        self._sums[row] += np.bincount(self._columns, hz, self._n_columns)
-        self._counts[row] += np.bincount(self._columns, there, self._n_columns)
+        sums = np.bincount(self._columns, self._frame_rates * np.where(there, rates, 0), self._n_columns)
+        counts = np.bincount(self._columns, there, self._n_columns)
+        self.rates_hz[roi] = np.divide(sums, counts, out=np.full(counts.size, np.nan), where=counts > 0)
 
-    def make(self) -> Raster:
-        """Return the picture of what was added."""
-        there = self._counts > 0
-        rates_hz = self._sums / np.where(there, self._counts, 1)
-        top = float(np.percentile(rates_hz[there], TOP_PERCENTILE)) if there.any() else 0.0
-        if top <= 0:
-            top = float(rates_hz.max(initial=0.0)) or 1.0
-        shades = np.rint(np.clip(rates_hz / top, 0, 1) * LARGEST_SHADE)
-        return Raster(np.where(there, shades, NO_VALUE).astype(np.uint8), top, self.rois_per_row, self.column_s)
+    def make(self, order: NDArray[np.int64] | None = None, *, top_hz: float | None = None) -> Raster:
+        """Return the picture of what was added, in the order of the file or another (n_rois,).
+
+        The brightest shade stands for ``top_hz``, by default the 99.5th percentile of the means.
+        """
+        ordered = self.rates_hz if order is None else self.rates_hz[order]
+        rois_per_row = -(-len(ordered) // MOST_ROWS)
+        firsts = np.arange(0, len(ordered), rois_per_row)
+        counts = np.add.reduceat(np.isfinite(ordered), firsts, axis=0, dtype=np.int64)
+        sums = np.add.reduceat(np.nan_to_num(ordered), firsts, axis=0, dtype=np.float64)
+        there = counts > 0
+        rates_hz = sums / np.where(there, counts, 1)
+        if top_hz is None:
+            top_hz = float(np.percentile(rates_hz[there], TOP_PERCENTILE)) if there.any() else 0.0
+        if top_hz <= 0:
+            top_hz = float(rates_hz.max(initial=0.0)) or 1.0
+        shades = np.rint(np.clip(rates_hz / top_hz, 0, 1) * LARGEST_SHADE)
+        return Raster(np.where(there, shades, NO_VALUE).astype(np.uint8), top_hz, rois_per_row, self.column_s)
 
 
 def _columns(clock: FrameClock) -> tuple[float, NDArray[np.intp]]:

@@ -15,14 +15,14 @@ from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.roi_warnings import RoiWarning, warning_kinds
 from nwb_cascade.core.wording import counted, rounded
 from nwb_cascade.nwb.stored_run import StoredRun
-from nwb_cascade.report.arrays import Packer, pack_array
+from nwb_cascade.report.arrays import Packer
 from nwb_cascade.report.coverage import Coverage, noise_coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Page, room_for_traces
+from nwb_cascade.report.population import Population
 from nwb_cascade.report.provenance import indicator_of, provenance_tables
-from nwb_cascade.report.raster import Raster
 from nwb_cascade.report.recording_rows import Seen
 
 BACK = "here frames follow one another at the usual rate, and discrete spikes are not shown."
@@ -37,7 +37,7 @@ def page_of(
     run: StoredRun,
     packed: Sequence[PackedRoi],
     seen: Seen,
-    raster: Raster,
+    population: Population,
     examples: Examples | None,
     warnings: Sequence[RoiWarning],
 ) -> Page:
@@ -62,14 +62,18 @@ def page_of(
             "noise_text": _noise_text(coverage, n_rois),
             "warnings": warning_kinds(warnings),
             "notes": (*run.clock.notes, *_indicator_notes(run, kind)),
-            "raster_text": _raster_text(raster, run.imaging_rate),
+            "raster_text": population.raster_text(run.imaging_rate),
+            "raster_orders": population.order_names(),
+            "map_text": population.map_text(),
+            "map_colours": population.colour_names(),
             "example_text": "" if examples is None else _example_text(examples),
         },
         facts={
             "has": _what_there_is(run),
             "names": NAMES,
             "noise": _noise_facts(coverage),
-            "raster": _raster_facts(raster, packer),
+            "raster": population.raster_facts(packer),
+            "map": population.map_facts(packer),
             "examples": None if examples is None else _example_facts(examples),
         },
         packer=packer,
@@ -78,9 +82,9 @@ def page_of(
 
 def _headline(run: StoredRun, seen: Seen, warnings: Sequence[RoiWarning]) -> tuple[KeyNumber, ...]:
     """How many ROIs and spikes there are, and of how many ROIs something is to be known first."""
-    has_values = seen.seconds > 0
-    rates = seen.activity[has_values] / seen.seconds[has_values]
-    n_empty = int((~has_values).sum())
+    rates = seen.mean_rates()
+    n_empty = int(np.isnan(rates).sum())
+    rates = rates[np.isfinite(rates)]
     median = f"{rounded(float(np.median(rates)), 2)} spikes/s in the median ROI" if rates.size else "no ROI has a value"
     without = f"; {n_empty} without a value" if n_empty and rates.size else ""
     seconds = float((1 / run.clock.frame_rates).sum())
@@ -132,27 +136,6 @@ def _noise_facts(coverage: Coverage) -> dict[str, Any]:
         "covered": coverage.covered.tolist(),
         "uncovered": coverage.uncovered.tolist(),
         "levels": list(coverage.model_levels),
-    }
-
-
-def _raster_text(raster: Raster, imaging_rate: float) -> str:
-    """What a row, a column and the brightest colour of the raster stand for."""
-    seconds = rounded(raster.column_s, 3)
-    rows = "one ROI" if raster.rois_per_row == 1 else f"the mean of {raster.rois_per_row} ROIs"
-    columns = "one frame" if round(raster.column_s * imaging_rate, 6) == 1 else f"the mean of {seconds} s"
-    brightest = f"The brightest colour stands for {rounded(raster.top_hz, 3)} spikes/s and more."
-    return f"Inferred rates; a row is {rows}, a column {columns}. {brightest}"
-
-
-def _raster_facts(raster: Raster, packer: Packer) -> dict[str, Any]:
-    n_rows, n_columns = raster.shades.shape
-    return {
-        "n_rows": n_rows,
-        "n_columns": n_columns,
-        "top_hz": raster.top_hz,
-        "rois_per_row": raster.rois_per_row,
-        "column_s": raster.column_s,
-        "shades": packer.add(pack_array(raster.shades)),
     }
 
 

@@ -37,6 +37,14 @@ class Seen:
         self.activity[roi] = np.nansum(one.rates, dtype=np.float64)
         self.n_spikes[roi] = one.spike_frames.size
 
+    def expected(self) -> NDArray[np.float64]:
+        """Return the expected spikes of each ROI (n_rois,), NaN for one without a value: it is no silent cell."""
+        return np.where(self.seconds > 0, self.activity, np.nan)
+
+    def mean_rates(self) -> NDArray[np.float64]:
+        """Return the mean rate of each ROI (n_rois,) over the frames that have a value, Hz; NaN without any."""
+        return np.asarray(self.expected() / np.where(self.seconds > 0, self.seconds, 1))
+
 
 def rows_of(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, warnings: Sequence[RoiWarning]) -> Rows:
     """Return the ROIs as rows of the page; the busiest one that nothing is said of is shown first."""
@@ -67,14 +75,12 @@ def poor_fits(run: StoredRun) -> Iterator[RoiWarning]:
 def _columns(run: StoredRun, packed: Sequence[PackedRoi], seen: Seen, said: Sequence[str]) -> list[Column]:
     """What the table says of each ROI; of one without values nothing that a silent cell would have as well."""
     has_values = seen.seconds > 0
-    expected = np.where(has_values, seen.activity, np.nan)
-    mean_rates = expected / np.where(has_values, seen.seconds, 1)
     columns = [
         Column("id", "ROI", run.roi_ids.tolist()),
         Column("noise", "Noise level ν", known_numbers(run.noise_levels), 2),
         Column("model_noise", "Model's ν", known_numbers(run.model_noise_levels), 2),
-        Column("expected", "Expected spikes", known_numbers(expected), 1),
-        Column("rate", "Mean rate (Hz)", known_numbers(mean_rates), 3),
+        Column("expected", "Expected spikes", known_numbers(seen.expected()), 1),
+        Column("rate", "Mean rate (Hz)", known_numbers(seen.mean_rates()), 3),
         *_interval_columns(run.counts),
     ]
     if run.spikes is not None:

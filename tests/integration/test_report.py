@@ -117,7 +117,7 @@ def test_the_page_says_what_was_run_on_what(report: Path) -> None:
 def test_the_page_begins_with_what_matters_and_folds_the_provenance_away(report: Path) -> None:
     html = report.read_text(encoding="utf-8")
     order = re.findall(r'<section id="([a-z]+)"', html)
-    assert order == ["headline", "warnings", "population", "quality", "browser", "examples", "about"]
+    assert order == ["headline", "warnings", "population", "plane", "quality", "browser", "examples", "about"]
     numbers = re.findall(r'class="value">([\d,]+)</span> <span class="label">([^<]+)<', html)
     rates = np.maximum(0.75 * simulated_dff(N_ROIS, N_FRAMES), 0)[:, 4:-3]
     rates[1, 889:1000] = 0  # NaN, and what sees it

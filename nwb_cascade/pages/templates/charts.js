@@ -1,4 +1,6 @@
-// Charts of the whole recording: noise levels, population raster, ground truth at this quality.
+// Charts that stand still: noise levels, ground truth at this quality; and what all charts have in common.
+const element = (id) => document.getElementById(id);
+
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
 const FONT = { family: "system-ui, 'Segoe UI', Roboto, Arial, 'DejaVu Sans', sans-serif", size: 13, color: "#1a1a1a" };
 const AXIS = { zeroline: false, gridcolor: "#e6e6e6", linecolor: "#8a8a8a", showline: true, ticks: "outside" };
@@ -31,46 +33,17 @@ function drawNoise(noise) {
   }), CONFIG);
 }
 
-// Ticks of an axis of whole numbers: plotly would put some between them where there are few.
-const wholeTicks = (largest) => (largest < 8 ? { dtick: 1 } : {});
-
-// The ROIs of each row of the raster, once per column, as plotly wants it for the text under the mouse.
-function rowNames(raster, ids) {
-  return Array.from({ length: raster.n_rows }, (_, r) => {
-    const own = ids.slice(r * raster.rois_per_row, (r + 1) * raster.rois_per_row);
-    const name = own.length === 1 ? `ROI ${own[0]}` : `ROIs ${own[0]} to ${own[own.length - 1]}`;
-    return Array(raster.n_columns).fill(name);
+// Answer keys that a chart in focus gets.
+function listenForArrows(chart, actions) {
+  chart.addEventListener("keydown", (event) => {
+    if (!actions[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    actions[event.key]();
   });
 }
 
-async function drawRaster(raster, packed, rows, onClick) {
-  const element = document.getElementById("raster-chart");
-  if (!element || !raster) return;
-  const shades = await typed(packed, raster.shades);
-  const z = Array.from({ length: raster.n_rows }, (_, r) => Array.from(
-    shades.subarray(r * raster.n_columns, (r + 1) * raster.n_columns),
-    (shade) => (shade === 255 ? null : (shade / 254) * raster.top_hz)));
-  const dx = raster.column_s, dy = raster.rois_per_row;
-  await Plotly.newPlot(element, [{
-    type: "heatmap", z, x0: rows.start[0] + dx / 2, dx, y0: (dy - 1) / 2, dy, customdata: rowNames(raster, rows.ids), colorscale: "Cividis", zmin: 0, zmax: raster.top_hz,
-    colorbar: { title: { text: "spikes/s", side: "right" }, thickness: 14 }, hoverongaps: false,
-    hovertemplate: "%{x:.1f} s, %{customdata}: %{z:.2f} spikes/s<extra>click to see its traces</extra>",
-  }], baseLayout({
-    height: 420,
-    xaxis: { ...AXIS, title: { text: "time (s)" } },
-    yaxis: { ...AXIS, title: { text: rows.ids.every((id, i) => id === i) ? "ROI" : "ROI, position in the file" },
-      autorange: "reversed", ...wholeTicks(rows.ids.length - 1) },
-  }), CONFIG);
-  element.on("plotly_click", (event) => onClick(event.points[0].pointIndex[0] * raster.rois_per_row, raster.rois_per_row));
-}
-
-function markRaster(index) {
-  const element = document.getElementById("raster-chart");
-  if (!element || !element.data) return;
-  // Beside the row, so that it covers none of it, and away from the numbers of the axis.
-  const mark = { type: "line", xref: "paper", x0: 1.002, x1: 1.018, y0: index, y1: index, line: { color: VERMILLION, width: 5 } };
-  Plotly.relayout(element, { shapes: [mark] });
-}
+// Ticks of an axis of whole numbers: plotly would put some between them where there are few.
+const wholeTicks = (largest) => (largest < 8 ? { dtick: 1 } : {});
 
 function drawExamples(examples) {
   const element = document.getElementById("example-chart");

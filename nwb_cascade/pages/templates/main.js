@@ -1,11 +1,10 @@
 // Puts the page together: decodes what it carries, draws, answers mouse and keyboard.
-const element = (id) => document.getElementById(id);
-
 class Browser {
   constructor(facts, packed) {
     this.facts = facts;
     this.packed = packed;
     this.kept = new Map();
+    this.pictures = []; // of all rows: each marks the selected one
     this.table = new RowTable(facts, (row) => this.select(row));
     this.listen();
   }
@@ -45,7 +44,7 @@ class Browser {
     element("selected").textContent = `${this.facts.rows.name} ${row.id}: ` +
       more.map((column) => `${column.label} ${cellText(column, index)}`).join(" · ");
     this.table.select(index);
-    if (this.facts.raster) markRaster(index);
+    this.pictures.forEach((picture) => picture.mark(index));
     await this.draw();
   }
 
@@ -126,11 +125,7 @@ class Browser {
     element("pick").addEventListener("change", (event) => this.pick(event.target.value));
     const keys = { ArrowLeft: "earlier", ArrowRight: "later", ArrowUp: "previous", ArrowDown: "next", "+": "zoom-in", "=": "zoom-in",
       "-": "zoom-out", "0": "whole" };
-    element("traces").addEventListener("keydown", (event) => {
-      if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      actions[keys[event.key]]();
-    });
+    listenForArrows(element("traces"), Object.fromEntries(Object.entries(keys).map(([key, name]) => [key, actions[name]])));
     document.querySelectorAll("button[data-rois]").forEach((button) => button.addEventListener("click", () => {
       this.table.showOnly(JSON.parse(button.dataset.rois));
       element("filter").scrollIntoView({ block: "start" });
@@ -156,15 +151,13 @@ async function start() {
   const facts = JSON.parse(await inflatedText(element("facts").textContent));
   const packed = element("packed").textContent;
   const browser = new Browser(facts, packed);
-  const mostActive = (first, n) => {
-    const sums = facts.rows.activity.slice(first, first + n);
-    return first + sums.indexOf(Math.max(...sums));
-  };
   await browser.select(facts.first_row);
   drawNoise(facts.noise);
   drawExamples(facts.examples);
-  await drawRaster(facts.raster, packed, facts.rows, (first, n) => browser.select(mostActive(first, n)));
-  if (facts.raster) markRaster(browser.current);
+  const select = (row) => browser.select(row);
+  if (facts.raster) browser.pictures.push(await Raster.drawn(facts, packed, select));
+  if (facts.map) browser.pictures.push(await PlaneMap.drawn(facts, packed, select));
+  browser.pictures.forEach((picture) => picture.mark(browser.current));
   document.body.dataset.ready = "yes";
 }
 

@@ -1,0 +1,143 @@
+"""The population on a page: its heat map in several orders, and its ROIs in their field of view."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nwb_cascade.core.roi_warnings import RoiWarning
+from nwb_cascade.core.wording import rounded
+from nwb_cascade.nwb.stored_run import StoredRun
+from nwb_cascade.report.arrays import Packer, pack_array, pack_numbers
+from nwb_cascade.report.field_of_view import FieldOfView, field_of_view
+from nwb_cascade.report.orders import by_correlation, by_place, by_rate
+from nwb_cascade.report.page import known_numbers
+from nwb_cascade.report.raster import Raster, RasterMaker
+from nwb_cascade.report.recording_rows import Seen
+
+IN_FILE = "file"
+ORDERS = {
+    IN_FILE: "order in the file",
+    "rate": "mean rate, the busiest first",
+    "correlation": "correlation, similar ones side by side",
+    "place": "position, from left to right",
+}
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """What the colour of an ROI in the field of view stands for: a name, what it counts, and a number per ROI."""
+
+    label: str
+    unit: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What is shown of all ROIs at once.
+
+    Parameters
+    ----------
+    rasters : mapping
+        The heat map in one or more orders; the order of the file is the first.
+    orders : mapping
+        (n_rois,) positions of ROIs in all other orders.
+    plane : FieldOfView or None
+        Where the ROIs lie, if that is known.
+    colourings : mapping
+        What they may be coloured by.
+    """
+
+    rasters: Mapping[str, Raster]
+    orders: Mapping[str, NDArray[np.int64]]
+    plane: FieldOfView | None
+    colourings: Mapping[str, Colouring]
+
+    @property
+    def raster(self) -> Raster:
+        """The heat map in the order of the file."""
+        return self.rasters[IN_FILE]
+
+    def order_names(self) -> dict[str, str]:
+        """Return the orders that can be picked."""
+        return {key: name for key, name in ORDERS.items() if key == IN_FILE or key in self.orders}
+
+    def colour_names(self) -> dict[str, str]:
+        """Return what the ROIs can be coloured by."""
+        return {key: colouring.label for key, colouring in self.colourings.items()}
+
+    def raster_text(self, imaging_rate: float) -> str:
+        """Return what a row, a column and the brightest colour of the heat map stand for."""
+        raster = self.raster
+        seconds = rounded(raster.column_s, 3)
+        rows = "one ROI" if raster.rois_per_row == 1 else f"the mean of {raster.rois_per_row} ROIs"
+        columns = "one frame" if round(raster.column_s * imaging_rate, 6) == 1 else f"the mean of {seconds} s"
+        brightest = f"The brightest colour stands for {rounded(raster.top_hz, 3)} spikes/s and more."
+        return f"Inferred rates; a row is {rows}, a column {columns}. {brightest}"
+
+    def raster_facts(self, packer: Packer) -> dict[str, Any]:
+        """Return plain values for the heat map; where a row is one ROI, other orders have the same rows."""
+        raster = self.raster
+        n_rows, n_columns = raster.shades.shape
+        return {
+            "n_rows": n_rows,
+            "n_columns": n_columns,
+            "top_hz": raster.top_hz,
+            "rois_per_row": raster.rois_per_row,
+            "column_s": raster.column_s,
+            "shades": {key: packer.add(pack_array(one.shades)) for key, one in self.rasters.items()},
+            "orders": {key: packer.add(pack_numbers(order)) for key, order in self.orders.items()},
+            "labels": ORDERS,
+        }
+
+    def map_text(self) -> str:
+        """Return what the field of view shows; empty if nothing is known of it."""
+        if self.plane is None:
+            return ""
+        over = f" over the picture {self.plane.picture_name} of the file" if self.plane.picture is not None else ""
+        n_absent = int(np.isnan(self.plane.centres[:, 0]).sum())
+        absent = f" {n_absent} of them without a mask are not shown." if n_absent else ""
+        return f"The masks of the ROIs{over}; the first axis of the masks runs to the right, the second down.{absent}"
+
+    def map_facts(self, packer: Packer) -> dict[str, Any] | None:
+        """Return plain values for the field of view; labels count ROIs from 1, 0 is none."""
+        plane = self.plane
+        if plane is None:
+            return None
+        n_rows, n_columns = plane.labels.shape
+        return {
+            "n_rows": n_rows,
+            "n_columns": n_columns,
+            "pixels": plane.pixels,
+            "labels": packer.add(pack_numbers(plane.labels + 1)),
+            "picture": None if plane.picture is None else packer.add(pack_array(plane.picture)),
+            "centres": [known_numbers(axis) for axis in plane.centres.T],
+            "colourings": {key: {"unit": one.unit, "values": list(one.values)} for key, one in self.colourings.items()},
+        }
+
+
+def population_of(run: StoredRun, maker: RasterMaker, seen: Seen, warnings: Sequence[RoiWarning]) -> Population:
+    """Return what a page shows of all ROIs of a run at once."""
+    plane = field_of_view(run)
+    mean_rates = seen.mean_rates()
+    found = {"rate": by_rate(mean_rates), "correlation": by_correlation(maker.rates_hz)}
+    if plane is not None and np.isfinite(plane.centres).any():
+        found["place"] = by_place(plane.centres)
+    orders = {key: order for key, order in found.items() if order is not None and order.size > 1}
+    rasters = {IN_FILE: maker.make()}
+    if rasters[IN_FILE].rois_per_row > 1:
+        top = rasters[IN_FILE].top_hz
+        rasters |= {key: maker.make(order, top_hz=top) for key, order in orders.items()}
+    counts = Counter(warning.roi for warning in warnings)
+    colourings = {
+        "rate": Colouring("mean rate", "spikes/s", known_numbers(mean_rates)),
+        "noise": Colouring("noise level", "ν", known_numbers(run.noise_levels)),
+        "warnings": Colouring("warnings", "warnings", [float(counts[roi]) for roi in range(run.shape[0])]),
+    }
+    return Population(rasters, orders, plane, colourings)

@@ -1,0 +1,155 @@
+"""The population on the page of a recording, in a browser: field of view and heat map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nwb_cascade.annotation.annotate
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.report import write_report
+from tests.integration.test_report import facts_of, words_of
+from tests.support.browser import chromium, console_problems, open_page, wait_for
+from tests.support.fake_runs import fake_run
+from tests.support.field_recordings import SIDE, centres, field_recording
+
+pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
+
+N_ROIS = 9
+SHOWN = "return document.getElementById('traces').dataset.row"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a recording with masks, a mean image and trials; every second ROI answers to them."""
+    folder = tmp_path_factory.mktemp("field")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+        result = annotate(field_recording(folder / "field.nwb", N_ROIS))
+    return write_report(result.output, folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with chromium(tmp_path_factory.mktemp("profile") / "profile") as started:
+        open_page(started, report)
+        yield started
+
+
+def choose(browser: Any, field: str, value: str, chart: str, told: str) -> None:
+    """Pick an entry of a field as a person does, and wait until a chart shows it."""
+    from selenium.webdriver.support.ui import Select
+
+    Select(browser.find_element("id", field)).select_by_value(value)
+    wait_for(browser, f"return document.getElementById('{chart}').dataset.{told} === '{value}'")
+
+
+def click_in(browser: Any, chart: str, share_x: float, share_y: float) -> None:
+    """Click in a chart, at a share of its width from the left and of its height from the top."""
+    from selenium.webdriver import ActionChains
+
+    area = browser.find_element("css selector", f"#{chart} .nsewdrag")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", area)
+    x, y = (share_x - 0.5) * area.size["width"], (share_y - 0.5) * area.size["height"]
+    ActionChains(browser).move_to_element_with_offset(area, int(x), int(y)).click().perform()
+
+
+def test_the_page_says_what_the_field_of_view_shows(report: Path) -> None:
+    assert "The masks of the ROIs over the picture ophys/Pictures/mean of the file" in words_of(report)
+
+
+def test_a_click_on_an_roi_in_the_field_of_view_selects_it(browser: Any) -> None:
+    for roi in (7, 2):
+        x, y = centres(N_ROIS)[roi]
+        click_in(browser, "map-chart", (x + 0.5) / SIDE[0], (y + 0.5) / SIDE[1])
+        wait_for(browser, f"{SHOWN} === '{roi}'")
+        mark = browser.execute_script(
+            "const {data} = document.getElementById('map-chart'); return data[data.length - 1]"
+        )
+        assert [mark["x"], mark["y"]] == [[x], [y]]
+    assert console_problems(browser) == []
+
+
+def test_the_arrow_keys_go_to_the_neighbour_in_their_direction(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.execute_script("document.querySelector('#rows tr[data-row=\"4\"] button').click()")
+    wait_for(browser, f"{SHOWN} === '4'")
+    chart = browser.find_element("id", "map-chart")
+    for key, roi in ((Keys.ARROW_LEFT, 7), (Keys.ARROW_UP, 6), (Keys.ARROW_RIGHT, 3), (Keys.ARROW_DOWN, 4)):
+        chart.send_keys(key)
+        wait_for(browser, f"{SHOWN} === '{roi}'")
+
+
+def test_rois_are_coloured_by_rate_noise_or_warnings(browser: Any, report: Path) -> None:
+    facts = facts_of(report)
+    columns = {column["key"]: column["values"] for column in facts["columns"]}
+    for by, values in (("noise", columns["noise"]), ("warnings", [0] * N_ROIS), ("rate", columns["rate"])):
+        choose(browser, "map-colour", by, "map-chart", "colour")
+        coloured = browser.execute_script("return document.getElementById('map-chart').data[1].z")
+        for roi, (x, y) in enumerate(centres(N_ROIS)):
+            assert coloured[y][x] == pytest.approx(values[roi], rel=1e-5)
+        assert coloured[0][0] is None
+    assert console_problems(browser) == []
+
+
+def test_the_heat_map_sorts_and_a_click_selects_in_the_order_that_is_shown(browser: Any, report: Path) -> None:
+    facts = facts_of(report)
+    rates = next(column["values"] for column in facts["columns"] if column["key"] == "rate")
+    in_file = browser.execute_script("return document.getElementById('raster-chart').data[0].z")
+    orders = {"rate": np.argsort(-np.array(rates)), "place": np.argsort(centres(N_ROIS)[:, 0])}
+    for by, order in orders.items():
+        choose(browser, "raster-order", by, "raster-chart", "order")
+        assert browser.execute_script("return document.getElementById('raster-chart').data[0].z") == [
+            in_file[roi] for roi in order
+        ]
+        click_in(browser, "raster-chart", 0.5, 1.5 / N_ROIS)
+        wait_for(browser, f"{SHOWN} === '{order[1]}'")
+        mark = browser.execute_script("return document.getElementById('raster-chart').layout.shapes[0].y0")
+        assert mark == 1
+    choose(browser, "raster-order", "correlation", "raster-chart", "order")
+    names = browser.execute_script(
+        "return document.getElementById('raster-chart').data[0].customdata.map((row) => Number(row[0].split(' ')[1]))"
+    )
+    assert sorted(names) == list(range(N_ROIS))
+    places = [place for place, roi in enumerate(names) if roi % 2 == 0]
+    assert np.diff(places).tolist() == [1] * (len(places) - 1), "those that answer stand together"
+    choose(browser, "raster-order", "file", "raster-chart", "order")
+    assert console_problems(browser) == []
+
+
+def test_the_keyboard_moves_along_the_heat_map(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    choose(browser, "raster-order", "place", "raster-chart", "order")
+    order = np.argsort(centres(N_ROIS)[:, 0])
+    browser.execute_script(f"document.querySelector('#rows tr[data-row=\"{order[3]}\"] button').click()")
+    wait_for(browser, f"{SHOWN} === '{order[3]}'")
+    browser.find_element("id", "raster-chart").send_keys(Keys.ARROW_DOWN)
+    wait_for(browser, f"{SHOWN} === '{order[4]}'")
+    choose(browser, "raster-order", "file", "raster-chart", "order")
+
+
+def test_an_roi_without_values_is_grey_and_no_silent_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nwb_cascade.nwb.write import write_run
+    from tests.support.run_records import run_record
+
+    path = field_recording(tmp_path / "r.nwb", N_ROIS, 300)
+    rates = np.full((N_ROIS, 300), 0.1, np.float32)
+    rates[3] = np.nan
+    write_run(path, run_record(path, N_ROIS, expected_spikes=rates))
+    page = write_report(path, tmp_path / "r.html")
+    facts = facts_of(page)
+    assert facts["map"]["colourings"]["rate"]["values"][3] is None
+    assert "1 without a value" in words_of(page)
+    with chromium(tmp_path / "profile") as browser:
+        open_page(browser, page)
+        x, y = centres(N_ROIS)[3]
+        layers = browser.execute_script(
+            f"return document.getElementById('map-chart').data.slice(1, 3).map((layer) => layer.z[{y}][{x}])"
+        )
+        assert layers == [0, None]
+        assert console_problems(browser) == []
