@@ -170,9 +170,16 @@ def _rows_facts(rows: Rows, packer: Packer) -> dict[str, Any]:
 
 
 def _uneven(clock: FrameClock | None) -> dict[str, Any]:
-    """Frames and their times between which frames are even, and those before which some are missing."""
+    """When frames of uneven times were: ``knots`` and ``rates``.
+
+    Knots are frames and their times, s, between which frames are even, and frames before which some are missing; rates
+    are the first frame of each stretch and its rate, Hz.
+    """
     knots = None if clock is None else clock.knots()
-    return {} if clock is None or knots is None else {"knots": [*(one.tolist() for one in knots), clock.breaks]}
+    if clock is None or knots is None:
+        return {}
+    rates = [(stretch.first, stretch.imaging_rate) for stretch in clock.stretches]
+    return {"knots": [*(one.tolist() for one in knots), clock.breaks], "rates": rates}
 
 
 @cache

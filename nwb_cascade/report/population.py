@@ -1,4 +1,4 @@
-"""The population on a page: its heat map in several orders, and its ROIs in their field of view."""
+"""The population on a page: its heat map in several orders, its ROIs in their plane, and its rates around events."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.roi_warnings import RoiWarning
-from nwb_cascade.core.wording import rounded
+from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.nwb.events import events_of
 from nwb_cascade.nwb.stored_run import StoredRun
+from nwb_cascade.report.around_events import EventMeans, event_means
 from nwb_cascade.report.arrays import Packer, pack_array, pack_numbers
+from nwb_cascade.report.detail import RoiTraces
 from nwb_cascade.report.field_of_view import FieldOfView, field_of_view
 from nwb_cascade.report.orders import by_correlation, by_place, by_rate
 from nwb_cascade.report.page import known_numbers
@@ -27,6 +30,30 @@ ORDERS = {
     "correlation": "correlation, similar ones side by side",
     "place": "position, from left to right",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What the first pass over the traces collects: a heat map, sums, and means around events."""
+
+    raster: RasterMaker
+    seen: Seen
+    events: Sequence[EventMeans]
+    n_kinds_left_out: int
+
+    @classmethod
+    def nothing(cls, run: StoredRun) -> Observed:
+        """Return what will collect the traces of a run."""
+        n_rois, _ = run.shape
+        events, n_left_out = event_means(events_of(run.nwbfile), run.clock, n_rois)
+        return cls(RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock), events, n_left_out)
+
+    def add(self, roi: int, one: RoiTraces) -> None:
+        """Note what one ROI holds."""
+        self.seen.add(roi, one)
+        self.raster.add(roi, one.rates)
+        for means in self.events:
+            means.add(roi, one.rates)
 
 
 @dataclass(frozen=True)
@@ -52,12 +79,15 @@ class Population:
         Where the ROIs lie, if that is known.
     colourings : mapping
         What they may be coloured by.
+    observed : Observed
+        What the first pass over the traces found.
     """
 
     rasters: Mapping[str, Raster]
     orders: Mapping[str, NDArray[np.int64]]
     plane: FieldOfView | None
     colourings: Mapping[str, Colouring]
+    observed: Observed
 
     @property
     def raster(self) -> Raster:
@@ -121,10 +151,29 @@ class Population:
             "colourings": {key: {"unit": one.unit, "values": list(one.values)} for key, one in self.colourings.items()},
         }
 
+    def event_kinds(self) -> dict[int, str]:
+        """Return the kinds of events that can be picked."""
+        return {number: means.title() for number, means in enumerate(self.observed.events)}
 
-def population_of(run: StoredRun, maker: RasterMaker, seen: Seen, warnings: Sequence[RoiWarning]) -> Population:
+    def event_text(self) -> str:
+        """Return what the charts around events show; empty without any."""
+        n_left_out = self.observed.n_kinds_left_out
+        if not self.observed.events:
+            return ""
+        more = f" {counted(n_left_out, 'other kind')} of events would not fit into this page." if n_left_out else ""
+        return (
+            "Mean rates around events of the tables of intervals in the file, over all frames in each bin; the dotted "
+            f"line is the event. Values on the other side of a pause are not used.{more}"
+        )
+
+    def event_facts(self, packer: Packer) -> list[dict[str, Any]]:
+        """Return plain values for the charts around events."""
+        return [means.facts(packer) for means in self.observed.events]
+
+
+def population_of(run: StoredRun, observed: Observed, warnings: Sequence[RoiWarning]) -> Population:
     """Return what a page shows of all ROIs of a run at once."""
-    plane = field_of_view(run)
+    plane, maker, seen = field_of_view(run), observed.raster, observed.seen
     mean_rates = seen.mean_rates()
     found = {"rate": by_rate(mean_rates), "correlation": by_correlation(maker.rates_hz)}
     if plane is not None and np.isfinite(plane.centres).any():
@@ -140,4 +189,4 @@ def population_of(run: StoredRun, maker: RasterMaker, seen: Seen, warnings: Sequ
         "noise": Colouring("noise level", "ν", known_numbers(run.noise_levels)),
         "warnings": Colouring("warnings", "warnings", [float(counts[roi]) for roi in range(run.shape[0])]),
     }
-    return Population(rasters, orders, plane, colourings)
+    return Population(rasters, orders, plane, colourings, observed)

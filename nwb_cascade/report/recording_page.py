@@ -36,7 +36,6 @@ NAMES = {
 def page_of(
     run: StoredRun,
     packed: Sequence[PackedRoi],
-    seen: Seen,
     population: Population,
     examples: Examples | None,
     warnings: Sequence[RoiWarning],
@@ -53,7 +52,7 @@ def page_of(
         template="recording.html",
         title=f"Inferred spikes of {run.path.name}",
         lead=f"{counted(n_rois, 'ROI')} at {run.clock.describe()}, {model.name}, run {run.series.name}.",
-        headline=_headline(run, seen, warnings),
+        headline=_headline(run, population.observed.seen, warnings),
         browser_title="Every ROI",
         browser_text=_browser_text(run, packed),
         values={
@@ -66,6 +65,8 @@ def page_of(
             "raster_orders": population.order_names(),
             "map_text": population.map_text(),
             "map_colours": population.colour_names(),
+            "event_text": population.event_text(),
+            "event_kinds": population.event_kinds(),
             "example_text": "" if examples is None else _example_text(examples),
         },
         facts={
@@ -74,6 +75,7 @@ def page_of(
             "noise": _noise_facts(coverage),
             "raster": population.raster_facts(packer),
             "map": population.map_facts(packer),
+            "events": population.event_facts(packer),
             "examples": None if examples is None else _example_facts(examples),
         },
         packer=packer,

@@ -18,11 +18,10 @@ from nwb_cascade.readers.stored_runs import open_run
 from nwb_cascade.report.detail import PackedRoi, RoiTraces, pack_rois
 from nwb_cascade.report.examples import Examples, spike_examples, typical_noise_levels
 from nwb_cascade.report.page import render_browser, require_library, room_for_traces
-from nwb_cascade.report.population import population_of
+from nwb_cascade.report.population import Observed, population_of
 from nwb_cascade.report.provenance import indicator_of
-from nwb_cascade.report.raster import RasterMaker
 from nwb_cascade.report.recording_page import page_of
-from nwb_cascade.report.recording_rows import Seen, poor_fits, rows_of
+from nwb_cascade.report.recording_rows import poor_fits, rows_of
 
 
 def write_report(
@@ -79,33 +78,25 @@ def write_report(
     require_library()
     with open_run(Path(path), run_name) as run:
         examples = _examples(run, ground_truth)
-        packed, seen, maker = _read(run, _positions(run, detail), progress)
+        packed, observed = _read(run, _positions(run, detail), progress)
         warnings = (*run.roi_warnings, *poor_fits(run))
-        rows, population = rows_of(run, packed, seen, warnings), population_of(run, maker, seen, warnings)
-        html = render_browser(page_of(run, packed, seen, population, examples, warnings), rows)
+        rows, population = rows_of(run, packed, observed.seen, warnings), population_of(run, observed, warnings)
+        html = render_browser(page_of(run, packed, population, examples, warnings), rows)
     return write_page(html, target, like=Path(path))
 
 
-def _read(
-    run: StoredRun, preferred: Sequence[int], progress: Progress | None
-) -> tuple[list[PackedRoi], Seen, RasterMaker]:
-    """All traces, packed for the page, and what was seen of them in passing."""
-    n_rois, n_frames = run.shape
-    maker, seen = RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock)
-
-    def observe(roi: int, one: RoiTraces) -> None:
-        maker.add(roi, one.rates)
-        seen.add(roi, one)
-
+def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -> tuple[list[PackedRoi], Observed]:
+    """All traces, packed for the page, and what was observed of them in passing."""
+    (n_rois, n_frames), observed = run.shape, Observed.nothing(run)
     packed = pack_rois(
         _reader(run),
         [n_frames] * n_rois,
         room_for_traces(n_rois),
         preferred=preferred,
-        observe=observe,
+        observe=observed.add,
         progress=progress,
     )
-    return packed, seen, maker
+    return packed, observed
 
 
 def _reader(run: StoredRun) -> Callable[[int], RoiTraces]:

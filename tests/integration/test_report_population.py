@@ -1,4 +1,4 @@
-"""The population on the page of a recording, in a browser: field of view and heat map."""
+"""The population on the page of a recording, in a browser: field of view, heat map and rates around events."""
 
 from __future__ import annotations
 
@@ -131,6 +131,79 @@ def test_the_keyboard_moves_along_the_heat_map(browser: Any) -> None:
     browser.find_element("id", "raster-chart").send_keys(Keys.ARROW_DOWN)
     wait_for(browser, f"{SHOWN} === '{order[4]}'")
     choose(browser, "raster-order", "file", "raster-chart", "order")
+
+
+def events_of_page(browser: Any) -> tuple[list[Any], list[Any]]:
+    """What the charts around events show: means of all ROIs, and single trials of the selected one."""
+    means, traces = browser.execute_script(
+        "return [document.getElementById('event-population').data[0].z, document.getElementById('event-chart').data]"
+    )
+    return means, next(trace["z"] for trace in traces if trace["type"] == "heatmap")
+
+
+def select(browser: Any, roi: int) -> None:
+    browser.execute_script(f"document.querySelector('#rows tr[data-row=\"{roi}\"] button').click()")
+    wait_for(browser, f"return document.getElementById('event-chart').dataset.row === '{roi}'")
+
+
+def test_single_trials_agree_with_the_means_and_with_the_file(browser: Any, report: Path) -> None:
+    for roi in (2, 3):
+        select(browser, roi)
+        means, trials = events_of_page(browser)
+        assert len(trials) == 23
+        shown = np.nanmean(np.array(trials, float), axis=0)
+        np.testing.assert_allclose(shown, np.array(means[roi], float), atol=0.05)
+        answer = shown[20:30].mean() / max(shown[:18].mean(), 0.1)
+        assert answer > 5 if roi % 2 == 0 else answer < 2
+
+
+def test_trials_are_told_apart_by_a_column_of_their_table(browser: Any) -> None:
+    select(browser, 4)
+    _, together = events_of_page(browser)
+    from selenium.webdriver.support.ui import Select
+
+    Select(browser.find_element("id", "event-split")).select_by_value("side")
+    wait_for(browser, "return document.getElementById('event-chart').data.some((trace) => trace.name === 'right')")
+    _, apart = events_of_page(browser)
+    assert apart == together[1::2] + together[::2], "left, then right"
+    assert console_problems(browser) == []
+
+
+def test_any_table_of_intervals_can_be_picked(browser: Any) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    field = Select(browser.find_element("id", "event-kind"))
+    assert [option.text for option in field.options] == ["trials, start_time (23)", "gratings, start_time (12)"]
+    field.select_by_value("1")
+    wait_for(browser, "return document.getElementById('event-chart').dataset.kind === '1'")
+    assert len(events_of_page(browser)[1]) == 12
+    assert browser.execute_script("return document.getElementById('event-note').textContent") == "12 events."
+    click_in(browser, "event-population", 0.5, 6.5 / N_ROIS)
+    wait_for(browser, f"{SHOWN} === '6'")
+    assert console_problems(browser) == []
+
+
+def test_a_trial_beside_a_pause_has_no_values_from_beyond_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.recordings import add_dff, bare_nwbfile, simulated_dff, write_recording
+
+    monkeypatch.setattr(nwb_cascade.annotation.annotate, "prepare_run", fake_run)
+    times = np.concatenate([np.arange(300) / 30, 60 + np.arange(300) / 15])
+    nwbfile = bare_nwbfile()
+    add_dff(nwbfile, np.full((2, 600), 0.1) + simulated_dff(2, 600), timestamps=times)
+    for start in (9.5, 60.5, 70.0):
+        nwbfile.add_trial(start_time=start, stop_time=start + 1)
+    page = write_report(annotate(write_recording(tmp_path / "r.nwb", nwbfile)).output, tmp_path / "r.html")
+    with chromium(tmp_path / "profile") as browser:
+        open_page(browser, page)
+        select(browser, 0)
+        _, trials = events_of_page(browser)
+        before, after, within = np.array(trials, float)
+        assert np.isnan(before[-20:]).all()
+        assert np.isfinite(before[:20]).any()
+        assert np.isnan(after[:5]).all()
+        known = np.isfinite(within)
+        assert known.mean() > 0.7
+        assert console_problems(browser) == []
 
 
 def test_an_roi_without_values_is_grey_and_no_silent_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

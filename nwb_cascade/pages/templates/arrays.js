@@ -1,5 +1,5 @@
 // Reads what nwb_cascade.report.arrays wrote: typed arrays, deflated, as base64.
-const TYPES = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array };
+const TYPES = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
 const MISSING = { i1: -128, i2: -32768 };
 const TICKS_PER_FRAME = 16;
 

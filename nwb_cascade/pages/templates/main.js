@@ -10,8 +10,8 @@ class Browser {
   }
 
   row(index) {
-    const { ids, n_frames, rate, start, knots } = this.facts.rows;
-    return { id: ids[index], nFrames: n_frames[index], rate: rate[index], start: start[index], knots };
+    const { ids, n_frames, rate, start, knots, rates } = this.facts.rows;
+    return { id: ids[index], nFrames: n_frames[index], rate: rate[index], start: start[index], knots, rates };
   }
 
   async data(index) {
@@ -155,8 +155,10 @@ async function start() {
   drawNoise(facts.noise);
   drawExamples(facts.examples);
   const select = (row) => browser.select(row);
-  if (facts.raster) browser.pictures.push(await Raster.drawn(facts, packed, select));
+  const raster = facts.raster && await Raster.drawn(facts, packed, select);
+  if (raster) browser.pictures.push(raster);
   if (facts.map) browser.pictures.push(await PlaneMap.drawn(facts, packed, select));
+  if (facts.events && facts.events.length) browser.pictures.push(await EventView.drawn(facts, packed, browser, () => raster.order));
   browser.pictures.forEach((picture) => picture.mark(browser.current));
   document.body.dataset.ready = "yes";
 }

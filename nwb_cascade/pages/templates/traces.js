@@ -21,6 +21,9 @@ function between(from, to, value) {
 const timeAt = (row, frame) => (row.knots ? between(row.knots[0], row.knots[1], frame) : row.start + frame / row.rate);
 const frameAt = (row, time) => (row.knots ? between(row.knots[1], row.knots[0], time) : (time - row.start) * row.rate);
 
+// Rate at which a frame was taken, Hz.
+const rateAt = (row, frame) => (row.rates ? row.rates.findLast(([first]) => first <= frame)[1] : row.rate);
+
 // Whether frames are missing between two, so that no line leads from one to the other.
 const isApart = (row, frame, next) => row.knots && row.knots[2].some((first) => first > frame && first <= next);
 
