@@ -50,7 +50,7 @@ def pack_numbers(values: NDArray[Any]) -> PackedArray:
     ('u2', 'i1')
     """
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    return pack_array(values.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))))
+    return pack_array(values.astype(np.min_scalar_type(high if low >= 0 else min(low, -high - 1))))
 
 
 def pack_steps(values: NDArray[np.int16]) -> PackedArray:

@@ -11,6 +11,7 @@ import numpy as np
 from nwb_cascade.core.scores import Scores
 from nwb_cascade.core.wording import counted, natural_key
 from nwb_cascade.report.detail import PackedRoi
+from nwb_cascade.report.distributions import Histogram, histogram_of
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Column, Page, Rows, known_numbers
 
@@ -50,6 +51,11 @@ class ExploredCell:
         """Time from the first to the last frame, gaps between trials included."""
         return self.n_frames / self.imaging_rate / 60
 
+    @property
+    def firing_hz(self) -> float:
+        """Recorded spikes per second."""
+        return self.n_spikes / self.minutes / 60
+
 
 def rows_of(cells: Sequence[ExploredCell], packed: Sequence[PackedRoi], *, inferred: bool) -> Rows:
     """Return the cells as rows of the page."""
@@ -63,7 +69,7 @@ def rows_of(cells: Sequence[ExploredCell], packed: Sequence[PackedRoi], *, infer
         Column("trials", "Trials", [cell.n_trials for cell in cells], 0),
         Column("minutes", "Minutes", known_numbers([cell.minutes for cell in cells]), 1),
         Column("spikes", "Spikes", [cell.n_spikes for cell in cells], 0),
-        Column("firing", "Spikes/s", known_numbers([cell.n_spikes / cell.minutes / 60 for cell in cells]), 2),
+        Column("firing", "Spikes/s", known_numbers([cell.firing_hz for cell in cells]), 2),
     ]
     if inferred:
         columns += [
@@ -97,6 +103,7 @@ def page_of(
 ) -> Page:
     """Return everything of the page but its traces."""
     models = ", ".join(sorted({cell.model for cell in cells if cell.model}))
+    histograms = _histograms(cells)
     return Page(
         template="explorer.html",
         title=f"Ground truth: {folder.resolve().name}",
@@ -108,8 +115,10 @@ def page_of(
             "dataset_columns": DATASET_COLUMNS if inferred else DATASET_COLUMNS[:-1],
             "datasets": _datasets(cells, inferred=inferred),
             "left_out": left_out,
+            "histograms": [one.element for one in histograms],
         },
         facts={
+            "histograms": [one.facts() for one in histograms],
             "has": {"dff": True, "rate": inferred, "deviation": inferred, "spikes": True},
             "names": {
                 "rate": "expected spikes per frame",
@@ -139,6 +148,21 @@ def _headline(
     if left_out:
         numbers.append(key_count(len(left_out), "file left out", plural="files left out"))
     return tuple(numbers)
+
+
+def _histograms(cells: Sequence[ExploredCell]) -> list[Histogram]:
+    """How firing rates, noise levels and, with a model, correlations are distributed over the cells."""
+    firing = np.array([cell.firing_hz for cell in cells])
+    found = (
+        histogram_of(firing, "rate-chart", "firing rate (spikes/s)", "cells", is_log=True),
+        histogram_of(
+            np.array([cell.noise_level for cell in cells]), "noise-chart", "noise level ν", "cells", is_log=True
+        ),
+        histogram_of(
+            np.array([cell.scores.correlation for cell in cells]), "correlation-chart", "correlation", "cells"
+        ),
+    )
+    return [one for one in found if one is not None]
 
 
 def _browser_text(packed: Sequence[PackedRoi], *, inferred: bool) -> str:

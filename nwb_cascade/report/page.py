@@ -20,8 +20,8 @@ from nwb_cascade.report.detail import PackedRoi
 from nwb_cascade.report.headline import KeyNumber
 
 MOST_BYTES = 15_000_000
-BYTES_BESIDE = 700_000  # of styles, scripts, tables, raster and examples
-BYTES_BESIDE_PER_ROW = 200
+BYTES_BESIDE = 2_200_000  # of styles, scripts, examples, heat maps, field of view and means around events, at most
+BYTES_BESIDE_PER_ROW = 400  # of the table, and of what places and draws a row
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Architecture
 from nwb_cascade.architectures.registry import ARCHITECTURES
@@ -18,6 +19,7 @@ from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.arrays import Packer
 from nwb_cascade.report.coverage import Coverage, noise_coverage
 from nwb_cascade.report.detail import PackedRoi, noise_units
+from nwb_cascade.report.distributions import Histogram, histogram_of
 from nwb_cascade.report.examples import Examples
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
 from nwb_cascade.report.page import Page, room_for_traces
@@ -48,6 +50,8 @@ def page_of(
         [float(level) for level in model.noise_levels[:]],
         quieter_is_covered=kind is not None and kind.network_per_level,
     )
+    rates = population.observed.seen.mean_rates()
+    histograms = _histograms(coverage, rates)
     return Page(
         template="recording.html",
         title=f"Inferred spikes of {run.path.name}",
@@ -67,12 +71,14 @@ def page_of(
             "map_colours": population.colour_names(),
             "event_text": population.event_text(),
             "event_kinds": population.event_kinds(),
+            "distribution_text": _distribution_text(rates),
+            "histograms": [one.element for one in histograms],
             "example_text": "" if examples is None else _example_text(examples),
         },
         facts={
             "has": _what_there_is(run),
             "names": NAMES,
-            "noise": _noise_facts(coverage),
+            "histograms": [one.facts() for one in histograms],
             "raster": population.raster_facts(packer),
             "map": population.map_facts(packer),
             "events": population.event_facts(packer),
@@ -132,13 +138,34 @@ def _noise_text(coverage: Coverage, n_rois: int) -> str:
     return f"The model was trained for ν from {coverage.low:g} to {coverage.high:g}: {'; '.join(parts)}.{median}"
 
 
-def _noise_facts(coverage: Coverage) -> dict[str, Any]:
-    return {
-        "edges": coverage.edges.tolist(),
-        "covered": coverage.covered.tolist(),
-        "uncovered": coverage.uncovered.tolist(),
-        "levels": list(coverage.model_levels),
-    }
+def _histograms(coverage: Coverage, rates: NDArray[np.float64]) -> list[Histogram]:
+    """How mean rates (n_rois,) and noise levels are distributed."""
+    noise = Histogram(
+        "noise-chart",
+        "noise level ν (% Hz<sup>−1/2</sup>); dotted: levels of the model",
+        "ROIs",
+        coverage.edges.tolist(),
+        {"the model was trained for this": coverage.covered.tolist(), "it was not": coverage.uncovered.tolist()},
+        lines=coverage.model_levels,
+    )
+    found = histogram_of(rates, "rate-chart", "mean rate (spikes/s)", "ROIs", is_log=True)
+    return [noise] if found is None else [found, noise]
+
+
+def _distribution_text(rates: NDArray[np.float64]) -> str:
+    """What the charts of rates and counts show and leave out."""
+    known = rates[np.isfinite(rates)]
+    parts = []
+    if n_zero := int((known <= 0).sum()):
+        parts.append(
+            f"{counted(n_zero, 'ROI')} with a mean rate of 0 {'is' if n_zero == 1 else 'are'} not in its chart."
+        )
+    if known.size:
+        low, median, high = (rounded(float(one), 2) for one in np.percentile(known, (10, 50, 90)))
+        parts.append(
+            f"Mean rates: 10 % of the ROIs are below {low}, half of them below {median}, 90 % below {high} spikes/s."
+        )
+    return " ".join(parts)
 
 
 def _example_text(examples: Examples) -> str:

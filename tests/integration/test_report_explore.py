@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def test_every_cell_is_a_row_with_its_scores(explorer: Path) -> None:
     assert "rates inferred by Half" in words_of(explorer)
 
 
+def test_the_page_begins_with_cells_spikes_and_scores(explorer: Path) -> None:
+    html = explorer.read_text(encoding="utf-8")
+    assert re.findall(r'<section id="([a-z]+)"', html) == ["headline", "datasets", "browser"]
+    labels = re.findall(r'class="label">([^<]+)<', html)
+    assert labels == ["cells", "recorded spikes", "correlation of the median cell", "cell with remarks"]
+
+
 def test_without_a_model_the_recorded_data_are_shown(tmp_path: Path) -> None:
     page = write_explorer(simulated_set_folder(), tmp_path / "e.html", imaging_rate=10.0)
     assert facts_of(page)["has"] == {"dff": True, "rate": False, "deviation": False, "spikes": True}
@@ -117,6 +125,8 @@ def test_a_browser_draws_cells_and_sorts_them(explorer: Path, tmp_path: Path) ->
         assert console_problems(browser) == []
         names = browser.execute_script("return document.getElementById('traces').data.map((t) => t.name)")
         assert "recorded spikes" in names
+        for name, n_cells in (("rate-chart", 4), ("noise-chart", 4), ("correlation-chart", 3)):  # one has no rates
+            assert sum(browser.execute_script(f"return [...document.getElementById('{name}').data[0].y]")) == n_cells
         heads = browser.find_elements("css selector", "#rows th button")
         next(head for head in heads if head.text == "Noise level ν").click()
         column = "return [...document.querySelectorAll('#rows tbody tr')].map((r) => Number(r.cells[4].textContent))"

@@ -1,4 +1,4 @@
-// Charts that stand still: noise levels, ground truth at this quality; and what all charts have in common.
+// What all charts have in common, and ground truth at this quality.
 const element = (id) => document.getElementById(id);
 
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
@@ -8,30 +8,6 @@ const AXIS = { zeroline: false, gridcolor: "#e6e6e6", linecolor: "#8a8a8a", show
 const baseLayout = (more) => ({
   font: FONT, paper_bgcolor: "#fff", plot_bgcolor: "#fff", margin: { l: 70, r: 20, t: 30, b: 50 }, hovermode: "closest", ...more,
 });
-
-function drawNoise(noise) {
-  const element = document.getElementById("noise-chart");
-  if (!element || !noise) return;
-  const { edges, covered, uncovered, levels } = noise;
-  const centres = covered.map((_, i) => (edges[i] + edges[i + 1]) / 2);
-  const bars = (name, color, pattern, counts) => ({
-    type: "bar", name, showlegend: counts.some((count) => count > 0), x: centres, y: counts, width: edges[1] - edges[0],
-    marker: { color, line: { color: "#fff", width: 1 }, pattern: { shape: pattern, fillmode: "overlay", fgcolor: "#fff" } },
-    hovertemplate: "ν about %{x:.2f}: %{y} ROIs<extra></extra>",
-  });
-  const shapes = levels.map((level) => ({
-    type: "line", x0: level, x1: level, yref: "paper", y0: 0, y1: 1, line: { color: "#666", width: 1, dash: "dot" },
-  }));
-  Plotly.newPlot(element, [
-    bars("the model was trained for this", BLUE, "", covered),
-    bars("it was not", VERMILLION, "/", uncovered),
-  ], baseLayout({
-    height: 320, shapes, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
-    xaxis: { ...AXIS, rangemode: "tozero",
-      title: { text: "noise level ν (% Hz<sup>−1/2</sup>); dotted: levels of the model" } },
-    yaxis: { ...AXIS, title: { text: "ROIs" }, ...wholeTicks(Math.max(...covered.map((count, i) => count + uncovered[i]))) },
-  }), CONFIG);
-}
 
 // Answer keys that a chart in focus gets.
 function listenForArrows(chart, actions) {

@@ -152,11 +152,12 @@ async function start() {
   const packed = element("packed").textContent;
   const browser = new Browser(facts, packed);
   await browser.select(facts.first_row);
-  drawNoise(facts.noise);
+  facts.histograms.forEach(drawHistogram);
   drawExamples(facts.examples);
   const select = (row) => browser.select(row);
   const raster = facts.raster && await Raster.drawn(facts, packed, select);
   if (raster) browser.pictures.push(raster);
+  if (element("count-chart")) browser.pictures.push(await Counts.drawn(facts, select));
   if (facts.map) browser.pictures.push(await PlaneMap.drawn(facts, packed, select));
   if (facts.events && facts.events.length) browser.pictures.push(await EventView.drawn(facts, packed, browser, () => raster.order));
   browser.pictures.forEach((picture) => picture.mark(browser.current));

@@ -81,5 +81,5 @@ def test_bars_of_noise_levels_are_wide_enough_to_be_seen(levels: list[float]) ->
 
 def test_more_rows_leave_less_room_and_never_less_than_none() -> None:
     pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
-    assert 8_000_000 < room_for_traces(2000) < room_for_traces(10) < 10_000_000
+    assert 7_000_000 < room_for_traces(2000) < room_for_traces(10) < 10_000_000
     assert room_for_traces(10**6) == 0

@@ -1,0 +1,44 @@
+// How values are distributed over the rows: histograms, and the counts of all rows with their intervals.
+function drawHistogram({ element: id, title, counted, edges, bars, lines, is_log }) {
+  const styles = [{ color: BLUE, pattern: { shape: "" } }, { color: VERMILLION, pattern: { shape: "/", fillmode: "overlay", fgcolor: "#fff" } }];
+  const middles = edges.slice(1).map((end, i) => (edges[i] + end) / 2), widths = edges.slice(1).map((end, i) => end - edges[i]);
+  Plotly.newPlot(element(id), bars.map(({ name, counts }, i) => ({
+    type: "bar", name, showlegend: name !== "" && counts.some((count) => count > 0), x: middles, y: counts, width: widths,
+    marker: { ...styles[i], line: { color: "#fff", width: 1 } }, hovertemplate: `about %{x:.3g}: %{y} ${counted}<extra></extra>`,
+  })), baseLayout({
+    height: 320, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
+    shapes: lines.map((x) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: "#666", width: 1, dash: "dot" } })),
+    xaxis: { ...AXIS, type: is_log ? "log" : "linear", ...(is_log ? {} : { rangemode: "tozero" }), title: { text: title } },
+    yaxis: { ...AXIS, title: { text: counted }, ...wholeTicks(Math.max(...middles.map((_, i) => bars.reduce((sum, { counts }) => sum + counts[i], 0)))) },
+  }), CONFIG);
+}
+
+// The expected spikes of all rows in ascending order, with the interval of each where it is known.
+class Counts {
+  constructor(facts) {
+    const values = (key) => (facts.columns.find((column) => column.key === key) || {}).values;
+    Object.assign(this, { ids: facts.rows.ids, expected: values("expected"), least: values("at_least"), most: values("at_most"), chart: element("count-chart") });
+    this.order = this.ids.map((_, i) => i).filter((i) => this.expected[i] !== null).sort((a, b) => this.expected[a] - this.expected[b]);
+  }
+
+  static async drawn(facts, onSelect) {
+    const counts = new Counts(facts), { order, expected, least, most, ids, chart } = counts;
+    const apart = (ends, sign) => order.map((i) => (ends[i] === null ? 0 : Math.max(0, sign * (ends[i] - expected[i]))));
+    const told = (i) => `ROI ${ids[i]}: ${expected[i]} expected spikes` + (least && least[i] !== null ? `, between ${least[i]} and ${most[i]}` : "");
+    await Plotly.newPlot(chart, [{
+      type: "scatter", mode: "markers", x: order.map((_, place) => place + 1), y: order.map((i) => expected[i]), text: order.map(told),
+      marker: { color: BLUE, size: 5 }, hovertemplate: "%{text}<extra>click to see its traces</extra>",
+      ...(least ? { error_y: { type: "data", symmetric: false, array: apart(most, 1), arrayminus: apart(least, -1), color: "#56B4E9", thickness: 1.2, width: 0 } } : {}),
+    }, { type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", marker: { symbol: "circle-open", size: 14, color: VERMILLION, line: { width: 3 } } }], baseLayout({
+      height: 340, showlegend: false, xaxis: { ...AXIS, title: { text: "ROIs, in ascending order" }, ...wholeTicks(order.length) },
+      yaxis: { ...AXIS, rangemode: "tozero", title: { text: "expected spikes" } },
+    }), CONFIG);
+    chart.on("plotly_click", (event) => { if (event.points[0].curveNumber === 0) onSelect(order[event.points[0].pointIndex]); });
+    return counts;
+  }
+
+  mark(row) {
+    const place = this.order.indexOf(row), there = place >= 0;
+    Plotly.restyle(this.chart, { x: [there ? [place + 1] : []], y: [there ? [this.expected[row]] : []] }, [1]);
+  }
+}
