@@ -32,6 +32,7 @@ COMMANDS = """# Commands
 OTHERS = {
     "ndx-spike-inference/README.md": "ndx-spike-inference/index.md",
     "ndx-spike-inference/docs/fields.md": "ndx-spike-inference/fields.md",
+    "ndx-spike-inference/docs/catalog.md": "ndx-spike-inference/catalog.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security_policy.md",
