@@ -142,7 +142,9 @@ def _rows(condition: Condition, results: Sequence[Result]) -> Rows:
     for estimator in sorted({estimator for _, estimator in found}):
         of = [one["correlation"] for (_, name), one in found.items() if name == estimator]
         middle = f"{np.nanmedian(of):.3f}"
-        rows.append((f"{condition.noise_level:g}", "median of datasets", estimator, str(len(of)), middle, "", "", "", ""))
+        rows.append(
+            (f"{condition.noise_level:g}", "median of datasets", estimator, str(len(of)), middle, "", "", "", "")
+        )
     return rows
 
 
