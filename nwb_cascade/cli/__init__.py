@@ -21,6 +21,7 @@ COMMANDS = {
     "ground-truth": "nwb_cascade.cli.ground_truth",
     "infer": "nwb_cascade.cli.infer",
     "inspect": "nwb_cascade.cli.inspect",
+    "listen": "nwb_cascade.cli.listen",
     "models": "nwb_cascade.cli.models",
     "report": "nwb_cascade.cli.report",
     "spikefinder": "nwb_cascade.cli.spikefinder",

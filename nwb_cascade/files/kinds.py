@@ -43,3 +43,5 @@ SPIKES_TABLE = Kind("a table of spikes", re.compile(rb"roi_id,spike_time_s,fit_e
 SCORES_TABLE = Kind("a table of scores", re.compile(rb"imaging_rate,"))
 SCORES_JSON = Kind("a list of scores", re.compile(rb'\[\s*(\]|\{\s*"imaging_rate":)'))
 FIGURE = Kind("a figure", re.compile(rb"\x89PNG|%PDF|%!PS|<\?xml|<svg|\xff\xd8\xff|RIFF|II\*\0|MM\0\*"))
+ONLINE_STATE = Kind("a state of the online inference", re.compile(rb"PK\x03\x04.{26}record\.npy", re.DOTALL))
+NOTHING_YET = Kind("empty", re.compile(rb"(?!)"))

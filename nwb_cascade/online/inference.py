@@ -245,7 +245,7 @@ class OnlineInference:
         arrays: dict[str, Any] = {
             f"{number}/{name}": array for number, block in enumerate(self._blocks) for name, array, _ in block.arrays()
         }
-        arrays |= {"record": np.array(json.dumps(record)), "noise_level": self._noise_level}
+        arrays = {"record": np.array(json.dumps(record)), "noise_level": self._noise_level, **arrays}
         arrays["sizes"] = np.array([block.n_rois for block in self._blocks])
         target = Path(path)
         before = stamp(target)
