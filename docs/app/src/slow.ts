@@ -10,7 +10,7 @@ export function slowFindings(trace: Float32Array, imagingRate: number, level: nu
   const nFrames = Math.max(Math.floor(trace.length / WINDOWS), 1);
   const windows = rows(trace, nFrames);
   const longEnough = nFrames >= Math.max(5 * imagingRate, 50);
-  const first = step(trace, imagingRate, noise) ?? (longEnough ? trend(windows, noise) : null);
+  const first = step(trace, imagingRate, noise, levelPerStd) ?? (longEnough ? trend(windows, noise, levelPerStd) : null);
   const growing = longEnough ? growth(windows, imagingRate) : null;
   return [first, wave(trace, imagingRate, noise), growing].filter((one): one is Finding => one !== null);
 }
@@ -25,8 +25,9 @@ function isKnown(row: Float32Array): boolean {
   return row.reduce((sum, value) => sum + (Number.isFinite(value) ? 1 : 0), 0) / row.length > 0.5;
 }
 
-function resting(row: Float32Array): number {
-  return percentile(finite(row).sort(), 20);
+/** A low percentile, raised by what the noise of the row lowers it by. */
+function resting(row: Float32Array, levelPerStd: number): number {
+  return percentile(finite(row).sort(), 20) + (0.8416 * noiseLevel(row, 1)) / levelPerStd;
 }
 
 function mean(values: ArrayLike<number>): number {
@@ -49,9 +50,9 @@ function steadiness(values: number[]): number {
   return product / square;
 }
 
-function trend(windows: Float32Array[], noise: number): Finding | null {
+function trend(windows: Float32Array[], noise: number, levelPerStd: number): Finding | null {
   if (windows.length < WINDOWS) return null;
-  const rest = windows.map(resting);
+  const rest = windows.map((row) => resting(row, levelPerStd));
   const change = mean(rest.slice(-3)) - mean(rest.slice(0, 3));
   const steady = steadiness(rest);
   if (Math.abs(change) > Math.max(change < 0 ? 0.2 : 0.5, noise) && change * steady > 0 && Math.abs(steady) > 0.9) {
@@ -71,14 +72,14 @@ function trend(windows: Float32Array[], noise: number): Finding | null {
   return { code: "drifting", message };
 }
 
-function step(trace: Float32Array, imagingRate: number, noise: number): Finding | null {
+function step(trace: Float32Array, imagingRate: number, noise: number, levelPerStd: number): Finding | null {
   const nFrames = Math.max(roundHalfEven(2 * imagingRate), 10);
   const rest: number[] = [];
   const frames: number[] = [];
   for (let first = 0; first + nFrames <= trace.length; first += nFrames) {
     const row = trace.subarray(first, first + nFrames);
     if (!isKnown(row)) continue;
-    rest.push(resting(row));
+    rest.push(resting(row, levelPerStd));
     frames.push(first);
   }
   if (rest.length < 10) return null;
@@ -103,7 +104,7 @@ function wave(trace: Float32Array, imagingRate: number, noise: number): Finding 
     means = withoutLine(bins.map((bin) => mean(finite(bin))));
     strength = Math.sqrt(mean(means.map((value) => value ** 2)) - mean(means) ** 2) / Math.max(noise / Math.sqrt(nFrames), 1e-9);
     if (strength < 3 || skewness(means) > 0.3) return null;
-    const byChance = 2.5 * Math.sqrt(6 / means.length);
+    const byChance = 3 * Math.sqrt(6 / means.length);
     const slopes = means.slice(1).map((value, i) => value - means[i]);
     if (Math.abs(skewness(slopes)) > Math.max(0.15, byChance)) return null;
   }
