@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.traces import require_matrix, require_rate
 from nwb_cascade.dff.baseline import bridge, noise_std, running_baseline, window_frames
 from nwb_cascade.dff.method import DffMethod
-from nwb_cascade.dff.neuropil import fit_neuropil_factor
+from nwb_cascade.dff.neuropil import neuropil_factor
 from nwb_cascade.errors import InputError
 
 
@@ -73,11 +75,13 @@ def compute_dff(
     *,
     neuropil: ArrayLike | None = None,
     bad_frames: ArrayLike | None = None,
+    stretches: Sequence[Stretch] = (),
 ) -> DffResult:
     """Turn raw fluorescence into dF/F, ROI by ROI.
 
     Frames that are NaN (in fluorescence or neuropil) or marked bad stay NaN; for the baseline they are bridged by
-    straight lines. Traces are mirrored at their ends for the running baseline.
+    straight lines. Traces are mirrored at their ends for the running baseline. Stretches between pauses have baselines
+    of their own; they share the factor of the neuropil and the outcome.
 
     Parameters
     ----------
@@ -91,6 +95,8 @@ def compute_dff(
         Like ``fluorescence``, in the same unit. Needed unless ``method.neuropil`` is ``none``, then unused.
     bad_frames : array_like, optional
         (n_frames,) bool, frames to leave out, for example because of motion.
+    stretches : sequence of Stretch, optional
+        All frames, in parts that were taken without a pause, each with its rate; by default they are one.
 
     Returns
     -------
@@ -111,12 +117,14 @@ def compute_dff(
     require_rate(imaging_rate)
     surround = _surround(neuropil, raw.shape, method)
     bad = _bad(bad_frames, raw.shape[1])
+    parts = tuple((slice(one.first, one.stop), one.imaging_rate) for one in stretches)
+    parts = parts or ((slice(0, raw.shape[1]), imaging_rate),)
     dff = np.empty(raw.shape, dtype=np.float32)
     rois = []
     for row in range(raw.shape[0]):
         trace = np.asarray(raw[row], dtype=np.float32) + np.float32(method.offset)
         around = None if surround is None else np.asarray(surround[row], dtype=np.float32)
-        dff[row], roi = _one_roi(trace, around, bad, imaging_rate, method)
+        dff[row], roi = _one_roi(trace, around, bad, parts, method)
         rois.append(roi)
     return DffResult(
         dff,
@@ -141,30 +149,33 @@ def _one_roi(
     trace: NDArray[np.float32],
     around: NDArray[np.float32] | None,
     bad: NDArray[np.bool_],
-    imaging_rate: float,
+    parts: Sequence[tuple[slice, float]],
     method: DffMethod,
 ) -> tuple[NDArray[np.float32], _Roi]:
-    """dF/F of one ROI and what happened to it."""
+    """dF/F of one ROI, whose parts (frames, Hz) have baselines of their own, and what happened to it."""
     left_out = bad | ~np.isfinite(trace) | (False if around is None else ~np.isfinite(around))
     if left_out.all():
         return np.full_like(trace, np.nan), _Roi(0.0, np.nan, method.offset, "no-data")
-    corrected = trace = bridge(trace, left_out)
+    parts = [(frames, rate) for frames, rate in parts if not left_out[frames].all()]
+    corrected = bridged = [bridge(trace[frames], left_out[frames]) for frames, _ in parts]
     factor = subtracted = 0.0
     if around is not None:
-        around = bridge(around, left_out)
+        surround = [bridge(around[frames], left_out[frames]) for frames, _ in parts]
         factor = method.neuropil_factor
         if method.neuropil == "robust":
-            factor = fit_neuropil_factor(trace, around, window_frames(imaging_rate, method))
-        corrected = trace - np.float32(factor) * around
-        subtracted = factor * float(np.median(around))
-    baseline = running_baseline(corrected, imaging_rate, method)
-    least = max(method.least_baseline * float(np.median(trace)), 0.0)
-    lowest = float(baseline.min())
-    outcome, restored, divisor = "ok", 0.0, baseline
+            windows = [window_frames(rate, method) for _, rate in parts]
+            factor = neuropil_factor(list(zip(bridged, surround, windows, strict=True)))
+        corrected = [own - np.float32(factor) * others for own, others in zip(bridged, surround, strict=True)]
+        subtracted = factor * float(np.median(np.concatenate(surround)))
+    baselines = [running_baseline(one, rate, method) for one, (_, rate) in zip(corrected, parts, strict=True)]
+    least = max(method.least_baseline * float(np.median(np.concatenate(bridged))), 0.0)
+    lowest = float(min(baseline.min() for baseline in baselines))
+    outcome, restored, floor = "ok", 0.0, -np.inf
     if not lowest > least:
-        outcome, restored, floor = _rescue(method, lowest, least, subtracted, noise_std(corrected))
-        divisor = np.maximum(baseline + np.float32(restored), np.float32(floor))
-    dff = (corrected - baseline) / divisor
+        outcome, restored, floor = _rescue(method, lowest, least, subtracted, noise_std(np.concatenate(corrected)))
+    dff = np.full_like(trace, np.nan)
+    for (frames, _), one, baseline in zip(parts, corrected, baselines, strict=True):
+        dff[frames] = (one - baseline) / np.maximum(baseline + np.float32(restored), np.float32(floor))
     dff[left_out] = np.nan
     return dff, _Roi(factor, lowest, method.offset + restored, outcome)
 

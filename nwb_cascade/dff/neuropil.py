@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +28,20 @@ def fit_neuropil_factor(trace: NDArray[np.float32], neuropil: NDArray[np.float32
     float
         From 0 to 1; 0 if the neuropil does not vary.
     """
-    response = (trace - running_percentile(trace, 50.0, window)).astype(np.float64)
-    regressor = (neuropil - running_percentile(neuropil, 50.0, window)).astype(np.float64)
+    return neuropil_factor([(trace, neuropil, window)])
+
+
+def neuropil_factor(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], int]]) -> float:
+    """Fit one factor to all stretches of a recording: trace, neuropil and running window of each."""
+    response, regressor = [], []
+    for trace, neuropil, window in parts:
+        response.append(trace - running_percentile(trace, 50.0, window))
+        regressor.append(neuropil - running_percentile(neuropil, 50.0, window))
+    return _fitted(np.concatenate(response).astype(np.float64), np.concatenate(regressor).astype(np.float64))
+
+
+def _fitted(response: NDArray[np.float64], regressor: NDArray[np.float64]) -> float:
+    """Bisquare regression, see `fit_neuropil_factor`."""
     weights = np.ones_like(response)
     factor = 0.0
     for _ in range(MOST_REFITS):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.roi_warnings import RoiWarning
+from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.dff.compute import compute_dff
 from nwb_cascade.dff.method import DffMethod
@@ -33,6 +35,8 @@ class DffRows:
         (n_rois,) bool, the ROIs that are needed; those of the others are NaN. By default all.
     bad_frames : numpy.ndarray, optional
         (n_frames,) bool, frames to leave out.
+    stretches : sequence of Stretch, optional
+        As for `compute_dff`.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class DffRows:
         neuropil: TraceArray | None = None,
         asked: NDArray[np.bool_] | None = None,
         bad_frames: NDArray[np.bool_] | None = None,
+        stretches: Sequence[Stretch] = (),
     ) -> None:
         if method.neuropil != "none" and neuropil is None:
             raise InputError(f"Expected neuropil traces for neuropil={method.neuropil!r}, received none.")
@@ -62,7 +67,7 @@ class DffRows:
             )
         self.fluorescence, self.neuropil = fluorescence, None if method.neuropil == "none" else neuropil
         self.method = method
-        self._imaging_rate, self._bad_frames = imaging_rate, bad_frames
+        self._imaging_rate, self._bad_frames, self._stretches = imaging_rate, bad_frames, stretches
         self._asked = np.ones(fluorescence.shape[0], bool) if asked is None else asked
         self.shape = (int(fluorescence.shape[0]), int(fluorescence.shape[1]))
         self._outcomes: dict[int, tuple[str, str]] = {}
@@ -78,6 +83,7 @@ class DffRows:
             self.method,
             neuropil=None if self.neuropil is None else self._read(self.neuropil, rois, wanted),
             bad_frames=self._bad_frames,
+            stretches=self._stretches,
         )
         texts = found.explanations()
         for row, roi in enumerate(rois.start + wanted):

@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.core.wording import counted
 from nwb_cascade.dff import DffMethod, DffRows
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.access import Access
 from nwb_cascade.nwb.blocks import BLOCK_BYTES, TraceBlocks
 from nwb_cascade.nwb.candidate import Candidate
-from nwb_cascade.nwb.choose import NO_SERIES, NOT_DFF, named, require_traces, resolve_rate
+from nwb_cascade.nwb.choose import NO_SERIES, NOT_DFF, named, require_traces
 from nwb_cascade.nwb.discover import describe, stored_traces
 from nwb_cascade.nwb.kinds_of_series import region_of, series_at
 from nwb_cascade.nwb.read import roi_ids_of
 from nwb_cascade.options import FromRaw
 
+SHORT_STRETCH_S = 30.0
 CORRECTED = re.compile(r"correct|subtract|decontaminat|demix", re.IGNORECASE)
 
 
@@ -111,19 +114,20 @@ def open_raw_traces(
     how: FromRaw,
     access: Access,
     *,
-    imaging_rate: float | None = None,
+    clock: FrameClock,
     asked: NDArray[np.bool_] | None = None,
 ) -> RawTraces:
     """Open a series of raw fluorescence as dF/F; values are computed when they are read, and for ``asked`` ROIs only.
+
+    Stretches of the clock have baselines of their own.
 
     Raises
     ------
     InputError
         If the neuropil that the method needs is missing, or there is no imaging rate.
     """
-    rate = resolve_rate(raw, imaging_rate)
     neuropil, method, notes = _neuropil(nwbfile, candidates, raw, how)
-    dff = _rows(nwbfile, raw, neuropil, method, rate, access, asked)
+    dff = _rows(nwbfile, raw, neuropil, method, clock, access, asked)
     source = {
         "path": access.name,
         "object_path": raw.object_path,
@@ -140,11 +144,24 @@ def open_raw_traces(
     }
     if others := [c.object_path for c in candidates if c.kind == "dff"]:
         notes = (*notes, f"The file holds dF/F as well ({', '.join(others)}), which was not used.")
+    notes = (*notes, *_short_stretches(clock))
     ids = roi_ids_of(series_at(nwbfile, raw.object_path), raw.n_rois)
-    return RawTraces(DffTraces(dff, rate, ids, MappingProxyType(source)), dff, record, notes)
+    return RawTraces(DffTraces(dff, clock.imaging_rate, ids, MappingProxyType(source)), dff, record, notes)
 
 
-def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], imaging_rate: float) -> DffRows:
+def _short_stretches(clock: FrameClock) -> tuple[str, ...]:
+    """Say so if there are pauses between which a baseline is hard to tell."""
+    short = sum(one.n_frames < SHORT_STRETCH_S * one.imaging_rate for one in clock.stretches)
+    if len(clock.stretches) == 1 or not short:
+        return ()
+    named = counted(short, "stretch is", "stretches are")
+    return (
+        f"Baselines end at pauses, and {named} shorter than {SHORT_STRETCH_S:g} s: activity that fills one counts as "
+        "baseline there.",
+    )
+
+
+def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], clock: FrameClock) -> DffRows:
     """Open the dF/F of a stored run again, from the record of how it was made.
 
     Raises
@@ -156,7 +173,7 @@ def reopen_raw_dff(nwbfile: NWBFile, series: Any, record: Mapping[str, Any], ima
     path, neuropil = record.get("neuropil_series"), None
     if path is not None:
         neuropil = describe(series_at(nwbfile, path), nwbfile)
-    return _rows(nwbfile, describe(series, nwbfile), neuropil, method, imaging_rate, Access())
+    return _rows(nwbfile, describe(series, nwbfile), neuropil, method, clock, Access())
 
 
 def _neuropil(
@@ -187,7 +204,7 @@ def _rows(
     raw: Candidate,
     neuropil: Candidate | None,
     method: DffMethod,
-    imaging_rate: float,
+    clock: FrameClock,
     access: Access,
     asked: NDArray[np.bool_] | None = None,
 ) -> DffRows:
@@ -197,7 +214,15 @@ def _rows(
         return TraceBlocks(stored, block_bytes=BLOCK_BYTES, scratch_dir=access.scratch_dir)
 
     around = None if neuropil is None else blocks(neuropil)
-    return DffRows(blocks(raw), imaging_rate, method, neuropil=around, asked=asked)
+    return DffRows(
+        blocks(raw),
+        clock.imaging_rate,
+        method,
+        neuropil=around,
+        asked=asked,
+        bad_frames=clock.missing,
+        stretches=clock.stretches,
+    )
 
 
 def _same_rois(nwbfile: NWBFile, raw: Candidate, other: Candidate) -> bool:

@@ -231,8 +231,8 @@ def read_run(path: Path, nwbfile: NWBFile, series: Any, scratch_dir: Path | None
             f"Expected traces in {where}, received {counted(n_rois, 'ROI')}, {counted(n_frames, 'frame')}."
         )
     rates = _blocks(series.data, where, scratch_dir)
-    dff, why_not = _source_traces(nwbfile, series, rates.shape)
     clock = _clock(series, n_frames, where)
+    dff, why_not = _source_traces(nwbfile, series, rates.shape, clock)
     warnings, deviation = series.roi_warnings, series.ensemble_std
     return StoredRun(
         path=path,
@@ -256,7 +256,9 @@ def _blocks(data: Any, where: str, scratch_dir: Path | None) -> TraceBlocks:
     return TraceBlocks(StoredTraces(data, where=where), block_bytes=BLOCK_BYTES, scratch_dir=scratch_dir)
 
 
-def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tuple[TraceBlocks | DffRows | None, str]:
+def _source_traces(
+    nwbfile: NWBFile, series: Any, shape: tuple[int, int], clock: FrameClock
+) -> tuple[TraceBlocks | DffRows | None, str]:
     """The dF/F that the run was made from, or why it cannot be shown."""
     source = series.source_series
     if source is None:
@@ -264,7 +266,7 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
     stored = json_object(series.source_provenance)
     made = json_object(series.run_parameters).get("dff")
     if isinstance(made, dict):
-        return _raw_traces(nwbfile, series, made, shape)
+        return _raw_traces(nwbfile, series, made, shape, clock)
     scale = stored.get("scale")
     candidate = describe(source, nwbfile)
     rate = None if candidate.imaging_rate is not None else stored.get("imaging_rate_hz")
@@ -284,12 +286,11 @@ def _source_traces(nwbfile: NWBFile, series: Any, shape: tuple[int, int]) -> tup
 
 
 def _raw_traces(
-    nwbfile: NWBFile, series: Any, made: Mapping[str, Any], shape: tuple[int, int]
+    nwbfile: NWBFile, series: Any, made: Mapping[str, Any], shape: tuple[int, int], clock: FrameClock
 ) -> tuple[DffRows | None, str]:
     """The dF/F that was computed from raw fluorescence, computed again, or why it cannot be shown."""
-    rate = json_object(series.source_provenance).get("imaging_rate_hz")
     try:
-        dff = reopen_raw_dff(nwbfile, series.source_series, made, float(rate or series.rate or 0))
+        dff = reopen_raw_dff(nwbfile, series.source_series, made, clock)
     except (InputError, TypeError) as error:
         return None, f"The dF/F cannot be shown: {error}"
     if dff.shape != shape:

@@ -112,7 +112,7 @@ def _recording(
         sample = _sample_sha256(traces.dff)
     else:
         asked = None if choice is None else choice.asked
-        raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, imaging_rate=rate, asked=asked)
+        raw = open_raw_traces(nwbfile, candidates, series, options.from_raw, access, clock=clock, asked=asked)
         traces, dff, notes = raw.traces, MadeDff(raw.rows, raw.record), (*notes, *raw.notes)
         sample = _sample_sha256(raw.rows.fluorescence, raw.rows.neuropil)
     content = {

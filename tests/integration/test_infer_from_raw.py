@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from pynwb import NWBHDF5IO
 
 import nwb_cascade.annotation.annotate
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.cli import main
+from nwb_cascade.core.stretches import Stretch
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.files import open_nwb
@@ -151,6 +153,36 @@ def test_options_that_apply_to_nothing_are_usage_errors(recording: Path, tmp_pat
     np.save(tmp_path / "m.npy", np.zeros((2, 100), np.float32))
     result = run(tmp_path / "m.npy", "--imaging-rate", 30, "--from-raw")
     assert "--from-raw does not apply" in result.stderr
+
+
+def test_a_baseline_ends_where_the_recording_pauses(tmp_path: Path) -> None:
+    frames = np.arange(N_FRAMES)
+    brighter, times = np.where(frames < 400, 1.0, 3.0), frames / RATE + 60.0 * (frames >= 400)
+    result = annotate(raw_recording(tmp_path / "raw.nwb", gain=brighter, timestamps=times), from_raw=FromRaw())
+    cells, around = traces()
+    stretches = (Stretch(0, 400, RATE), Stretch(400, N_FRAMES, RATE))
+    wanted = compute_dff(cells * brighter, RATE, DffMethod(), neuropil=around * brighter, stretches=stretches).dff
+    assert abs(np.median(wanted[0, 400:])) < 0.3  # not that of the darker light before
+    with open_run(Path(result.output)) as run:
+        np.testing.assert_allclose(run.dff[:], wanted, atol=1e-5)
+        np.testing.assert_allclose(run.rates[0, 410:890], rates_of(wanted)[0, 410:890], rtol=STORED, atol=1e-5)
+    assert any("2 stretches are shorter than 30 s" in note for note in result.warnings)
+
+
+def test_frames_that_are_masked_are_no_baseline(tmp_path: Path) -> None:
+    path = raw_recording(tmp_path / "raw.nwb")
+    with NWBHDF5IO(str(path), "a") as io:
+        nwbfile = io.read()
+        series = nwbfile.processing["ophys"]["Fluorescence"]["plane0"]
+        series.data[300:450] = 0  # blanked
+        nwbfile.add_invalid_time_interval(start_time=10.0, stop_time=14.99)
+        io.write(nwbfile)
+    with open_run(Path(annotate(path, from_raw=FromRaw(), output=tmp_path / "masked.nwb").output)) as run:
+        cells, around = traces()
+        blanked = (np.arange(N_FRAMES) >= 300) & (np.arange(N_FRAMES) < 450)
+        wanted = compute_dff(cells, RATE, DffMethod(), neuropil=around, bad_frames=blanked).dff
+        assert np.isnan(run.rates[0, 300:450]).all()
+        np.testing.assert_allclose(run.rates[0, 460:890], rates_of(wanted)[0, 460:890], rtol=STORED, atol=1e-5)
 
 
 def plane_folder(folder: Path, *, neuropil: bool = True, cells: bool = True) -> Path:

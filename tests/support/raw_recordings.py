@@ -20,13 +20,15 @@ def traces() -> tuple[Any, Any]:
     return cells, around
 
 
-def raw_recording(path: Path, *, neuropil: bool = True, description: str = "Fluorescence of ROIs.") -> Path:
-    """A recording with raw fluorescence, and the neuropil around the ROIs."""
-    cells, around = traces()
+def raw_recording(
+    path: Path, *, neuropil: bool = True, description: str = "Fluorescence of ROIs.", gain: Any = 1, **time: Any
+) -> Path:
+    """A recording with raw fluorescence, and the neuropil around the ROIs; both times a gain (n_frames,)."""
+    cells, around = (gain * one for one in traces())
     nwbfile = bare_nwbfile()
     table = rois_table(add_imaging_plane(nwbfile), N_ROIS)
     module = ophys_module(nwbfile, table)
-    fill(module, Fluorescence, [series_of("plane0", cells.T, table, unit="lumens", description=description)])
+    fill(module, Fluorescence, [series_of("plane0", cells.T, table, unit="lumens", description=description, **time)])
     if neuropil:
-        fill(module, Fluorescence, [series_of("plane0", around.T, table, unit="lumens")], "Neuropil")
+        fill(module, Fluorescence, [series_of("plane0", around.T, table, unit="lumens", **time)], "Neuropil")
     return write_recording(path, nwbfile)
