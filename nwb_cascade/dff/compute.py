@@ -126,14 +126,8 @@ def compute_dff(
         around = None if surround is None else np.asarray(surround[row], dtype=np.float32)
         dff[row], roi = _one_roi(trace, around, bad, parts, method)
         rois.append(roi)
-    return DffResult(
-        dff,
-        np.array([roi.neuropil_factor for roi in rois], dtype=np.float32),
-        np.array([roi.lowest_baseline for roi in rois], dtype=np.float32),
-        np.array([roi.offset for roi in rois], dtype=np.float32),
-        tuple(roi.outcome for roi in rois),
-        method,
-    )
+    factors, lowest, offsets = (np.array([roi[at] for roi in rois], dtype=np.float32) for at in range(3))
+    return DffResult(dff, factors, lowest, offsets, tuple(roi.outcome for roi in rois), method)
 
 
 class _Roi(NamedTuple):
