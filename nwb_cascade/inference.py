@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nwb_cascade.architectures.registry import architecture_of, build_networks
+from nwb_cascade.core.calibration import Calibration
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.count_model import CountModel
@@ -37,6 +38,7 @@ from nwb_cascade.models.library import installed_models, load_model
 from nwb_cascade.options import InferenceOptions
 
 BLOCK_BYTES = 24 * 2**20  # dF/F held at once; five networks' outputs and their statistics take about ten times this
+MOST_CALIBRATION_BYTES = 2**20
 PUBLISHED_BEFORE = "published_before_frames"  # in the record of an imported model: where Cascade writes its output
 
 
@@ -67,6 +69,8 @@ class InferenceRun:
         What the networks are told of every ROI, % Hz^-1/2; None: what its trace shows.
     notes : tuple of str
         What to know about the run, one sentence each.
+    calibration : Calibration or None
+        Gain of the preparation, for counts and their intervals.
     """
 
     model: Model
@@ -80,6 +84,7 @@ class InferenceRun:
     smoothing_s: float
     noise_level: float | None = None
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
 
     def at_rate(self, imaging_rate: float) -> InferenceRun:
         """Return the run for traces of another rate, Hz."""
@@ -92,7 +97,8 @@ class InferenceRun:
     @property
     def count_model(self) -> CountModel | None:
         """Distribution of the spike counts; None if none was fitted for the model."""
-        return find_count_model(self.model.config.extra, self.indicator)
+        found = find_count_model(self.model.config.extra, self.indicator)
+        return found if found is None or self.calibration is None else self.calibration.applied(found)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -107,6 +113,7 @@ class InferenceRun:
             "kernel": self.kernel,
             "smoothing_s": self.smoothing_s,
             **({} if self.noise_level is None else {"noise_level": self.noise_level}),
+            **({} if self.calibration is None else {"calibration": self.calibration.to_dict()}),
             **({"rest_level": FROM_REST} if self.networks.from_rest else {}),
         }
 
@@ -174,6 +181,8 @@ class InferenceResult:
             intervals were fitted for the model.
         """
         model = count_model_of(self.model.extra, self.parameters["indicator"], self.model.name)
+        if "calibration" in self.parameters:
+            model = Calibration(**self.parameters["calibration"]).applied(model)
         clock = FrameClock.from_rate(self.parameters["imaging_rate_hz"], self.expected_spikes.shape[1])
         return spike_counts(self.expected_spikes, self.noise_levels, model, clock, window_s=window_s, level=level)
 
@@ -190,6 +199,7 @@ def infer(
     kernel: str | None = None,
     smoothing_s: float | None = None,
     noise_level: float | None = None,
+    calibrate: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> InferenceResult:
     """Infer expected spikes from dF/F traces in memory.
@@ -216,6 +226,9 @@ def infer(
     noise_level : float, optional
         What the networks are told of every ROI, % Hz^-1/2, if it was measured on a quiet baseline, say; by default
         what each trace shows, in each of its stretches.
+    calibrate : path, optional
+        File with the gain of the preparation, as ``nwb-cascade calibrate`` writes it: scales counts, not rates, and
+        narrows their intervals.
     progress : callable, optional
         Called with the ROIs done and their total.
 
@@ -242,6 +255,7 @@ def infer(
         kernel=kernel,
         smoothing_s=smoothing_s,
         noise_level=noise_level,
+        calibrate=calibrate,
     )
     run = prepare_run(traces.imaging_rate, options)
     blocks = list(infer_blocks(traces, run, progress=progress))
@@ -295,7 +309,23 @@ def prepare_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
         *wanted,
         options.noise_level,
         tuple(filter(None, [unknown_indicator(options.indicator)])) if architecture.is_told_rate else (),
+        None if options.calibrate is None else _calibration(options.calibrate, loaded, told.indicator),
     )
+
+
+def _calibration(path: str | PathLike[str], model: Model, indicator: str | None) -> Calibration:
+    """Read a calibration and make sure that it is for this model and indicator."""
+    with open(path, "rb") as file:
+        text = file.read(MOST_CALIBRATION_BYTES).decode("utf-8", errors="replace")
+    found = Calibration.from_json(text, str(path))
+    if find_count_model(model.config.extra, indicator) is None:
+        raise InputError(f"Expected a model with intervals of counts for {path}, received {model.config.name}.")
+    if (found.weights_sha256, found.indicator) != (model.sha256, indicator):
+        raise InputError(
+            f"Expected the calibration {path} to be for {model.config.name} and {indicator or 'no indicator'}, it was "
+            f"made for {found.model} and {found.indicator or 'no indicator'}: make one with nwb-cascade calibrate."
+        )
+    return found
 
 
 def choose_model(

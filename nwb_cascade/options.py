@@ -172,6 +172,9 @@ class InferenceOptions:
     noise_level: float | None = asked(
         None, "What the networks are told of every ROI [default: as its trace shows].", metavar="LEVEL", number=True
     )
+    calibrate: str | PathLike[str] | None = asked(
+        None, "Gain of the preparation, for counts and their intervals, as 'calibrate' wrote it.", metavar="FILE"
+    )
     ensemble_std: bool = asked(True, "Store the ensemble's deviation.", flag="std")
     spikes: SpikeTotal | None = asked(
         None,
@@ -192,8 +195,9 @@ class InferenceOptions:
         name = self.run_name
         if name is not None and (not name.strip() or "/" in name or ":" in name):
             raise InputError(f"Expected a run name that is not empty and has no '/' or ':', received {name!r}.")
-        if isinstance(self.model, PathLike):
-            object.__setattr__(self, "model", os.fspath(self.model))
+        for name in ("model", "calibrate"):
+            if isinstance(getattr(self, name), PathLike):
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InferenceOptions:

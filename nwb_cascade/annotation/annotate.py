@@ -63,6 +63,7 @@ def annotate(
     kernel: str | None = None,
     smoothing_s: float | None = None,
     noise_level: float | None = None,
+    calibrate: str | PathLike[str] | None = None,
     ensemble_std: bool = True,
     spikes: SpikeTotal | None = None,
     run_name: str | None = None,
@@ -99,7 +100,7 @@ def annotate(
         Name, path or object id of the dF/F series, where the file holds several.
     variable : str, optional
         Name of the matrix in a ``.mat`` file; by default the usual names for dF/F are tried.
-    model, indicator, species, threshold, legacy_alignment, kernel, smoothing_s, noise_level
+    model, indicator, species, threshold, legacy_alignment, kernel, smoothing_s, noise_level, calibrate
         As for `nwb_cascade.infer`; indicator and species are by default those that the file states.
     imaging_rate : float, optional
         Hz, for a series or matrix that states none.

@@ -15,6 +15,7 @@ from nwb_cascade.errors import RemoteError
 
 COMMANDS = {
     "archive": "nwb_cascade.cli.archive",
+    "calibrate": "nwb_cascade.cli.calibrate",
     "demo": "nwb_cascade.cli.demo",
     "doctor": "nwb_cascade.cli.doctor",
     "evaluate": "nwb_cascade.cli.evaluate",

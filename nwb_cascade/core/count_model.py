@@ -62,7 +62,9 @@ class CountModel:
     cell_sd, preparation_sd : float
         Standard deviations of the log gain: of cells within a preparation, and of preparations.
     gain : float
-        Median gain of the preparation, by which ``m`` and the expected counts are scaled; 1 unless it was calibrated.
+        Median gain of the preparation, by which ``m`` is scaled; 1 unless it was calibrated.
+    is_calibrated : bool
+        Whether the gain was found for the preparation.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class CountModel:
     cell_sd: float
     preparation_sd: float
     gain: float = 1.0
+    is_calibrated: bool = False
 
     def __post_init__(self) -> None:
         require(vars(self), BOUNDS, f"the count model {self.kind!r}")
@@ -85,11 +88,15 @@ class CountModel:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CountModel:
         """Read what `to_dict` gave; what else is there is left alone."""
-        return cls(kind=str(values.get("kind", "")), **{name: values[name] for name in BOUNDS if name in values})
+        known = {name: values[name] for name in BOUNDS if name in values}
+        return cls(kind=str(values.get("kind", "")), is_calibrated=bool(values.get("is_calibrated")), **known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(self).items()}
+        found = {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(self).items()}
+        if not self.is_calibrated:
+            del found["is_calibrated"]
+        return found
 
     @property
     def gain_sd(self) -> float:
@@ -98,7 +105,13 @@ class CountModel:
 
     def scaled(self, gain: float, preparation_sd: float) -> CountModel:
         """Return the model for a preparation whose gain is known, with the standard deviation of its log."""
-        return replace(self, gain=gain, preparation_sd=preparation_sd)
+        return replace(self, gain=gain, preparation_sd=preparation_sd, is_calibrated=True)
+
+    def stated(self, expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> Floats:
+        """Return the counts to state: what the networks expect, or the means of a calibrated preparation."""
+        if self.is_calibrated:
+            return self.means(expected, noise_level, window_s)
+        return np.asarray(expected, np.float64)
 
     def means(self, expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> Floats:
         """Return the counts of a cell of median gain for counts that the networks expect (not scaled yet)."""

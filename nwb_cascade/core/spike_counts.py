@@ -26,8 +26,9 @@ class SpikeCounts:
     Parameters
     ----------
     expected : numpy.ndarray
-        (n_rois, n_windows) float64: sum of the expected spikes, times the gain of a calibration. NaN where fewer than
-        half of a window's frames have a value; else it stands for the frames that have one.
+        (n_rois, n_windows) float64: sum of the expected spikes; with a calibration the mean count of a cell of the
+        preparation's median gain. NaN where fewer than half of a window's frames have a value; else it stands for the
+        frames that have one.
     lower, upper : numpy.ndarray
         (n_rois, n_windows) float64, whole numbers: the count is at least ``lower`` and at most ``upper`` with about the
         probability ``level``, and below and above with half of the rest each.
@@ -184,7 +185,7 @@ def _intervals(
     expected = np.where(known, sums, np.nan)
     noise, lengths = np.asarray(noise_levels, np.float64)[:, None], np.where(known, seconds, 1.0)
     lower, upper = (model.quantiles(one, expected, noise, lengths) for one in ((1 - level) / 2, (1 + level) / 2))
-    return expected * model.gain, lower, upper
+    return model.stated(expected, noise, lengths), lower, upper
 
 
 def window_sums(

@@ -297,6 +297,14 @@ def _counted(
     return KnownCounts(case.recording, judge, kind, case.noise_level, counts, expected, seconds)
 
 
+def known_sums(case: Case, estimates: Sequence[NDArray[np.float32]]) -> tuple[float, float, float]:
+    """Known and expected spikes of a case in the frames with an estimate, and the seconds of these."""
+    rate = case.condition.imaging_rate
+    parts = [_in_windows(known, rates, rate, None) for known, rates in zip(_known(case), estimates, strict=True)]
+    counts, expected, seconds = (float(np.concatenate(one).sum()) for one in zip(*parts, strict=True))
+    return counts, expected, seconds
+
+
 def _known(case: Case) -> Iterator[NDArray[np.float64]]:
     """Spikes per frame, (n_frames,), of each trial of a case."""
     rate = case.condition.imaging_rate

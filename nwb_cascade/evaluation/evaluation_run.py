@@ -30,6 +30,15 @@ def bundle_estimator(
     return model_estimator(config, networks, indicator_of=_told if tell_indicator else None, quantity=quantity)
 
 
+def told_estimator(config: ModelConfig, weights: Weights, indicator: str | None) -> Estimator:
+    """Estimate with all networks of a model, told the same of every case."""
+
+    def networks(rate: float, told: str | None) -> NetworkSet:
+        return build_networks(config, weights, imaging_rate=rate, indicator=told)
+
+    return model_estimator(config, networks, indicator_of=lambda _: indicator)
+
+
 def held_out_estimator(
     config: ModelConfig, weights: Weights, held_out: HeldOut, *, tell_indicator: bool = True
 ) -> Estimator:

@@ -45,3 +45,4 @@ SCORES_JSON = Kind("a list of scores", re.compile(rb'\[\s*(\]|\{\s*"imaging_rate
 FIGURE = Kind("a figure", re.compile(rb"\x89PNG|%PDF|%!PS|<\?xml|<svg|\xff\xd8\xff|RIFF|II\*\0|MM\0\*"))
 ONLINE_STATE = Kind("a state of the online inference", re.compile(rb"PK\x03\x04.{26}record\.npy", re.DOTALL))
 NOTHING_YET = Kind("empty", re.compile(rb"(?!)"))
+CALIBRATION = Kind("a calibration", re.compile(rb'\{\s*"evidence":'))

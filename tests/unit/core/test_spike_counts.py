@@ -83,7 +83,7 @@ def test_a_gain_scales_counts_and_bounds() -> None:
     plain, scaled = (
         spike_counts(values, np.full(2, 2.0), one, clock, window_s=30.0) for one in (MODEL, MODEL.scaled(3.0, 0.2))
     )
-    assert scaled.expected == pytest.approx(3 * plain.expected)
+    assert scaled.expected == pytest.approx(3 * MODEL.means(plain.expected, 2.0, 30.0))
     assert (scaled.lower > plain.lower).all()
 
 

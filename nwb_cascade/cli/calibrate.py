@@ -1,0 +1,53 @@
+"""``nwb-cascade calibrate``: the gain of a preparation, found once for a lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nwb_cascade.cli.command import Command
+from nwb_cascade.cli.outputs import OutputFile
+from nwb_cascade.cli.terminal import echo
+from nwb_cascade.files.kinds import CALIBRATION
+
+
+@click.command("calibrate", cls=Command)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--output", required=True, type=OutputFile(CALIBRATION), help="The calibration (JSON).")
+@click.option("--model", default="conditional-1-120Hz", show_default=True, metavar="NAME|DIR", help="The model.")
+@click.option("--indicator", help="Calcium indicator [default: as the labelled cells state].")
+@click.option("--species", help="Latin name of the species [default: as the labelled cells state].")
+@click.option("--mean-rate", type=float, metavar="HZ", help="Known mean rate of such cells, spikes/s.")
+@click.option(
+    "--uncertainty", type=float, default=0.2, show_default=True, help="Of the mean rate: one SD as a share of it."
+)
+@click.option("--run-name", help="Name or path of the run, where SOURCE holds several.")
+def command(
+    sources: tuple[Path, ...],
+    output: Path,
+    model: str,
+    indicator: str | None,
+    species: str | None,
+    mean_rate: float | None,
+    uncertainty: float,
+    run_name: str | None,
+) -> None:
+    """Find how many spikes a preparation fires for each one that is found.
+
+    SOURCE is a folder of labelled cells of the preparation (ground truth as NWB, or what 'ground-truth convert' reads);
+    with --mean-rate, files with rates that were inferred for it. Use the result with 'infer --calibrate'.
+    """
+    from nwb_cascade.evaluation.labelled import calibration_from_cells, calibration_from_mean_rate
+    from nwb_cascade.models.library import load_model
+    from nwb_cascade.training.recordings import load_recordings
+
+    loaded = load_model(model)
+    if mean_rate is not None:
+        found = calibration_from_mean_rate(loaded, sources, mean_rate, uncertainty, run_name)
+    else:
+        recordings = [one for folder in sources for one in load_recordings(folder)]
+        found = calibration_from_cells(loaded, recordings, indicator=indicator, species=species)
+    output.write_text(found.to_json(), encoding="utf-8")
+    low, high = (found.gain * factor for factor in (2.718281828**-found.gain_sd, 2.718281828**found.gain_sd))
+    echo(f"Wrote {output}: gain {found.gain:.3g} ({low:.3g} to {high:.3g}, one SD) from {found.source}.")
