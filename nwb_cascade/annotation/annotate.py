@@ -83,7 +83,7 @@ def annotate(
     source : path, str or Asset
         NWB file, HDF5 or Zarr: a path, the address of one file on the web (see `nwb_cascade.dandi.urls.parse_address`)
         or an asset of an archive; a matrix (n_rois, n_frames) in a ``.npy`` or ``.mat`` file (MATLAB 5 or 7.3); an
-        output folder of suite2p. See `nwb_cascade.readers`.
+        output folder of suite2p; results of CaImAn, EXTRACT, Minian or Inscopix. See `nwb_cascade.readers`.
     output : path, optional
         File or folder of the result; by default a file beside the recording, see
         `nwb_cascade.writers.targets.default_output`, for a remote one a file in the current folder. ``.npy`` and

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report: bool, **values: Any) -> None:
     """Infer spike rates for dF/F traces and store them with all that made them.
 
-    FILE is NWB (HDF5 or Zarr), .npy or .mat, an output folder of suite2p, or an address on DANDI
+    FILE is NWB (HDF5 or Zarr), .npy or .mat, an output folder of suite2p or Minian, results of CaImAn (.hdf5), EXTRACT
+    (.mat) or Inscopix (.csv), or an address on DANDI
     (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL; a dandiset, folder or glob there means all its NWB
     files). By default the result is a copy beside FILE: sub-1_ophys.nwb gives sub-1_desc-spikes_ophys.nwb, and
     mouse.nwb gives mouse_spikes.nwb. Remote files are never copied: their result is a small sidecar file, by default

@@ -255,6 +255,7 @@ class _Facts:
         found = (
             (bool(self.layout.problem), self.layout.problem),
             (bool(self.region_problem), self.region_problem),
+            (bool(self.one_photon), f"It is refused without --one-photon, as it has no dF/F: {self.one_photon}."),
             (
                 other_rate,
                 f"Its rate is {rate or 0:g} Hz, but its imaging plane {getattr(self.plane, 'name', '')!r} states "

@@ -68,8 +68,10 @@ def _store(path: Path) -> Any:
     except ImportError as error:
         raise ImportError(f"{path} is a Zarr store, which needs zarr: pip install 'nwb-cascade[zarr]'.") from error
     if (path / "zarr.json").exists() and zarr.__version__.startswith("2."):
+        code = f"import numpy, xarray; numpy.save('traces.npy', xarray.open_zarr('{path}')['{path.stem}'].values)"
         raise InputError(
-            f"{path} is a Zarr store of format 3, which zarr {zarr.__version__} cannot read: store it as 2."
+            f"{path} is a Zarr store of format 3, which zarr {zarr.__version__} cannot read. Where Minian runs, save "
+            f'its traces as a matrix: python -c "{code}" && nwb-cascade infer traces.npy --one-photon --imaging-rate HZ'
         )
     return zarr.open_group(str(path), mode="r")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hdmf.common import DynamicTable
+from hdmf.common import DynamicTable, DynamicTableRegion
 from pynwb import NWBFile
 
 from nwb_cascade.core.config import ModelConfig
@@ -97,8 +97,9 @@ def _arrays(path: Path, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
     """Open all arrays of a result; matrices stay on disk but in MATLAB 5 and ``.npz``."""
     if not stands_alone(path):
         beside, is_npz = files_beside(path), path.suffix.lower() == ".npz"
-        rates = np.load(path)[BY_FRAME].T if is_npz else np.load(path, mmap_mode="r")
-        found = {RATES: rates, **{name: np.array(record[name], float) for name in PER_ROI}}
+        loaded = np.load(path, mmap_mode="r")
+        rates = {RATES: loaded[BY_FRAME].T, TIMES: loaded[TIMES]} if is_npz else {RATES: loaded}
+        found = {**rates, **{name: np.array(record[name], float) for name in PER_ROI}}
         if beside["std"].exists():
             found[DEVIATION] = np.load(beside["std"], mmap_mode="r")
         if "spikes" in record:
@@ -127,9 +128,7 @@ def _as_run(path: Path, record: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     table = DynamicTable(name="rois", description="ROIs of the matrix.", id=ids)
     module.add(table)
     region = table.create_region(name="rois", region=list(range(len(ids))), description="All of them.")
-    rate = float(record["imaging_rate"])
-    axes = Axes(DEFAULT_MODULE, region, {"rate": rate, "starting_time": float(record.get("start_s", 0.0))})
-    series = add_run(nwbfile, _run_record(record, arrays), axes, lambda matrix: matrix.T)  # type: ignore[attr-defined]
+    series = add_result(nwbfile, DEFAULT_MODULE, region, record, arrays, stored=lambda matrix: matrix.T)
     if SPIKES in arrays:
         times = np.split(np.ravel(arrays[SPIKES][:]), np.ravel(arrays[SPIKES_INDEX][:])[:-1].astype(int))
         errors = np.ravel(arrays[FIT_ERROR][:])
@@ -140,6 +139,30 @@ def _as_run(path: Path, record: Mapping[str, Any], arrays: Mapping[str, Any]) ->
             path,
         )
     return stored_run.read_run(path, nwbfile, series, None)
+
+
+@contextmanager
+def opened_result(path: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield what made a matrix of rates, and its arrays by their names here."""
+    record = record_of(path)
+    with _arrays(path, record) as arrays:
+        yield record, arrays
+
+
+def add_result(
+    nwbfile: NWBFile,
+    module: str,
+    rois: DynamicTableRegion,
+    record: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+    *,
+    stored: Callable[[Any], Any] = lambda matrix: np.ascontiguousarray(np.asarray(matrix[:]).T),
+) -> Any:
+    """Add a result to an NWB file in memory, at the times that it holds, else at its rate; returns the series."""
+    times: dict[str, Any] = {"rate": float(record["imaging_rate"]), "starting_time": float(record.get("start_s", 0.0))}
+    if TIMES in arrays and record["parameters"].get("stretches"):
+        times = {"timestamps": np.asarray(arrays[TIMES])}
+    return add_run(nwbfile, _run_record(record, arrays), Axes(module, rois, times), stored)
 
 
 def _run_record(record: Mapping[str, Any], arrays: Mapping[str, Any]) -> RunRecord:

@@ -11,11 +11,15 @@ import pytest
 
 import nwb_cascade.annotation.annotate
 import nwb_cascade.inference
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.annotation.neuroconv import SpikeInferenceInterface
+from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import spikes_tables
+from nwb_cascade.readers.stored_runs import open_run
 from tests.support.fake_runs import STORED, fake_run
 from tests.support.program_files import write_caiman
-from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.recordings import bare_nwbfile, dff_recording, simulated_dff
 from tests.support.suite2p_files import N_FRAMES, N_ROIS, RATE, write_suite2p
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -74,6 +78,29 @@ def test_neuroconv(folder: Path) -> None:
     assert result.dff.startswith("F - 0.7 neuropil")
     with open_nwb(folder / "session.nwb") as (nwbfile, _):
         assert spikes_tables(nwbfile, result.object_path) == (result.spikes.object_path,)
+    with open_run(folder / "session_with_rates.nwb") as run:
+        assert run.series.rois.table.name == "PlaneSegmentation"
+        assert run.shape == (N_ROIS, N_FRAMES)
+        rates = run.rates[0:N_ROIS]
+    with open_run(Path(annotate(folder / "session/suite2p", indicator="GCaMP6f").output)) as run:
+        np.testing.assert_array_equal(rates, run.rates[0:N_ROIS])
+
+
+@pytest.mark.usefixtures("_without_networks")
+def test_a_converter_keeps_times_and_needs_the_rois_of_a_named_table(folder: Path) -> None:
+    times = np.arange(300) / RATE
+    times[150:] += 20.0
+    recording = dff_recording(folder / "r.nwb", simulated_dff(), timestamps=times)
+    nwbfile = bare_nwbfile()
+    interface = SpikeInferenceInterface(source=str(recording), options={"run_name": "rates"})
+    interface.add_to_nwbfile(nwbfile)
+    series = nwbfile.processing["ophys"]["rates"]
+    np.testing.assert_allclose(series.timestamps, times, atol=1e-9)
+    assert (series.rois.table.name, series.data.shape) == ("rates_rois", (300, 4))
+    with pytest.raises(InputError, match="Expected a plane segmentation 'cells' of 4 ROIs, found none of that name"):
+        interface.add_to_nwbfile(bare_nwbfile(), plane_segmentation="cells")
+    with pytest.raises(InputError, match="no discrete spikes in a conversion"):
+        SpikeInferenceInterface(source=str(recording), options={"spikes": "conserved"})
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_inscopix_gives_cells_that_were_accepted_and_is_one_photon(tmp_path: Pat
 
 
 def test_minian_gives_its_units_with_their_noise_where_it_was_saved(tmp_path: Path) -> None:
-    pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr")
     folder = made.write_minian(tmp_path / "minian", 30 * DFF, first_frame=5)
     with pytest.raises(InputError, match=r"states no imaging rate: give it with --imaging-rate"):
         annotate(folder, one_photon=True)
@@ -135,6 +135,10 @@ def test_minian_gives_its_units_with_their_noise_where_it_was_saved(tmp_path: Pa
     assert (result.series, round(result.imaging_rate, 2)) == ("YrA", 30.0)
     assert record_of(result.output)["start_s"] == pytest.approx(5 / 30, abs=1e-3)
     assert not any("C is denoised" in note for note in result.warnings)
+    (folder / "YrA.zarr" / "zarr.json").touch()
+    if zarr.__version__.startswith("2."):
+        with pytest.raises(InputError, match=r"YrA\.zarr is a Zarr store of format 3.*numpy\.save\('traces\.npy'.*YrA"):
+            annotate(folder, one_photon=True)
 
 
 def test_allen_nwb_1_is_read_with_its_times_and_cells(tmp_path: Path) -> None:

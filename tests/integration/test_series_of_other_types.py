@@ -142,6 +142,7 @@ def test_one_photon_traces_are_refused_unless_asked_for(tmp_path: Path, by_movie
     path = one_photon_recording(tmp_path / "o.nwb", traces, by_movie=by_movie)
     with pytest.raises(InputError, match=r"comes from a one-photon microscope .*no dF/F.*--one-photon"):
         annotate(path)
+    assert "refused without --one-photon" in inspect(path)[0].problems[0]
     result = annotate(path, one_photon=True)
     assert any(note.startswith("Uncalibrated:") for note in result.warnings)
     with open_run(Path(result.output)) as run:

@@ -1,0 +1,82 @@
+"""neuroconv's interface of spike inference: a converter adds inferred rates as it adds movies, ROIs and behaviour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from hdmf.common import DynamicTableRegion
+from neuroconv import BaseDataInterface
+from numpy.typing import NDArray
+from pynwb import NWBFile
+from pynwb.ophys import PlaneSegmentation
+
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.errors import InputError
+from nwb_cascade.nwb.objects import objects_of
+from nwb_cascade.nwb.places import DEFAULT_MODULE, DEFAULT_RUN_NAME
+from nwb_cascade.nwb.write import made_region
+from nwb_cascade.readers.stored_runs import add_result, opened_result
+
+
+class SpikeInferenceInterface(BaseDataInterface):  # type: ignore[misc]  # neuroconv has no type hints
+    """Infer spike rates from a recording of any format, for the NWB file that a converter makes.
+
+    Parameters
+    ----------
+    source : str
+        What `nwb_cascade.annotate` takes: a folder of suite2p or Minian, a file of CaImAn or EXTRACT, a matrix, NWB.
+    options : dict, optional
+        Keywords of `nwb_cascade.annotate` that say what is inferred and how, such as ``{"indicator": "GCaMP6f"}``.
+    verbose : bool
+        As neuroconv's.
+
+    Raises
+    ------
+    InputError
+        If discrete spikes are asked for: `nwb_cascade.annotate_spikes` adds them to the file that was written.
+    """
+
+    display_name = "Spike inference (nwb-cascade)"
+    keywords = ("spike inference", "calcium imaging")
+    associated_suffixes = (".nwb", ".npy", ".mat", ".hdf5", ".csv")
+    info = "Calibrated spike rates, inferred from dF/F, with the model and the parameters that made them."
+
+    def __init__(self, source: str, options: dict[str, Any] | None = None, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose, source=source, options=options or {})
+        if (options or {}).get("spikes") is not None:
+            raise InputError("Expected no discrete spikes in a conversion: add them to its file by annotate_spikes.")
+
+    def add_to_nwbfile(
+        self, nwbfile: NWBFile, metadata: dict[str, Any] | None = None, plane_segmentation: str | None = None
+    ) -> None:
+        """Infer, and add the model and the rates to the processing module ``ophys``.
+
+        The rates refer to the ROIs of the plane segmentation that is named, or of the only one with a row for every
+        ROI; where there is none, to a table of the ROIs' ids. All rates are held in memory until the file is written.
+
+        Raises as `nwb_cascade.annotate`.
+        """
+        options = self.source_data["options"]
+        with TemporaryDirectory() as folder:
+            output = Path(folder) / "rates.npz"
+            annotate(self.source_data["source"], output=output, **options)
+            with opened_result(output) as (record, arrays):
+                ids = np.ravel(arrays["roi_ids"][:]).astype(np.int64)
+                module, name = DEFAULT_MODULE, options.get("run_name") or DEFAULT_RUN_NAME
+                rois = _region(nwbfile, ids, name, plane_segmentation)
+                add_result(nwbfile, module, rois, {**record, "run_name": name}, arrays)
+
+
+def _region(nwbfile: NWBFile, roi_ids: NDArray[np.int64], run: str, name: str | None) -> DynamicTableRegion:
+    """Return the ROIs of the rates in a file that is being made."""
+    tables = [one for one in objects_of(nwbfile, PlaneSegmentation).values() if name in (None, one.name)]
+    fitting = [one for one in tables if len(one) == len(roi_ids)]
+    if name is not None and len(fitting) != 1:
+        found = ", ".join(f"{one.name} with {len(one)} rows" for one in tables) or "none of that name"
+        raise InputError(f"Expected a plane segmentation {name!r} of {len(roi_ids)} ROIs, found {found}.")
+    if len(fitting) != 1:
+        return made_region(nwbfile, DEFAULT_MODULE, run, roi_ids)
+    return fitting[0].create_roi_table_region("ROIs of the inferred rates.", region=list(range(len(roi_ids))))
