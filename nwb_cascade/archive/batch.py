@@ -17,6 +17,7 @@ from nwb_cascade.errors import InputError, RemoteError
 
 KEEP_JOBS_EVERY_S = 20.0
 LOST_BATCH_JOB = "2 minutes"  # without a sign of its worker, after which it is cancelled and another one submitted
+ROUTES = Path("/proc/net/route")  # a line per route: interface, destination, gateway, flags, ..., metric, mask
 PROLOGUE, WORKER_ARGUMENTS, SCHEDULER_OPTIONS = "job_script_prologue", "worker_extra_args", "scheduler_options"
 
 
@@ -79,6 +80,17 @@ def batch_cluster(
                 kept_at(cluster, jobs, every_s=KEEP_JOBS_EVERY_S, marks=private),
             ):
                 yield client
+
+
+def default_interface() -> str | None:
+    """Return the network interface of the default route (Linux), None if there is none: the way to other machines."""
+    try:
+        lines = ROUTES.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return None
+    routes = [line.split() for line in lines if len(line.split()) > 7]
+    found = [(int(fields[6]), fields[0]) for fields in routes if fields[1] == fields[7] == "00000000"]
+    return min(found)[1] if found else None
 
 
 def _settings(given: Mapping[str, Any], prologue: list[str], dashboard: str) -> dict[str, Any]:

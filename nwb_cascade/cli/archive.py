@@ -87,7 +87,9 @@ def plan_command(
 @click.option("--no-tls", is_flag=True, help="Take a --scheduler as whose owner whoever reaches it can run code.")
 @click.option("--jobqueue", metavar="SYSTEM", help="Start workers as jobs of slurm, sge, pbs, lsf, ...")
 @click.option(
-    "--interface", metavar="NAME", help="Network that scheduler and batch jobs use, such as ib0 [default: all]."
+    "--interface",
+    metavar="NAME",
+    help="Network that scheduler and batch jobs use, such as ib0 [default: the one that leads out].",
 )
 @click.option(
     "--jobqueue-option",
@@ -244,10 +246,21 @@ def asked_cluster(
         return existing_cluster(scheduler, encrypted=not no_tls)
     logs = out.resolve() / LOGS_FOLDER
     if jobqueue:
-        network = {"interface": interface, "scheduler_options": {"interface": interface}} if interface else {}
-        options = {**network, **dict(map(_named_value, batch_options))}
+        options = {**_network(interface), **dict(map(_named_value, batch_options))}
         return batch_cluster(jobqueue, workers or 1, logs=logs, options=options, **common)
     return local_cluster(workers or os.cpu_count() or 1, logs=logs, **common)
+
+
+def _network(interface: str | None) -> dict[str, Any]:
+    """Arguments of dask-jobqueue that name the network; without one the scheduler listens on that of the machine."""
+    from nwb_cascade.archive.batch import default_interface
+
+    if interface:
+        return {"interface": interface, "scheduler_options": {"interface": interface}}
+    if (found := default_interface()) is None:
+        echo("The scheduler listens on every network of this machine, with TLS: --interface names one.", err=True)
+        return {}
+    return {"scheduler_options": {"interface": found}}
 
 
 def _named_value(option: str) -> tuple[str, Any]:

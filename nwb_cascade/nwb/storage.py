@@ -120,12 +120,16 @@ def appending(
     import_extension()
     if is_zarr(path):
         import zarr
+        from zarr.errors import MetadataError
 
         from nwb_cascade.nwb.zarr_files import OwnZarrIO
 
         group = zarr.open_group(str(path), mode="r+")
         _edit(group, remove, generator)
-        zarr.consolidate_metadata(group.store)
+        try:
+            zarr.consolidate_metadata(group.store)
+        except MetadataError as error:  # what the list of all descriptions, which is read otherwise, hid so far
+            raise InputError(f"A description in it cannot be read ({error}): it is damaged. Copy it anew.") from error
         with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
             yield _read(io), io
     else:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.files.disk import write_text
 from nwb_cascade.files.matrices import needs_mat73, write_mat5, write_mat73, write_npy, write_npz
 from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import Stamp, beside, install, stamp
@@ -52,6 +53,7 @@ from nwb_cascade.writers.targets import is_folder, names_matrix
 from nwb_cascade.writers.writer import Place
 
 SMALL_BYTES = 2**20  # everything but the matrices
+UNFINISHED = "unfinished"  # in the record of a result that is being written
 
 
 class MatrixWriter:
@@ -124,12 +126,14 @@ class MatrixWriter:
         """Return the target if it holds the run, and the spikes if they are wanted."""
         target, overwrite = Path(result.output), self._where.overwrite
         record = record_of(target) if target.exists() or not stands_alone(target) else {}
-        held, is_ours = record.get("spikes"), "run_key" in record
+        held, is_ours = record.get("spikes"), not record.keys().isdisjoint(("run_key", UNFINISHED))
         if is_ours:
             self._ours.add(target)
-        told = target if stands_alone(target) else files_beside(target)["record"]
-        if told.exists() and not is_ours:
-            raise NameTakenError(f"{told} exists and is none of ours: it is not replaced. Choose another output (-o).")
+        files = (target,) if stands_alone(target) else (files_beside(target)["record"], target)
+        if not is_ours and (foreign := next(filter(Path.exists, files), None)):
+            raise NameTakenError(
+                f"{foreign} exists and is none of ours: it is not replaced. Choose another output (-o)."
+            )
         if not target.exists():
             _require_lone_record(target)
             return None
@@ -199,14 +203,23 @@ class MatrixWriter:
         return written
 
     def install(self) -> None:
-        """Move the files to their places: what told of an earlier result goes first, what tells of this comes last."""
+        """Move the files to their places; what tells of the result comes last, and says until then that it is not."""
         for written in self._prepared:
-            if len(written) > 1 and written[-2][1] in self._ours:
-                for stale in files_beside(written[-2][1]).values():
-                    stale.unlink(missing_ok=True)
-                    self._stamps[stale] = None
+            if len(written) > 1:
+                self._begin(*written[-2:])
             for prepared, place in written:
                 install(prepared, place, expected=self._stamps[place])
+
+    def _begin(self, main: tuple[Path, Path], record: tuple[Path, Path]) -> None:
+        """Let the record say that a result is not complete, and take away what belonged to an earlier one."""
+        target, (prepared, told) = main[1], record
+        if stamp(told) == self._stamps[told]:  # else it is noticed when the record comes
+            write_text(told, canonical_json({UNFINISHED: True}), mode=mode_like(prepared))
+            self._stamps[told] = stamp(told)
+        if target in self._ours:
+            for stale in set(files_beside(target).values()) - {told}:
+                stale.unlink(missing_ok=True)
+                self._stamps[stale] = None
 
 
 class PerSecond:

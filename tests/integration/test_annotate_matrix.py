@@ -163,10 +163,11 @@ def test_what_is_none_of_ours_is_never_replaced(tmp_path: Path) -> None:
     path = matrix_file(tmp_path / "a.npy")
     (tmp_path / "b.json").write_text('{"mine": 1}')
     matrix_file(tmp_path / "c.mat")
-    for output, told in (("b.npy", "b.json"), ("c.mat", "c.mat")):
+    matrix_file(tmp_path / "d.npy")
+    for output, told in (("b.npy", "b.json"), ("c.mat", "c.mat"), ("d.npy", "d.npy")):
         with pytest.raises(NameTakenError, match=rf"{told} exists and is none of ours"):
             annotate(path, imaging_rate=30.0, output=tmp_path / output, overwrite=True)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.npy", "b.json", "c.mat"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.npy", "b.json", "c.mat", "d.npy"]
 
 
 @pytest.mark.parametrize("n_installed", [0, 1, 2])

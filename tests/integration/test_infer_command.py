@@ -38,8 +38,8 @@ def test_a_file_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(f"{tmp_path / 'broken.nwb'}: Expected an NWB file")
-    assert lines[1].startswith(f"{tmp_path / 'absent.nwb'}: Expected an NWB file at")
+    assert lines[0].startswith(f"Expected an NWB file (HDF5 or Zarr), received {tmp_path / 'broken.nwb'}, which")
+    assert lines[1].startswith(f"Expected an NWB file at {tmp_path / 'absent.nwb'}, but there is none.")
     assert (tmp_path / "good_spikes.nwb").exists()
 
 

@@ -24,6 +24,7 @@ from nwb_cascade.archive.manifest import Manifest
 from nwb_cascade.archive.run import RunStoppedError, run_manifest
 from nwb_cascade.archive.upkeep import mark_of_end
 from nwb_cascade.cli import main
+from nwb_cascade.cli.archive import asked_cluster
 from nwb_cascade.errors import InputError
 from tests.support.archive_commands import put_on_path
 from tests.support.archive_jobs import made_up_job, manifest_of
@@ -114,6 +115,35 @@ def test_a_batch_job_that_ends_is_replaced_and_all_end_with_the_run(spool, tmp_p
     while any(is_running(job) for job in jobs_of(spool)):
         assert time.monotonic() < deadline, "a batch job outlives its run"
         time.sleep(0.1)
+
+
+ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+wlan0 00000000 010200C0 0003 0 0 600 00000000 0 0 0
+ib0 00000000 010300C0 0003 0 0 100 00000000 0 0 0
+eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("routes", "options", "network", "is_told"),
+    [
+        (ROUTES, {}, {"scheduler_options": {"interface": "ib0"}}, False),
+        (ROUTES, {"interface": "eth0"}, {"interface": "eth0", "scheduler_options": {"interface": "eth0"}}, False),
+        ("", {}, {}, True),
+    ],
+    ids=["the cheapest way out", "as asked", "no way out"],
+)
+def test_the_scheduler_of_batch_jobs_listens_on_one_network_or_says_so(
+    tmp_path, monkeypatch, capsys, routes, options, network, is_told
+):
+    (tmp_path / "route").write_text(routes)
+    monkeypatch.setattr(batch, "ROUTES", tmp_path / "route")
+    asked = []
+    monkeypatch.setattr(batch, "batch_cluster", lambda *_, options, **__: asked.append(options))
+    given = {"interface": None, "scheduler": None, "workers": None, "batch_options": (), "no_tls": False, **options}
+    asked_cluster(tmp_path, jobqueue="slurm", **given)
+    assert asked == [network]
+    assert ("listens on every network" in capsys.readouterr().err) == is_told
 
 
 def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path, monkeypatch):
