@@ -35,6 +35,7 @@ IDENTIFIER = "nwb-cascade-demo"  # of the simulated recording
 INDICATOR = "jGCaMP8m"
 FIRING_RATE_HZ = 0.6
 SMOOTHING_S = 0.2  # about two frames
+NEURON_APART = 20  # pixels
 TOLERANCE_S = 1 / IMAGING_RATE
 
 
@@ -135,7 +136,9 @@ def _with_report(demo: DemoResult, spike_times: Sequence[NDArray[np.float64]]) -
 def write_recording(path: Path, dff: NDArray[np.float32]) -> None:
     """Write simulated dF/F (n_rois, n_frames) as a small NWB file that says what it is."""
     from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.base import Images
     from pynwb.file import Subject
+    from pynwb.image import GrayscaleImage
     from pynwb.ophys import DfOverF, ImageSegmentation, OpticalChannel
 
     nwbfile = NWBFile(
@@ -160,9 +163,11 @@ def write_recording(path: Path, dff: NDArray[np.float32]) -> None:
     segmentation = ImageSegmentation()
     ophys = nwbfile.create_processing_module("ophys", "Simulated traces.")
     ophys.add(segmentation)
-    rois = segmentation.create_plane_segmentation("Simulated neurons, one pixel each.", plane, name="PlaneSegmentation")
-    for roi in range(len(dff)):
-        rois.add_roi(pixel_mask=[(roi, 0, 1.0)])
+    rois = segmentation.create_plane_segmentation("Simulated neurons.", plane, name="PlaneSegmentation")
+    discs, picture = _simulated_plane(len(dff))
+    for disc in discs:
+        rois.add_roi(pixel_mask=disc)
+    ophys.add(Images(name="Pictures", images=[GrayscaleImage(name="mean", data=picture, description="Simulated.")]))
     container = DfOverF()
     ophys.add(container)
     container.create_roi_response_series(
@@ -175,6 +180,21 @@ def write_recording(path: Path, dff: NDArray[np.float32]) -> None:
     )
     with NWBHDF5IO(str(path), "w") as io:
         io.write(nwbfile)
+
+
+def _simulated_plane(n_rois: int) -> tuple[list[list[tuple[int, int, float]]], NDArray[np.float32]]:
+    """Pixel masks (x, y, weight) of neurons that lie apart, and a picture of their plane (n_x, n_y)."""
+    rng, n_across = np.random.default_rng(0), int(np.ceil(np.sqrt(n_rois)))
+    picture = (0.2 + 0.1 * rng.random((NEURON_APART * n_across, NEURON_APART * n_across))).astype(np.float32)
+    discs = []
+    for roi in range(n_rois):
+        radius = rng.uniform(0.25, 0.4) * NEURON_APART
+        x, y = (NEURON_APART * (place + 0.5) + rng.uniform(-2, 2) for place in divmod(roi, n_across))
+        inside = np.argwhere(np.hypot(*(np.indices(picture.shape) - np.array([x, y])[:, None, None])) <= radius)
+        weights = 1 - 0.5 * np.hypot(*(inside - [x, y]).T) / radius
+        picture[tuple(inside.T)] += 0.6 * weights
+        discs.append([(int(i), int(j), float(weight)) for (i, j), weight in zip(inside, weights, strict=True)])
+    return discs, picture
 
 
 def _read_rates(path: Path, run_name: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

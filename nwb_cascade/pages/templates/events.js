@@ -1,4 +1,7 @@
 // Rates around events: means of all ROIs as the page holds them, single trials of the selected ROI from its own trace.
+// A name as plotly shows it: it takes some tags for its own.
+const plain = (name) => name.replaceAll("<", "&lt;");
+
 const NO_MEAN = 65535, COLOURS = [BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", DARK];
 
 class EventView {
@@ -100,7 +103,7 @@ class EventView {
 
   ofTrials(trials) {
     const group = this.groups.get(element("event-split").value);
-    const parts = group ? group.names.map((name, g) => ({ name, own: trials.filter((_, i) => group.of[i] === g) })) : [{ name: "all events", own: trials }];
+    const parts = group ? group.names.map((name, g) => ({ name: plain(name), own: trials.filter((_, i) => group.of[i] === g) })) : [{ name: "all events", own: trials }];
     const traces = parts.flatMap(({ name, own }, g) => {
       const points = this.average(own), color = COLOURS[g % COLOURS.length], line = { x: this.middles, type: "scatter", mode: "lines", yaxis: "y2", legendgroup: name };
       const edge = { ...line, line: { width: 0, color }, hoverinfo: "skip", showlegend: false };
