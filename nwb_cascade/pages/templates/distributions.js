@@ -1,4 +1,6 @@
 // How values are distributed over the rows: histograms, and the counts of all rows with their intervals.
+const LOG_TICKS = [-4, -3, -2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+
 function drawHistogram({ element: id, title, counted, edges, bars, lines, is_log }) {
   const styles = [{ color: BLUE, pattern: { shape: "" } }, { color: VERMILLION, pattern: { shape: "/", fillmode: "overlay", fgcolor: "#fff" } }];
   const middles = edges.slice(1).map((end, i) => (edges[i] + end) / 2), widths = edges.slice(1).map((end, i) => end - edges[i]);
@@ -8,7 +10,7 @@ function drawHistogram({ element: id, title, counted, edges, bars, lines, is_log
   })), baseLayout({
     height: 320, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
     shapes: lines.map((x) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: "#666", width: 1, dash: "dot" } })),
-    xaxis: { ...AXIS, type: is_log ? "log" : "linear", ...(is_log ? {} : { rangemode: "tozero" }), title: { text: title } },
+    xaxis: { ...AXIS, title: { text: title }, ...(is_log ? { type: "log", tickvals: LOG_TICKS } : { rangemode: "tozero" }) },
     yaxis: { ...AXIS, title: { text: counted }, ...wholeTicks(Math.max(...middles.map((_, i) => bars.reduce((sum, { counts }) => sum + counts[i], 0)))) },
   }), CONFIG);
 }
@@ -31,7 +33,7 @@ class Counts {
       ...(least ? { error_y: { type: "data", symmetric: false, array: apart(most, 1), arrayminus: apart(least, -1), color: "#56B4E9", thickness: 1.2, width: 0 } } : {}),
     }, { type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", marker: { symbol: "circle-open", size: 14, color: VERMILLION, line: { width: 3 } } }], baseLayout({
       height: 340, showlegend: false, xaxis: { ...AXIS, title: { text: "ROIs, in ascending order" }, ...wholeTicks(order.length) },
-      yaxis: { ...AXIS, rangemode: "tozero", title: { text: "expected spikes" } },
+      yaxis: { ...AXIS, rangemode: "tozero", title: { text: least ? "expected spikes<br>and their intervals" : "expected spikes" } },
     }), CONFIG);
     chart.on("plotly_click", (event) => { if (event.points[0].curveNumber === 0) onSelect(order[event.points[0].pointIndex]); });
     return counts;
