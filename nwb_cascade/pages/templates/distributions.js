@@ -1,5 +1,9 @@
 // How values are distributed over the rows: histograms, and the counts of all rows with their intervals.
-const LOG_TICKS = [-4, -3, -2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+// Round numbers of a logarithmic axis: more of each decade where there are few decades.
+function logTicks(edges) {
+  const digits = edges[edges.length - 1] > 20 * edges[0] ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+  return [-4, -3, -2, -1, 0, 1, 2, 3].flatMap((power) => digits.map((digit) => Number(`${digit}e${power}`)));
+}
 
 function drawHistogram({ element: id, title, counted, edges, bars, lines, is_log }) {
   const styles = [{ color: BLUE, pattern: { shape: "" } }, { color: VERMILLION, pattern: { shape: "/", fillmode: "overlay", fgcolor: "#fff" } }];
@@ -10,7 +14,7 @@ function drawHistogram({ element: id, title, counted, edges, bars, lines, is_log
   })), baseLayout({
     height: 320, barmode: "stack", legend: { orientation: "h", y: 1.15, traceorder: "normal" },
     shapes: lines.map((x) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: "#666", width: 1, dash: "dot" } })),
-    xaxis: { ...AXIS, title: { text: title }, ...(is_log ? { type: "log", tickvals: LOG_TICKS } : { rangemode: "tozero" }) },
+    xaxis: { ...AXIS, title: { text: title }, ...(is_log ? { type: "log", tickvals: logTicks(edges) } : { rangemode: "tozero" }) },
     yaxis: { ...AXIS, title: { text: counted }, ...wholeTicks(Math.max(...middles.map((_, i) => bars.reduce((sum, { counts }) => sum + counts[i], 0)))) },
   }), CONFIG);
 }
