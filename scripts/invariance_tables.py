@@ -1,4 +1,4 @@
-"""Make the tables of docs/counts.md on what must not change a count: rest level, raw fluorescence, silence, codes.
+"""Make the tables of docs/counts.md on what must not change a count: rest level, raw fluorescence, silence.
 
     python -m scripts.invariance_tables --ground-truth ../shared/ground_truth --output /somewhere [--only rest,raw]
 
@@ -21,8 +21,9 @@ from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.noise import noise_std
+from nwb_cascade.core.resampling import frame_grid
 from nwb_cascade.dff import DffMethod, compute_dff
-from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, make_case
+from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Condition, Estimator, make_case
 from nwb_cascade.evaluation.evaluation_run import held_out_estimator
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
@@ -34,6 +35,7 @@ DATASETS = ("DS10", "DS11", "DS13", "DS30", "DS31", "DS32")
 SIMULATED = ("GCaMP6f", "GCaMP6s", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s", "OGB-1")
 CONSTANTS, FACTORS, DRIFT = (-0.2, 0.1, 0.2, 0.3), (0.75, 0.9, 1.1, 1.25), 0.3
 NOISE_LEVELS = (1.0, 2.0, 5.0, 9.0)
+FALSE_SHARES = (0.01, 0.02, 0.05, 0.1)
 
 
 def rest_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
@@ -77,6 +79,42 @@ def noise_rows(model: Model) -> Iterator[Row]:
         yield (indicator or "nothing", *(f"{rate:.3f}" for rate in rates))
 
 
+def isolated_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
+    """Isolated spikes that are found at a given share of false windows in silence, over all cells of a dataset."""
+    yield ("dataset", "spikes", *(f"{share:.0%} false" for share in FALSE_SHARES))
+    estimate = held_out_estimator(model.config, model.weights, "animal")
+    for dataset in DATASETS:
+        made = [make_case(one, Condition(30.0, 4.0)) for one in recordings if one.dataset == dataset]
+        cases = [case for case in made if isinstance(case, Case)]
+        found, silent = zip(
+            *(_windows(case, trials) for case, trials in zip(cases, estimate(cases), strict=True)), strict=True
+        )
+        seen, false = np.concatenate(found), np.concatenate(silent)
+        recall = (np.mean(seen > np.quantile(false, 1 - share)) for share in FALSE_SHARES)
+        yield (dataset, str(seen.size), *(f"{one:.2f}" for one in recall))
+
+
+def _windows(case: Case, trials: Sequence[Trace]) -> tuple[Trace, Trace]:
+    """Expected spikes in 0.4 s around each isolated spike (no other within 1 s), and in silence (3 s from any)."""
+    rate = case.condition.imaging_rate
+    seen: list[Trace] = []
+    silent: list[Trace] = []
+    known = [t for t in case.recording.trials if frame_grid(t.times[0], t.times[-1], rate).size >= MIN_FRAMES]
+    for trial, values in zip(known, trials, strict=True):
+        spikes = np.sort((trial.spike_times - trial.times[0]) * rate)
+        sums = np.concatenate([[0], np.cumsum(np.nan_to_num(values))])
+        gaps = np.diff(np.concatenate([[-np.inf], spikes, [np.inf]]))
+        alone = spikes[(np.minimum(gaps[:-1], gaps[1:]) > rate) & (spikes > rate) & (spikes < values.size - rate)]
+        frames = np.arange(0, values.size, round(0.4 * rate))
+        after = np.searchsorted(spikes, frames)
+        beside = np.concatenate([[-np.inf], spikes, [np.inf]])
+        quiet = np.minimum(frames - beside[after], beside[after + 1] - frames) > 3 * rate
+        for into, centres in ((seen, np.rint(alone).astype(int)), (silent, frames[quiet])):
+            ends = (np.clip(centres + round(offset * rate), 0, values.size) for offset in (0.3, -0.1))
+            into.append(np.subtract(*(sums[end] for end in ends)))
+    return np.concatenate(seen), np.concatenate(silent)
+
+
 def _from_raw(model: Model, indicator: str, level: float, method: DffMethod) -> float:
     rng = np.random.default_rng(0)
     dff, _ = simulate_population(
@@ -106,14 +144,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", default="rest,raw,noise")
+    parser.add_argument("--only", default="rest,raw,noise,isolated")
+    parser.add_argument("--model", default="conditional-1-120Hz", help="name or folder")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    model = load_model("conditional-1-120Hz")
+    model = load_model(arguments.model)
     parts: dict[str, Callable[[], Any]] = {
         "rest": lambda: rest_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
         "raw": lambda: raw_rows(model),
         "noise": lambda: noise_rows(model),
+        "isolated": lambda: isolated_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
     }
     for part in arguments.only.split(","):
         path = arguments.output / f"{part}.md"
