@@ -17,6 +17,7 @@ from nwb_cascade.files.kinds import FIGURE, SCORES_JSON, SCORES_TABLE
 if TYPE_CHECKING:
     from nwb_cascade.evaluation.assessment import Condition, Estimator, Result
     from nwb_cascade.evaluation.evaluation_run import HeldOut
+    from nwb_cascade.models.bundle import Model
     from nwb_cascade.training.recordings import KnownRecording
 
 COLUMNS = ("Rate (Hz)", "Noise", "Dataset", "Estimator", "Cells", "Correlation", "Error", "Bias", "Lag (ms)",
@@ -82,7 +83,8 @@ CSV_COLUMNS = ("imaging_rate", "noise_level", "kernel", "smoothing_s", "exposure
     "--coverage",
     "coverage_file",
     type=OutputFile(SCORES_TABLE),
-    help="Write how often spikes lie within the ensemble's deviation (CSV).",
+    help="Write how often spikes lie within the ensemble's deviation and, with --by-animal, 1 s counts in their "
+    "intervals (CSV).",
 )
 def command(
     models: tuple[str, ...],
@@ -219,6 +221,21 @@ def _require_ensemble(name: str) -> None:
         raise click.UsageError(f"{config.name} has a single network, hence no deviation; leave out --coverage.")
 
 
+def _of_counts(
+    model: Model, recordings: Sequence[KnownRecording], condition: Condition, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Coverage of the intervals of 1 s counts by dataset, and under no name what stands where there is none."""
+    from nwb_cascade.core.spike_counts import COUNT_MODELS
+    from nwb_cascade.evaluation.count_coverage import count_coverage, coverage_record
+
+    if COUNT_MODELS not in model.config.extra:
+        return {}
+    found = count_coverage(model.config, model.weights, recordings, condition, seed=seed)
+    records = [coverage_record(one) for one in sorted(found, key=lambda one: one.n_cells)]
+    columns = {one["dataset"]: {k: v for k, v in one.items() if k not in ("dataset", "cells")} for one in records}
+    return {"": dict.fromkeys(next(iter(columns.values()), {}), ""), **columns}
+
+
 def _write_coverage(
     path: Path,
     recordings: Sequence[KnownRecording],
@@ -247,8 +264,10 @@ def _write_coverage(
     for condition in conditions:
         made = [make_case(recording, condition, seed=seed) for recording in recordings]
         cases = [case for case in made if isinstance(case, Case)]
+        of_counts = _of_counts(model, recordings, condition, seed) if held_out == "animal" and tell else {}
         entries += [
-            {**asdict(condition), **coverage_entry(one)} for one in interval_coverage(cases, expected, deviation)
+            {**asdict(condition), **coverage_entry(one), **of_counts.get(one.dataset, of_counts.get("", {}))}
+            for one in interval_coverage(cases, expected, deviation)
         ]
     if not entries:
         raise click.UsageError("No cell could be brought to these conditions, so there is no coverage to tell.")
