@@ -9,12 +9,17 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import h5py
 import numpy as np
+from ndx_spike_inference import SpikeInferenceModel
 from numpy.typing import NDArray
+from pynwb import NWBHDF5IO, NWBFile
 
 from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 from nwb_cascade import infer
@@ -200,6 +205,37 @@ def _packed(array: NDArray[Any]) -> str:
     return base64.b64encode(np.ascontiguousarray(array, np.float32).tobytes()).decode()
 
 
+def specifications() -> dict[str, dict[str, dict[str, str]]]:
+    """The schemas that NWB files hold of themselves: namespace, version and source to JSON."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.nwb"
+        nwbfile = NWBFile("a", "a", datetime(2000, 1, 1, tzinfo=timezone.utc))
+        model = SpikeInferenceModel(
+            name="a",
+            **dict.fromkeys(("version", "family", "architecture", "description"), "a"),
+            configuration="{}",
+            weights_sha256="0" * 64,
+            kernel="gaussian",
+            smoothing_s=0.0,
+            ensemble_size=1,
+            software_name="a",
+            software_version="a",
+            model_rates_hz=np.ones(2),
+            noise_levels=np.ones(1),
+        )
+        nwbfile.create_processing_module("ophys", "a").add(model)
+        with NWBHDF5IO(path, "w") as io:
+            io.write(nwbfile)
+        with h5py.File(path) as file:
+            return {
+                name: {
+                    number: {source: text[()].decode() for source, text in sources.items()}
+                    for number, sources in versions.items()
+                }
+                for name, versions in file["specifications"].items()
+            }
+
+
 @click.command()
 @click.option("--app", type=click.Path(file_okay=False, path_type=Path), default=APP, help="Folder of the app.")
 def main(app: Path) -> None:
@@ -209,6 +245,7 @@ def main(app: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     export_onnx(model, folder / "model.onnx", overwrite=True)
     (folder / "facts.json").write_text(json.dumps(facts(model)))
+    (folder / "specifications.json").write_text(json.dumps(specifications()))
     (app / "tests").mkdir(exist_ok=True)
     another = other(model)
     export_onnx(another, app / "tests" / "other.onnx", overwrite=True)

@@ -174,6 +174,7 @@ function download(kind: string): void {
   const series = opened!.series[chosen];
   const rates = rows.map((row) => row.result.expectedSpikes);
   const name = `${opened!.name.split("/").at(-1)!.replace(/\.[^.]*$/, "")}_expected_spikes.${kind}`;
+  if (kind === "nwb") send({ kind: "sidecar" });
   if (kind === "npy") save(npyFile(rates), name);
   if (kind === "csv") save(csvFile(rates, rates.map((_, roi) => `roi_${series.roiIds?.[roi] ?? roi}`), asked!.imagingRate, series.startS), name);
 }
@@ -181,7 +182,10 @@ function download(kind: string): void {
 worker.onmessage = ({ data }: MessageEvent<Answer>) => {
   if (data.kind === "opened") list(data);
   else if (data.kind === "roi") add(data.roi, data);
-  else if (data.kind === "problem") complain(data.message);
+  else if (data.kind === "sidecar") {
+    const stem = opened!.name.split("/").at(-1)!.replace(/\.[^.]*$/, "");
+    save(new Blob([data.bytes as Uint8Array<ArrayBuffer>], { type: "application/x-hdf5" }), `${stem}_desc-spikes_ophys.nwb`);
+  } else if (data.kind === "problem") complain(data.message);
   else {
     for (const { roi, code, message } of data.warnings) {
       rows[roi].result.warnings.push({ code, message });
@@ -190,6 +194,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
     }
     say(`${rows.length} ROIs in ${data.seconds.toFixed(1)} s. ${data.told}`, 1);
     element<HTMLButtonElement>("infer").disabled = false;
+    document.querySelector<HTMLButtonElement>("[data-file=nwb]")!.hidden = opened!.format !== "nwb";
     document.body.dataset.state = "done";
   }
 };

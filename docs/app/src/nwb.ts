@@ -47,7 +47,7 @@ export function nwbRecording(name: string, file: h5wasm.File): Recording {
   look((kind) => kind === "dff");
   if (!series.some((one) => one.kind === "dff")) look((kind) => kind !== "dff");
   for (const one of series) one.problem ||= NOT_DFF[one.kind] ?? (one.scale === "counts" ? `its values look like no dF/F: ${one.scaleWhy}` : "");
-  return { name, format: "nwb", series, read, close: () => void file.close() };
+  return { name, format: "nwb", series, read, close: () => void file.close(), file };
 }
 
 interface Placed {
@@ -115,6 +115,7 @@ function describe(
     imagingRate: timing.rate,
     rateWhy: timing.why,
     startS: timing.startS,
+    stamps: timing.stamps,
     unit: (data && attribute(data, "unit")) ?? "",
     scale: "unknown",
     scaleWhy: "",
@@ -194,7 +195,7 @@ function axes(shape: number[], nRegion: number | null, nStamps: number | null, n
 
 /** Rate and start; frames that are not even are left to the command. */
 function clock(file: h5wasm.File, group: h5wasm.Group, stamps: unknown, nFrames: number) {
-  const none = (why: string) => ({ rate: null, why, startS: 0, problem: "" });
+  const none = (why: string) => ({ rate: null, why, startS: 0, problem: "", stamps: null });
   if (stamps instanceof h5wasm.Dataset) {
     const times = Float64Array.from(stamps.value as unknown as ArrayLike<number>, Number).subarray(0, nFrames);
     if (times.length < nFrames) return none(`there are ${counted(times.length, "timestamp")} for ${counted(nFrames, "frame")}`);
@@ -206,13 +207,13 @@ function clock(file: h5wasm.File, group: h5wasm.Group, stamps: unknown, nFrames:
     if (!even)
       return { ...none("from timestamps, which are not even"), problem: "its frames are not even in time, which the page does not handle; the command does" };
     if (rate < 0.1 || rate > 1000) return none(`its timestamps look like no seconds: ${general(rate, 3)} Hz is no imaging rate`);
-    return { rate, why: "from timestamps", startS: times[0], problem: "" };
+    return { rate, why: "from timestamps", startS: times[0], problem: "", stamps: times };
   }
   const start = file.get(`${group.path}/starting_time`);
   if (!(start instanceof h5wasm.Dataset)) return none("it has neither a rate nor timestamps");
   const rate = number(attributeOf(start, "rate"), NaN);
   if (!(rate >= 0.1)) return none(`the stated rate is ${general(rate)} Hz`);
-  return { rate, why: "stated rate", startS: Number(start.value ?? 0), problem: "" };
+  return { rate, why: "stated rate", startS: Number(start.value ?? 0), problem: "", stamps: null };
 }
 
 /** What a link leads to that is not there. */

@@ -9,6 +9,8 @@ export interface Series {
   imagingRate: number | null;
   rateWhy: string;
   startS: number;
+  /** Times of the frames, s, if the file states them one by one. */
+  stamps?: Float64Array | null;
   unit: string;
   scale: "fraction" | "percent" | "counts" | "unknown";
   scaleWhy: string;
@@ -27,6 +29,8 @@ export interface Recording {
   /** Rows [first, stop) of a series, as stored values in their unit: conversion and offset applied. */
   read(series: number, first: number, stop: number): Float32Array[];
   close(): void;
+  /** The open file of an NWB recording, from which the session is copied. */
+  file?: unknown;
 }
 
 export class InputProblem extends Error {}

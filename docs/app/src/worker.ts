@@ -11,6 +11,7 @@ import { Population, type RoiFinding } from "./population";
 import { InputProblem, type Recording, type Series } from "./recording";
 import { RangeFile, resolved } from "./remote";
 import { type Facts, toldIndicator } from "./rules";
+import { type Run, sidecar, type Specifications } from "./sidecar";
 
 export interface Ask {
   series: number;
@@ -21,11 +22,12 @@ export interface Ask {
   smoothingS: number;
 }
 
-export type Request = { kind: "open"; file: File } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string };
+export type Request = { kind: "open"; file: File } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string } | { kind: "sidecar" };
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
   | { kind: "done"; seconds: number; told: string; warnings: RoiFinding[] }
+  | { kind: "sidecar"; bytes: Uint8Array }
   | { kind: "problem"; message: string };
 
 const MOST_VALUES = 2 ** 27; // frames times ROIs that the page holds three times over, 1.5 GB
@@ -34,6 +36,7 @@ let recording: Recording | null = null;
 let facts: Promise<Facts> | null = null;
 let network: Promise<Network> | null = null;
 let mounted = 0;
+let last: Run | null = null; // the last run, for the NWB file
 
 async function fetched(path: string): Promise<Response> {
   const response = await fetch(new URL(path, base));
@@ -114,6 +117,8 @@ async function infer(ask: Ask): Promise<void> {
   const asked = { imagingRate: ask.imagingRate, told, smoothingS: ask.smoothingS };
   const factor = ask.scale === "percent" ? 0.01 : 1;
   const began = performance.now();
+  last = null;
+  const results: RoiResult[] = [];
   const rows = roisPerBlock(series.nFrames);
   const population = new Population(series.nFrames, ask.imagingRate);
   for (let first = 0; first < series.nRois; first += rows) {
@@ -122,11 +127,15 @@ async function infer(ask: Ask): Promise<void> {
     let roi = first;
     for await (const result of inferBlock(dff, asked, known, run)) {
       if (Number.isFinite(result.modelNoiseLevel)) population.add(roi, dff[roi - first]);
+      results.push(result);
       answer({ kind: "roi", roi, dff: dff[roi - first], result });
       roi++;
     }
   }
-  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, warnings: population.warnings() });
+  const warnings = population.warnings();
+  for (const { roi, code, message } of warnings) results[roi].warnings.push({ code, message });
+  last = { name: recording.name, series, ask, told: told.sentence, results };
+  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, warnings });
 }
 
 function answer(message: Answer): void {
@@ -135,7 +144,11 @@ function answer(message: Answer): void {
 
 self.onmessage = async ({ data }: MessageEvent<Request>) => {
   try {
-    if (data.kind !== "infer") {
+    if (data.kind === "sidecar") {
+      if (!last || !recording?.file) throw new InputProblem("Infer an NWB file first.");
+      const specifications: Specifications = await (await fetched("model/specifications.json")).json();
+      answer({ kind: "sidecar", bytes: await sidecar(recording.file as h5wasm.File, last, await facts!, specifications) });
+    } else if (data.kind !== "infer") {
       recording = data.kind === "open" ? await open(data.file) : await openRemote(data.address);
       answer({ kind: "opened", name: recording.name, format: recording.format, series: recording.series });
     } else {
