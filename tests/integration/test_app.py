@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pynwb import NWBHDF5IO, validate
 from pynwb.ophys import DfOverF, Fluorescence
 from scipy.io import loadmat
 
@@ -136,6 +138,26 @@ def test_a_recording_of_the_shared_folder(page):
     dff = loadmat(path)["dF_traces"].astype(np.float32)
     assert received.shape == dff.shape
     assert received[::8] == pytest.approx(infer(dff[::8], 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
+
+
+def test_the_small_nwb_file_is_valid_and_holds_session_rois_and_rates(page, tmp_path):
+    browser, folder = page
+    dff = traces(3, n_frames=1500)
+    dff[1] = 0.5
+    assert opened(browser, write_dff(tmp_path / "a.nwb", dff)) == "opened"
+    path = inferred(browser, folder, kind="nwb")
+    assert validate(path=str(path)) == []
+    with NWBHDF5IO(path, "r") as io:
+        rates = io.read().processing["ophys"]["InferredSpikeRates"]
+        expected = infer(dff, 30.0, indicator="GCaMP6f")
+        assert pytest.approx(expected.expected_spikes, abs=1e-4, nan_ok=True) == rates.data[:].T
+        assert rates.noise_level[:] == pytest.approx(expected.noise_levels, rel=1e-5)
+        assert rates.roi_warnings[1] == "constant: constant trace (every frame is 0.5), nothing inferred"
+        assert rates.rois.table["pixel_mask"][2].tolist() == [(2, 2, 1.0)]
+        assert rates.rois.table.imaging_plane.indicator == "GCaMP6f"
+        assert (rates.rate, rates.model.name) == (30.0, expected.model.name)
+        assert rates.model.weights_sha256 == expected.model_sha256
+        assert json.loads(rates.source_provenance)["object_path"] == "/processing/ophys/DfOverF/RoiResponseSeries"
 
 
 def test_a_remote_recording_is_read_by_ranges(page, tmp_path):

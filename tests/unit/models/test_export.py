@@ -21,7 +21,7 @@ from nwb_cascade.models.export import export_onnx
 from nwb_cascade.models.library import load_model
 from tests.support.networks import cascade_config, cascade_weights
 
-BUNDLED = {"cascade": "cascade-30Hz-25ms", "conditional": "conditional-1-120Hz"}
+BUNDLED = {"cascade": "cascade-30Hz-25ms", "conditional": "conditional-1-120Hz", "online": "online-1-120Hz"}
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX files are checked by onnxruntime: extra onnx")
 
 
