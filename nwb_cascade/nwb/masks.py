@@ -17,6 +17,7 @@ from nwb_cascade.nwb.objects import objects_of
 
 BLOCK_BYTES = 64 * 2**20
 MOST_PIXELS = 2**25  # of a field of view: 5792 × 5792
+MOST_LISTED = 2**26  # pixels of all masks together
 LEAST_SHARE = 0.1  # of a mask's largest weight: less is no part of an ROI's picture
 PICTURES = (r"mean|average|avg", r"max|proj", r"corr")  # what they are called, the best one first
 
@@ -124,7 +125,10 @@ def _of_pixels(column: Any, rows: NDArray[np.int64]) -> tuple[tuple[int, int], l
     """Masks that are lists of pixels (x, y[, z], weight); the plane ends where the last of them lies."""
     if not isinstance(column, VectorIndex):
         return None
-    stored = np.asarray(getattr(column.target.data, "dataset", column.target.data)[:])
+    data = getattr(column.target.data, "dataset", column.target.data)
+    if len(data) > MOST_LISTED:
+        return None
+    stored = np.asarray(data[:])
     if stored.dtype.names is None:  # a list of tuples in memory
         stored = np.array([tuple(one) for one in stored], [("x", "u4"), ("y", "u4"), ("weight", "f4")])
     ends = np.concatenate([[0], np.asarray(column.data[:], np.int64)])

@@ -24,6 +24,7 @@ from nwb_cascade.report.raster import Raster, RasterMaker
 from nwb_cascade.report.recording_rows import Seen
 
 IN_FILE = "file"
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError)  # what odd tables of other programs raise
 ORDERS = {
     IN_FILE: "order in the file",
     "rate": "mean rate, the busiest first",
@@ -40,13 +41,18 @@ class Observed:
     seen: Seen
     events: Sequence[EventMeans]
     n_kinds_left_out: int
+    absent: str = ""
 
     @classmethod
     def nothing(cls, run: StoredRun) -> Observed:
-        """Return what will collect the traces of a run."""
-        n_rois, _ = run.shape
-        events, n_left_out = event_means(events_of(run.nwbfile), run.clock, n_rois)
-        return cls(RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock), events, n_left_out)
+        """Return what will collect the traces of a run; ``absent`` says why there are no events that could be read."""
+        (n_rois, _), absent = run.shape, ""
+        try:
+            kinds = events_of(run.nwbfile)
+        except UNREADABLE as error:
+            kinds, absent = [], f"The tables of intervals cannot be read: {error}."
+        events, n_left_out = event_means(kinds, run.clock, n_rois)
+        return cls(RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock), events, n_left_out, absent)
 
     def add(self, roi: int, one: RoiTraces) -> None:
         """Note what one ROI holds."""
@@ -81,6 +87,8 @@ class Population:
         What they may be coloured by.
     observed : Observed
         What the first pass over the traces found.
+    absent : tuple of str
+        What of the file could not be read, and why.
     """
 
     rasters: Mapping[str, Raster]
@@ -88,6 +96,7 @@ class Population:
     plane: FieldOfView | None
     colourings: Mapping[str, Colouring]
     observed: Observed
+    absent: tuple[str, ...]
 
     @property
     def raster(self) -> Raster:
@@ -173,7 +182,8 @@ class Population:
 
 def population_of(run: StoredRun, observed: Observed, warnings: Sequence[RoiWarning]) -> Population:
     """Return what a page shows of all ROIs of a run at once."""
-    plane, maker, seen = field_of_view(run), observed.raster, observed.seen
+    plane, absent = _plane(run)
+    maker, seen = observed.raster, observed.seen
     mean_rates = seen.mean_rates()
     found = {"rate": by_rate(mean_rates), "correlation": by_correlation(maker.rates_hz)}
     if plane is not None and np.isfinite(plane.centres).any():
@@ -189,4 +199,12 @@ def population_of(run: StoredRun, observed: Observed, warnings: Sequence[RoiWarn
         "noise": Colouring("noise level", "ν", known_numbers(run.noise_levels)),
         "warnings": Colouring("warnings", "warnings", [float(counts[roi]) for roi in range(run.shape[0])]),
     }
-    return Population(rasters, orders, plane, colourings, observed)
+    return Population(rasters, orders, plane, colourings, observed, tuple(filter(None, (absent, observed.absent))))
+
+
+def _plane(run: StoredRun) -> tuple[FieldOfView | None, str]:
+    """The field of view, or why it cannot be shown."""
+    try:
+        return field_of_view(run), ""
+    except UNREADABLE as error:
+        return None, f"The masks of the ROIs cannot be read: {error}."

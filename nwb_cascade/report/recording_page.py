@@ -64,7 +64,7 @@ def page_of(
             "n_rois": n_rois,
             "noise_text": _noise_text(coverage, n_rois),
             "warnings": warning_kinds(warnings),
-            "notes": (*run.clock.notes, *_indicator_notes(run, kind)),
+            "notes": (*run.clock.notes, *_indicator_notes(run, kind), *population.absent),
             "raster_text": population.raster_text(run.imaging_rate),
             "raster_orders": population.order_names(),
             "map_text": population.map_text(),

@@ -28,6 +28,7 @@ from nwb_cascade.report import write_report
 from nwb_cascade.report.page import MOST_BYTES
 from tests.support.browser import chromium, console_problems, open_page, wait_for
 from tests.support.fake_runs import fake_run
+from tests.support.field_recordings import field_recording
 from tests.support.recordings import dff_recording, simulated_dff
 from tests.support.run_records import run_record
 
@@ -182,6 +183,35 @@ def test_an_roi_without_values_is_no_silent_cell(tmp_path: Path) -> None:
     }
     assert columns["expected"] == [0, 0, None, 15]
     assert columns["rate"] == [0, 0, None, 3], "the mean over the frames that have a value"
+
+
+def test_odd_masks_and_trials_leave_the_rest_of_the_page(tmp_path: Path) -> None:
+    path = field_recording(tmp_path / "r.nwb", 4, 300)
+    write_run(path, run_record(path))
+    with h5py.File(path, "r+") as file:
+        table = file["processing/ophys/ImageSegmentation/rois_plane"]
+        table["pixel_mask_index"][:] = [3, 1, 2, 60_000]
+        starts = file["intervals/trials/start_time"]
+        attributes, n_trials = dict(starts.attrs), len(starts)
+        del file["intervals/trials/start_time"]
+        file["intervals/trials"].create_dataset("start_time", data=np.full(n_trials, np.nan)).attrs.update(attributes)
+    page = write_report(path, tmp_path / "r.html")
+    facts = facts_of(page)
+    assert [kind["table"] for kind in facts["events"]] == ["gratings"]
+    assert len(facts["rows"]["ids"]) == 4
+    with h5py.File(path, "r+") as file:
+        del file["processing/ophys/ImageSegmentation/rois_plane/pixel_mask_index"]
+        del file["processing/ophys/ImageSegmentation/rois_plane/pixel_mask"]
+        mask = file["processing/ophys/ImageSegmentation/rois_plane"].create_dataset(
+            "image_mask", data=np.full((4, 3, 3), b"x")
+        )
+        mask.attrs.update(
+            {"namespace": "hdmf-common", "neurodata_type": "VectorData", "description": "?", "object_id": "1"}
+        )
+        file["processing/ophys/ImageSegmentation/rois_plane"].attrs["colnames"] = ["image_mask"]
+    page = write_report(path, tmp_path / "r.html")
+    assert facts_of(page)["map"] is None
+    assert "The masks of the ROIs cannot be read" in words_of(page)
 
 
 def test_a_recording_of_one_frame_is_shown(tmp_path: Path) -> None:
