@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nwb_cascade.models.bundle import load_bundle, save_bundle
 from nwb_cascade.training.conditional_training import train_member
+from nwb_cascade.training.online_training import train_online_member
 from nwb_cascade.training.plans import run_plan
 from nwb_cascade.training.recordings import load_recordings
 from nwb_cascade.training.steps import TrainingSettings
@@ -33,6 +35,7 @@ CITATION = (
     "cite it and the sources of the datasets it lists."
 )
 LICENCE = "BSD-3-Clause"
+GCAMP6 = ("DS10", "DS11", "DS12", "DS13")
 FIRST = TrainingPlan(
     name="conditional-1-120Hz-first",
     citation=CITATION,
@@ -61,6 +64,26 @@ LAST = replace(
 PLANS = {
     "conditional-first": FIRST,
     "conditional": LAST,
+    # One network, without fold 0 (its plan has folds; only --member 0 was trained).
+    "online": TrainingPlan(
+        name="online-1-120Hz",
+        citation=CITATION,
+        licence=LICENCE,
+        architecture="online",
+        folds=True,
+        frame_jitter=0.0,
+        scale_shares=(0.7, 0.2, 0.1),
+        emphasis={**EMPHASIS, "DS30": 3.0, "DS31": 3.0, "DS32": 3.0, **dict.fromkeys(GCAMP6, 1.5)},
+        settings=TrainingSettings(
+            n_steps=6_000,
+            batch_size=16,
+            learning_rate=2e-3,
+            warmup_steps=200,
+            decay_steps=3_000,
+            checkpoint_steps=250,
+            silent_share=0.0,
+        ),
+    ),
     "cascade": TrainingPlan(
         name="cascade-30Hz-25ms",
         citation=CITATION,
@@ -113,7 +136,8 @@ def main() -> None:
         start = WarmStart(*run_plan(FIRST, recordings, arguments.checkpoints / FIRST.name, progress=show))
     folder = arguments.checkpoints / plan.name
     if arguments.member is not None:
-        train_member(plan, recordings, arguments.member, folder, start=start, progress=show)
+        one = train_online_member if plan is PLANS["online"] else partial(train_member, start=start)
+        one(plan, recordings, arguments.member, folder, progress=show)
         return
     config, weights = run_plan(plan, recordings, folder, start=start, progress=show)
     if plan is LAST:

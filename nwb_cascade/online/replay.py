@@ -14,6 +14,7 @@ from ground_truth_nwb.simulate import simulate_population
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes
+from nwb_cascade.core.scores import correlation
 from nwb_cascade.online.inference import OnlineInference, OnlineOptions
 
 N_ROIS = 24
@@ -108,7 +109,7 @@ def _scores(rates: NDArray[np.float32], spike_times: Sequence[NDArray[np.float64
     truth = smooth(counts, kernel=smoothing_kernel("gaussian", SMOOTHING_S, IMAGING_RATE))
     compared = slice(min(int(SETTLED_S * IMAGING_RATE), n_frames // 2), n_frames - delay)
     told, known = rates[:, delay:][:, compared], truth[:, compared]
-    correlations = [np.corrcoef(one, other)[0, 1] for one, other in zip(told, known, strict=True)]
+    correlations = [correlation(one, other) for one, other in zip(told, known, strict=True)]
     return {
         "correlation": float(np.nanmedian(correlations)),
         "n_true_spikes": int(counts[:, compared].sum()),

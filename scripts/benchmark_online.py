@@ -1,0 +1,91 @@
+"""Time per frame of the online inference, beside the matrix products that it cannot do without.
+
+    OPENBLAS_NUM_THREADS=1 python scripts/benchmark_online.py [--rois 1000 --rois 10000] [--frames 600] [--threads 1]
+
+Frames of noise are pushed one after another, and in between the same products are taken without anything else, so that
+busy machine slows both alike. Printed are median and 99th percentile, by wall clock and by the processor time of the
+the process, the ratio of the medians of processor time, and by how much memory grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from nwb_cascade.architectures.online import told_sizes
+from nwb_cascade.models.library import load_model
+from nwb_cascade.online.inference import BLOCK_ROIS, DEFAULT_MODEL, OnlineInference, OnlineOptions
+
+RATE = 30.0
+SETTLING = 150  # frames: until all rings have been written to, and noise levels change for few ROIs at a time
+
+
+def products(n_rois: int) -> Callable[[], None]:
+    """The matrix products of one frame, on arrays of the same sizes."""
+    sizes = told_sizes(load_model(DEFAULT_MODEL).config)
+    shapes = [(sizes.first_filter_size * 3, sizes.channels)]
+    shapes += [(sizes.filter_size * sizes.channels, sizes.channels)] * len(sizes.dilations)
+    shapes += [(sizes.channels, sizes.hidden), (sizes.hidden, len(sizes.delays))]
+    block = min(n_rois, BLOCK_ROIS)
+    arrays = [
+        (np.ones((block, n_in), np.float32), np.ones((n_in, n_out), np.float32), np.empty((block, n_out), np.float32))
+        for n_in, n_out in shapes
+    ]
+
+    def once() -> None:
+        for _ in range(-(-n_rois // block)):
+            for x, kernel, out in arrays:
+                np.matmul(x, kernel, out=out)
+
+    return once
+
+
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Wall clock and processor time, ms."""
+    wall, own = time.perf_counter(), time.process_time()
+    action()
+    return 1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - own)
+
+
+def measure(n_rois: int, n_frames: int, n_threads: int) -> str:
+    """One line of the table."""
+    online = OnlineInference(n_rois, RATE, indicator="jGCaMP8m", options=OnlineOptions(n_threads=n_threads))
+    rng = np.random.default_rng(0)
+    noise = 0.2 * rng.standard_normal((64, n_rois), dtype=np.float32)
+    plain = products(n_rois)
+    frames, alone = [], []
+    first = 0
+    for number in range(SETTLING + n_frames):
+        one = timed(lambda number=number: online.push(noise[number % 64]))  # type: ignore[misc]
+        if number >= SETTLING:
+            frames.append(one)
+            alone.append(timed(plain)[1])
+        elif number == SETTLING - 1:
+            first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    wall, own = np.array(frames).T
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first
+    figures = (np.median(wall), np.percentile(wall, 99), np.median(own), np.percentile(own, 99))
+    times = " | ".join(f"{one:.2f}" for one in figures)
+    ratio = np.median(own) / np.median(alone)
+    return f"| {n_rois:,} | {n_threads} | {times} | {ratio:.1f} | {online.nbytes / 1e6:.0f} | {grown} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rois", type=int, action="append")
+    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    print("| ROIs | threads | ms | 99 % | processor ms | 99 % | by products | MB of state | kB more at the end |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for n_rois in arguments.rois or (1_000, 10_000):
+        print(measure(n_rois, arguments.frames, arguments.threads), flush=True)
+
+
+if __name__ == "__main__":
+    main()
