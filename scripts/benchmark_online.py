@@ -3,8 +3,8 @@
     OPENBLAS_NUM_THREADS=1 python scripts/benchmark_online.py [--rois 1000 --rois 10000] [--frames 600] [--threads 1]
 
 Frames of noise are pushed one after another, and in between the same products are taken without anything else, so that
-busy machine slows both alike. Printed are median and 99th percentile, by wall clock and by the processor time of the
-the process, the ratio of the medians of processor time, and by how much memory grew.
+a busy machine slows both alike. Printed are median and 99th percentile by wall clock and by the processor time of this
+process, the ratio of its median to that of the products, and by how much memory grew.
 """
 
 from __future__ import annotations
