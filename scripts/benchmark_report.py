@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
-from nwb_cascade.nwb.write import write_run
+from nwb_cascade.nwb.write import write_runs
 from tests.support.recordings import bare_nwbfile, write_recording
 from tests.support.run_records import run_record
 
@@ -104,7 +104,7 @@ def write_simulated(path: Path, n_rois: int, n_frames: int) -> None:
         path, n_rois, 1, expected_spikes=rates, ensemble_std=None, valid_frames=valid, noise_levels=levels,
         model_noise_levels=levels, roi_warnings=(),
     )  # fmt: skip
-    write_run(path, record)
+    write_runs(path, [record])
 
 
 def look(page: Path, profile: Path, n_rois: int) -> None:

@@ -189,11 +189,6 @@ def check_only_bundle(folder: Path) -> None:
         )
 
 
-def recorded_sha256(directory: str | os.PathLike[str]) -> str:
-    """Return the hash of the weights that a bundle's record states, without reading the weights."""
-    return _recorded_hashes(Path(directory))[WEIGHTS_FILE]
-
-
 def _recorded_hashes(folder: Path) -> dict[str, str]:
     path = folder / HASH_FILE
     lines = [line.split(maxsplit=1) for line in _read(path, MOST_TEXT_BYTES).decode(errors="replace").splitlines()]

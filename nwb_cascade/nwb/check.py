@@ -23,11 +23,6 @@ from nwb_cascade.nwb.write_spikes import SpikesRecord, flat_times
 COMPARED_BYTES = 64 * CHUNK_BYTES
 
 
-def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...]:
-    """Check one run, see `check_runs`."""
-    return check_runs(path, {object_path: record})
-
-
 def check_runs(path: Path, records: Mapping[str, RunRecord]) -> tuple[str, ...]:
     """Read stored runs back, compare them with what was computed, and validate the file.
 
@@ -65,7 +60,7 @@ def check_runs(path: Path, records: Mapping[str, RunRecord]) -> tuple[str, ...]:
 def check_spikes(path: Path, table_path: str, record: SpikesRecord) -> tuple[str, ...]:
     """Read stored spikes back, compare them with what was computed, and validate the file.
 
-    Returns and raises as `check_run`.
+    Returns and raises as `check_runs`.
     """
     with open_nwb(path) as (nwbfile, io):
         _, _, module, name = table_path.split("/", 3)

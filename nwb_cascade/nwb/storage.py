@@ -128,7 +128,10 @@ def appending(
         _edit(group, remove, generator)
         try:
             zarr.consolidate_metadata(group.store)
-        except MetadataError as error:  # what the list of all descriptions, which is read otherwise, hid so far
+        except (
+            MetadataError,
+            ValueError,
+        ) as error:  # what the list of all descriptions, which is read otherwise, hid so far
             raise InputError(f"A description in it cannot be read ({error}): it is damaged. Copy it anew.") from error
         with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
             yield _read(io), io

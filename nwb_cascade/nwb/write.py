@@ -109,11 +109,6 @@ class Axes:
     source: TimeSeries | None = None
 
 
-def write_run(path: Path, record: RunRecord, *, overwrite: bool = False, progress: Progress | None = None) -> str:
-    """Add a run to an NWB file, see `write_runs`; returns the object path of the new series."""
-    return write_runs(path, [record], overwrite=overwrite, progress=progress)[0]
-
-
 def write_runs(
     path: Path, records: Sequence[RunRecord], *, overwrite: bool = False, progress: Progress | None = None
 ) -> tuple[str, ...]:

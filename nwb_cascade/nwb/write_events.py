@@ -32,7 +32,7 @@ def holds_events(nwbfile: NWBFile, table: Any) -> bool:
 def write_events(path: Path, spikes_path: str, *, overwrite: bool = False) -> str:
     """Add the spikes of a stored table to the events of its file, HDF5 or Zarr, in place, and read them back.
 
-    Meant for a copy that nobody else has open, as `nwb_cascade.nwb.write.write_run`.
+    Meant for a copy that nobody else has open, as `nwb_cascade.nwb.write.write_runs`.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class SpikesRecord:
 def write_spikes(path: Path, record: SpikesRecord, *, overwrite: bool = False) -> str:
     """Add a table of discrete spikes to an NWB file, HDF5 or Zarr, in place, beside the rates of its run.
 
-    Meant for a copy that nobody else has open, as `nwb_cascade.nwb.write.write_run`.
+    Meant for a copy that nobody else has open, as `nwb_cascade.nwb.write.write_runs`.
 
     Returns
     -------

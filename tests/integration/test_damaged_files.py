@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from nwb_cascade.cli import main
+from tests.support.fake_runs import fake_run
 from tests.support.recordings import dff_recording, simulated_dff
 
 SERIES = "/processing/ophys/DfOverF/RoiResponseSeries"
@@ -239,3 +240,15 @@ def test_a_filter_that_is_not_there_is_named_before_values_are_read(tmp_path: Pa
         assert status == 1
         assert f"{SERIES}/data is compressed by lzx (HDF5 filter 32511), which is not installed: pip" in stderr
         assert "damaged" not in stderr
+
+
+def test_a_description_that_only_a_copy_meets_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Zarr is read by its one list of descriptions, and its copy gets a new list of those that stand alone."""
+    monkeypatch.setattr("nwb_cascade.annotation.annotate.prepare_run", fake_run)
+    damaged, sound = (dff_recording(tmp_path / name, simulated_dff(4, 200)) for name in ("a.nwb.zarr", "b.nwb.zarr"))
+    (damaged / "processing" / "ophys" / "ImageSegmentation" / ".zgroup").write_bytes(b'{"zarr_format" 2}')
+    status, output, stderr = run("infer", "--json", damaged, sound)
+    assert status == 1
+    assert told_once(stderr, damaged)
+    assert "A description in it cannot be read" in stderr
+    assert "error" not in json.loads(output)[1]

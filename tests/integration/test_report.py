@@ -22,7 +22,6 @@ from nwb_cascade.cli.report import command
 from nwb_cascade.errors import AmbiguousSeriesError, InputError
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.storage import appending
-from nwb_cascade.nwb.write import write_run
 from nwb_cascade.report import page as page_module
 from nwb_cascade.report import write_report
 from nwb_cascade.report.page import MOST_BYTES
@@ -30,7 +29,7 @@ from tests.support.browser import chromium, console_problems, open_page, wait_fo
 from tests.support.fake_runs import fake_run
 from tests.support.field_recordings import field_recording
 from tests.support.recordings import dff_recording, simulated_dff
-from tests.support.run_records import run_record
+from tests.support.run_records import run_record, write_run
 
 pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
 

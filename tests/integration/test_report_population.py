@@ -232,8 +232,7 @@ def test_histograms_of_rates_and_noise_hold_every_roi(browser: Any) -> None:
 
 
 def test_an_roi_without_values_is_grey_and_no_silent_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nwb_cascade.nwb.write import write_run
-    from tests.support.run_records import run_record
+    from tests.support.run_records import run_record, write_run
 
     path = field_recording(tmp_path / "r.nwb", N_ROIS, 300)
     rates = np.full((N_ROIS, 300), 0.1, np.float32)

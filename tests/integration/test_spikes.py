@@ -20,12 +20,11 @@ from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.errors import AmbiguousSeriesError, InputError, NameTakenError
 from nwb_cascade.nwb.check import check_spikes
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import write_run
 from nwb_cascade.nwb.write_spikes import SpikesRecord, write_spikes
 from nwb_cascade.results.found_spikes import spikes_name
 from tests.support.annotating import contents, hidden_files
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
-from tests.support.run_records import run_record
+from tests.support.run_records import run_record, write_run
 
 N_ROIS, N_FRAMES, RATE = 4, 300, 30.0
 SPIKE_FRAMES = ([40, 41, 150], [60], [], [20, 100, 180, 260])  # per ROI

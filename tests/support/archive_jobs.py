@@ -6,7 +6,6 @@ from pathlib import Path
 
 from nwb_cascade.archive.listing import local_source
 from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_manifest
-from nwb_cascade.models.bundle import recorded_sha256
 from nwb_cascade.models.library import BUNDLED_FOLDER
 
 MODEL = "conditional-1-120Hz"
@@ -34,7 +33,7 @@ def file_job(path: Path, **changes: object) -> Job:
         "address": str(path),
         "content_id": source["content_id"],
         "source": source,
-        "model_sha256": recorded_sha256(BUNDLED_FOLDER / MODEL),
+        "model_sha256": (BUNDLED_FOLDER / MODEL / "SHA256SUMS").read_text().split("  weights")[0].split()[-1],
         "parameters": {},
     }
     return made_up_job(**(values | changes))

@@ -10,9 +10,10 @@ import numpy as np
 from pynwb.ophys import RoiResponseSeries
 
 from nwb_cascade.core.roi_warnings import RoiWarning
+from nwb_cascade.nwb.check import check_runs
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.objects import objects_of
-from nwb_cascade.nwb.write import RunRecord
+from nwb_cascade.nwb.write import RunRecord, write_runs
 from tests.support.fake_runs import FAKE_CONFIG, FAKE_SHA256
 
 
@@ -47,3 +48,13 @@ def run_record(path: Path, n_rois: int = 4, n_frames: int = 300, **changes: Any)
         description="Expected spikes per frame.",
     )
     return replace(record, **changes)
+
+
+def write_run(path: Path, record: RunRecord, **options: Any) -> str:
+    """Add one run to a file; returns its path in it."""
+    return write_runs(path, [record], **options)[0]
+
+
+def check_run(path: Path, object_path: str, record: RunRecord) -> tuple[str, ...]:
+    """Check one run in a file."""
+    return check_runs(path, {object_path: record})

@@ -15,11 +15,10 @@ from nwb_cascade.nwb.candidate import KINDS, SCALES
 from nwb_cascade.nwb.choose import choose
 from nwb_cascade.nwb.discover import find_candidates, find_for_choice, inspect
 from nwb_cascade.nwb.files import open_nwb
-from nwb_cascade.nwb.write import write_run
 from tests.support import nwb_files, nwb_published
 from tests.support.nwb_oddities import irregular_timestamps, one_series, set_rate
 from tests.support.recordings import bare_nwbfile, simulated_dff, write_recording
-from tests.support.run_records import run_record
+from tests.support.run_records import run_record, write_run
 
 SERIES = "/processing/ophys/DfOverF/RoiResponseSeries"
 RAW, DFF, EVENTS, NEUROPIL = "raw_fluorescence", "dff", "events", "neuropil"

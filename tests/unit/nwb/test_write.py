@@ -14,14 +14,12 @@ import pytest
 
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb import check, storage
-from nwb_cascade.nwb.check import check_run
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.places import place_of
 from nwb_cascade.nwb.storage import TimeFirst, appending, chunk_shape
-from nwb_cascade.nwb.write import write_run
 from tests.support.fake_runs import FAKE_CONFIG
 from tests.support.recordings import add_dff, bare_nwbfile, dff_recording, simulated_dff, write_recording
-from tests.support.run_records import run_record, series_path_of
+from tests.support.run_records import check_run, run_record, series_path_of, write_run
 
 Recording = Callable[..., Path]
 
@@ -208,7 +206,7 @@ def test_a_place_tells_what_is_there(recording: Path) -> None:
 
 
 def test_a_source_that_is_not_in_the_file_is_named(recording: Path) -> None:
-    with pytest.raises(InputError, match="RoiResponseSeries at nowhere"):
+    with pytest.raises(InputError, match="a series of ROI traces at nowhere"):
         write_run(recording, run_record(recording, source_path="nowhere"))
 
 

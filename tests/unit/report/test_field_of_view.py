@@ -13,11 +13,10 @@ from pynwb.image import GrayscaleImage
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.masks import picture_of, read_masks
 from nwb_cascade.nwb.stored_run import open_run
-from nwb_cascade.nwb.write import write_run
 from nwb_cascade.report.field_of_view import MOST_SIDE, field_of_view
 from tests.support.field_recordings import RADIUS, SIDE, centres, field_recording
 from tests.support.recordings import add_plane, bare_nwbfile, dff_recording, simulated_dff
-from tests.support.run_records import run_record
+from tests.support.run_records import run_record, write_run
 
 N_ROIS = 9
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from nwb_cascade.errors import InputError
-from nwb_cascade.nwb.write import write_run
 from nwb_cascade.report.examples import spike_examples
 from nwb_cascade.report.figures import examples_figure, noise_figure, population_figure, roi_figure
 from tests.support.recordings import dff_recording, simulated_dff
-from tests.support.run_records import run_record
+from tests.support.run_records import run_record, write_run
 
 pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install 'nwb-cascade[report]'")
 
