@@ -26,6 +26,10 @@ from nwb_cascade.files.kinds import SPIKES_TABLE
 @click.option("--events", is_flag=True, help="Spikes in NWB core's /events as well, a row each (pynwb 4).")
 @click.option("--run-name", help="Name or path of the run, where FILE holds several.")
 @click.option("--supported", is_flag=True, help="Only spikes that the rates support [default: as many as they sum to].")
+@click.option(
+    "--samples", type=click.IntRange(1, 10_000), help="Draw so many trains per ROI instead, into an .npz file."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --samples.")
 @click.option("--overwrite", is_flag=True, help="Replace spikes of this run, or a copy, that were made otherwise.")
 @click.option("--threads", "n_threads", type=click.IntRange(min=1), help="[default: one per processor]")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -41,6 +45,11 @@ def command(file: Path, csv: Path | None, events: bool, supported: bool, as_json
     from nwb_cascade.annotation.spikes_table import export_spikes
     from nwb_cascade.cli.progress import progress_bar
 
+    samples, seed = how.pop("samples"), how.pop("seed")
+    if samples is not None:
+        others = csv is not None or events or supported or how["in_place"] or as_json
+        _sample(file, samples, seed, other=others, **{one: how[one] for one in ("output", "run_name", "overwrite")})
+        return
     total: SpikeTotal = "supported" if supported else "conserved"
     copied = {name: how.pop(name) for name in ("output", "in_place", "overwrite")}
     if csv is not None and (events or any(copied.values())):
@@ -56,3 +65,13 @@ def command(file: Path, csv: Path | None, events: bool, supported: bool, as_json
             held = annotate_events(result.output, run_name=result.run, progress=progress, **again)
             result = replace(result, output=str(held))
     echo(json.dumps(result.to_dict(), indent=1) if as_json else result.describe())
+
+
+def _sample(file: Path, samples: int, seed: int, *, other: bool, **how: Any) -> None:
+    """Write sampled trains."""
+    from nwb_cascade.annotation.samples import write_spike_samples
+
+    if other:
+        raise click.UsageError("Expected --samples with -o, --seed, --run-name and --overwrite only: it writes a file.")
+    target = write_spike_samples(file, samples, seed=seed, **how)
+    echo(f"Wrote {target}: {samples} sampled trains of every ROI.")

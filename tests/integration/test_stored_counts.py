@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
 import nwb_cascade
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.cli import main
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.readers.stored_runs import open_run
@@ -75,3 +77,25 @@ def test_the_report_shows_the_bounds_of_every_roi(tmp_path: Path) -> None:
     assert "unmet: no such preparation was in the training, or the indicator was not told" in page.read_text(
         encoding="utf-8"
     )
+
+
+def test_samples_of_a_run_are_written_once_and_are_the_same_for_a_seed(tmp_path: Path) -> None:
+    annotate(dff_recording(tmp_path / "mouse.nwb", golden_dff(), rate=RATE), output=tmp_path / "out.nwb")
+
+    def drawn(*words: str) -> Result:
+        return CliRunner().invoke(main, ["spikes", str(tmp_path / "out.nwb"), "--samples", "50", *words])
+
+    assert drawn().output == f"Wrote {tmp_path / 'out_samples.npz'}: 50 sampled trains of every ROI.\n"
+    assert "exists: choose another output" in drawn().output
+    assert (
+        drawn("-o", str(tmp_path / "b.npz")).exit_code == drawn("-o", str(tmp_path / "c.npz"), "--seed", "1").exit_code
+    )
+    first, again, other = (np.load(tmp_path / name) for name in ("out_samples.npz", "b.npz", "c.npz"))
+    assert np.array_equal(first["spike_times"], again["spike_times"])
+    assert not np.array_equal(first["spike_times"], other["spike_times"])
+    with open_run(tmp_path / "out.nwb") as run:
+        assert run.counts is not None
+        counts = [np.bincount(first["sample"][first["roi_id"] == roi], minlength=50) for roi in first["roi_ids"]]
+        inside = (run.counts.lower[:, None] <= counts) & (counts <= run.counts.upper[:, None])
+    assert 0.5 < inside.mean() < 0.97
+    assert "Expected --samples with -o" in drawn("--in-place").output

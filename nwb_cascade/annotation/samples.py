@@ -1,0 +1,92 @@
+"""Spike trains sampled from a stored run: drawn, and written as a file of numpy when all is well."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from nwb_cascade.core.spike_samples import sample_trains
+from nwb_cascade.errors import InputError, NameTakenError
+from nwb_cascade.files.private import make_file, mode_like
+from nwb_cascade.files.replace import beside, install, stamp, workplace
+from nwb_cascade.readers.stored_runs import open_run
+from nwb_cascade.writers.targets import require_writable, split_name
+
+
+def write_spike_samples(
+    path: str | PathLike[str],
+    n_samples: int,
+    *,
+    output: str | PathLike[str] | None = None,
+    seed: int = 0,
+    run_name: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Draw spike trains from the rates and intervals of a stored run, see `nwb_cascade.core.spike_samples`.
+
+    The file (``.npz``) holds ``spike_times`` (n_spikes,) in s, ``roi_id`` and ``sample`` (n_spikes,) of each, the
+    ``roi_ids`` (n_rois,), ``n_samples`` and ``seed``. Equal seeds give equal trains.
+
+    Parameters
+    ----------
+    path : path
+        File with inferred rates.
+    n_samples : int
+        Trains per ROI.
+    output : path, optional
+        By default a file beside ``path`` with ``_samples.npz`` behind its name.
+    seed : int
+        Of the draws.
+    run_name : str, optional
+        Name or path of the run, where the file holds several.
+    overwrite : bool
+        Replace an output that is there.
+
+    Raises
+    ------
+    InputError
+        If the run was stored without a distribution of counts, or a number is out of range.
+    NameTakenError
+        If the output exists and ``overwrite`` is not set.
+    """
+    source = Path(path)
+    target = Path(output) if output is not None else source.with_name(f"{split_name(source.name)[0]}_samples.npz")
+    if target.suffix != ".npz":
+        raise InputError(f"Expected an output ending in .npz for samples, received {target}.")
+    if target.exists() and not overwrite:
+        raise NameTakenError(f"{target} exists: choose another output (-o), or replace it (--overwrite).")
+    if seed < 0:
+        raise InputError(f"Expected a seed of 0 or more, received {seed}.")
+    before = stamp(target)
+    require_writable(target)
+    times, rois, samples = [np.empty(0)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    with open_run(source, run_name) as run:
+        counts = run.counts
+        if counts is None:
+            raise InputError(f"Expected the distribution of spike counts in {path}, found none: infer it anew.")
+        for row, roi in enumerate(run.roi_ids):
+            generator = np.random.default_rng([seed, row])
+            level = float(run.noise_levels[row])
+            for number, train in enumerate(
+                sample_trains(run.rates[row], level, counts.model, run.clock, n_samples, generator)
+            ):
+                times.append(train)
+                rois.append(np.full(train.size, roi, np.int64))
+                samples.append(np.full(train.size, number, np.int64))
+        ids = run.roi_ids
+    with workplace(target) as work:
+        prepared = make_file(beside(work, ".npz"), mode_like(source))
+        with open(prepared, "wb") as file:
+            np.savez_compressed(
+                file,
+                spike_times=np.concatenate(times),
+                roi_id=np.concatenate(rois),
+                sample=np.concatenate(samples),
+                roi_ids=ids,
+                n_samples=n_samples,
+                seed=seed,
+            )
+        install(prepared, target, expected=before)
+    return target
