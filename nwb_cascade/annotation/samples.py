@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.core.spike_samples import sample_trains
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import beside, install, stamp, workplace
+from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.readers.stored_runs import open_run
 from nwb_cascade.writers.targets import require_writable, split_name
 
@@ -61,32 +64,28 @@ def write_spike_samples(
         raise InputError(f"Expected a seed of 0 or more, received {seed}.")
     before = stamp(target)
     require_writable(target)
-    times, rois, samples = [np.empty(0)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     with open_run(source, run_name) as run:
-        counts = run.counts
-        if counts is None:
-            raise InputError(f"Expected the distribution of spike counts in {path}, found none: infer it anew.")
-        for row, roi in enumerate(run.roi_ids):
-            generator = np.random.default_rng([seed, row])
-            level = float(run.noise_levels[row])
-            for number, train in enumerate(
-                sample_trains(run.rates[row], level, counts.model, run.clock, n_samples, generator)
-            ):
-                times.append(train)
-                rois.append(np.full(train.size, roi, np.int64))
-                samples.append(np.full(train.size, number, np.int64))
-        ids = run.roi_ids
+        found = _drawn(run, n_samples, seed)
     with workplace(target) as work:
         prepared = make_file(beside(work, ".npz"), mode_like(source))
         with open(prepared, "wb") as file:
-            np.savez_compressed(
-                file,
-                spike_times=np.concatenate(times),
-                roi_id=np.concatenate(rois),
-                sample=np.concatenate(samples),
-                roi_ids=ids,
-                n_samples=n_samples,
-                seed=seed,
-            )
+            np.savez_compressed(file, n_samples=n_samples, seed=seed, **found)
         install(prepared, target, expected=before)
     return target
+
+
+def _drawn(run: StoredRun, n_samples: int, seed: int) -> dict[str, NDArray[Any]]:
+    """Trains of all ROIs, one spike after the other."""
+    counts = run.counts
+    if counts is None:
+        raise InputError(f"Expected the distribution of spike counts in {run.path}, found none: infer it anew.")
+    times: list[NDArray[np.float64]] = [np.empty(0)]
+    whose = [np.empty((2, 0), np.int64)]
+    for row, roi in enumerate(run.roi_ids):
+        generator = np.random.default_rng([seed, row])
+        level = float(run.noise_levels[row])
+        trains = sample_trains(run.rates[row], level, counts.model, run.clock, n_samples, generator)
+        times += trains
+        whose += [np.stack(np.broadcast_arrays(roi, np.full(one.size, at))) for at, one in enumerate(trains)]
+    roi_id, sample = np.concatenate(whose, axis=1)
+    return {"spike_times": np.concatenate(times), "roi_id": roi_id, "sample": sample, "roi_ids": run.roi_ids}

@@ -69,13 +69,22 @@ def sample_trains(
     usable = np.flatnonzero(np.isfinite(rates))
     usable = usable[np.argsort(of_frame[usable], kind="stable")]
     edges = np.concatenate([[0.0], np.cumsum(np.maximum(rates[usable], 0) + LEAST_WEIGHT, dtype=np.float64)])
-    first = np.searchsorted(of_frame[usable], np.flatnonzero(known))
-    bounds = edges[np.append(first, usable.size)]
+    bounds = edges[np.append(np.searchsorted(of_frame[usable], np.flatnonzero(known)), usable.size)]
     trains = []
     for of_sample in counts:
-        low, high = np.repeat(bounds[:-1], of_sample), np.repeat(bounds[1:], of_sample)
-        drawn = low + generator.random(low.size) * (high - low)
-        at = np.clip(np.searchsorted(edges, drawn, side="right") - 1, 0, max(usable.size - 1, 0))
-        frames = usable[at]
-        trains.append(np.sort(times[frames] + (generator.random(low.size) - 0.5) * frame_s[frames]))
+        frames = usable[_placed(of_sample, bounds, edges, generator)]
+        trains.append(np.sort(times[frames] + (generator.random(frames.size) - 0.5) * frame_s[frames]))
     return trains
+
+
+def _placed(
+    counts: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Draw the frame of each spike of the windows between ``bounds``, in proportion to the weights between ``edges``."""
+    low, high = np.repeat(bounds[:-1], counts), np.repeat(bounds[1:], counts)
+    drawn = low + generator.random(low.size) * (high - low)
+    found = np.searchsorted(edges, drawn, side="right") - 1
+    return np.clip(found, 0, max(edges.size - 2, 0)).astype(np.int64)
