@@ -69,7 +69,7 @@ def write_spike_samples(
     with workplace(target) as work:
         prepared = make_file(beside(work, ".npz"), mode_like(source))
         with open(prepared, "wb") as file:
-            np.savez_compressed(file, n_samples=n_samples, seed=seed, **found)
+            np.savez_compressed(file, n_samples=n_samples, seed=seed, **found)  # type: ignore[arg-type]
         install(prepared, target, expected=before)
     return target
 

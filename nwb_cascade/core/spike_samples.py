@@ -83,7 +83,7 @@ def _placed(
     edges: NDArray[np.float64],
     generator: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Draw the frame of each spike of the windows between ``bounds``, in proportion to the weights between ``edges``."""
+    """Draw the frame of each spike of the windows between ``bounds``, by the weights between ``edges``."""
     low, high = np.repeat(bounds[:-1], counts), np.repeat(bounds[1:], counts)
     drawn = low + generator.random(low.size) * (high - low)
     found = np.searchsorted(edges, drawn, side="right") - 1
