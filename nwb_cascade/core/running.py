@@ -159,7 +159,7 @@ def above_rest(
     Examples
     --------
     >>> above_rest(np.array([[5.0, 5.0, 6.0]]), np.ones((1, 3), bool), 1.0).round(2)
-    array([[0.  , 0.  , 0.67]], dtype=float32)
+    array([[0.  , 0.  , 0.89]], dtype=float32)
     """
     frames = np.ascontiguousarray(traces.T, np.float32)
     there = np.ascontiguousarray(present.T)
