@@ -119,7 +119,8 @@ def pack_rois(
         Called with the ROIs done and their total during the first pass.
     """
     frames_per_step = 1
-    while BYTES_PER_STEP * sum(-(-n // frames_per_step) for n in n_frames) > room:
+    longest = max(n_frames, default=0)
+    while frames_per_step < longest and BYTES_PER_STEP * sum(-(-n // frames_per_step) for n in n_frames) > room:
         frames_per_step *= 2
     units = noise_units(sum(n_frames), room)
     activity = np.zeros(len(n_frames))
@@ -132,7 +133,7 @@ def pack_rois(
         if progress is not None:
             progress(roi + 1, len(n_frames))
     while _size(packed) > (room if packed[0].frames_per_step == 1 else room * OVERVIEW_SHARE):
-        if packed[0].frames_per_step >= max(n_frames):
+        if packed[0].frames_per_step >= longest:
             break
         packed = [_halved(one) for one in packed]
     if packed and packed[0].frames_per_step > 1:

@@ -90,3 +90,10 @@ def test_one_frame_and_no_values_can_be_packed():
     steps = one.steps()
     assert steps.n_steps == 1
     assert steps.rate_low[0] == steps.dff_low[0] == -32768
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_no_room_at_all_leaves_a_step_for_each_roi(room):
+    packed = packed_in(room)
+    assert {one.frames_per_step for one in packed} == {2048}
+    assert {one.n_steps for one in packed} == {1}
