@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nwb_cascade.cli.command import Group
+from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.core.wording import counted, natural_key, ranged
+from nwb_cascade.files.kinds import EXPORTED_MODEL
 
 if TYPE_CHECKING:
     from nwb_cascade.models.bundle import Model
@@ -117,7 +119,7 @@ def show(name: str, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("name", metavar="NAME|DIR")
-@click.argument("output", metavar="FILE.onnx", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("output", metavar="FILE.onnx", type=OutputFile(EXPORTED_MODEL))
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def export(name: str, output: Path, overwrite: bool) -> None:
     """Write a model as an ONNX file, for Bonsai, MATLAB, browsers and others; it is compared with the engine first."""

@@ -46,3 +46,4 @@ FIGURE = Kind("a figure", re.compile(rb"\x89PNG|%PDF|%!PS|<\?xml|<svg|\xff\xd8\x
 ONLINE_STATE = Kind("a state of the online inference", re.compile(rb"PK\x03\x04.{26}record\.npy", re.DOTALL))
 NOTHING_YET = Kind("empty", re.compile(rb"(?!)"))
 CALIBRATION = Kind("a calibration", re.compile(rb'\{\s*"evidence":'))
+EXPORTED_MODEL = Kind("a model that nwb-cascade exported", re.compile(rb"\x08.\x12\x0bnwb-cascade", re.DOTALL))

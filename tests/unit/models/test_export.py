@@ -146,3 +146,14 @@ def test_the_command_writes_and_says_how_close_it_is(tmp_path):
     again = CliRunner().invoke(main, ["models", "export", BUNDLED["cascade"], str(tmp_path / "m.onnx")])
     assert again.exit_code == 1
     assert "--overwrite" in again.output
+    anew = CliRunner().invoke(main, ["models", "export", BUNDLED["cascade"], str(tmp_path / "m.onnx"), "--overwrite"])
+    assert anew.exit_code == 0, anew.output
+
+
+def test_the_command_replaces_no_onnx_file_of_others(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\x08\x08\x12\x07pytorch:")
+    result = CliRunner().invoke(main, ["models", "export", BUNDLED["cascade"], str(path), "--overwrite"])
+    assert result.exit_code == 2
+    assert "is not a model that nwb-cascade exported: it is not replaced" in " ".join(result.output.split())
+    assert path.read_bytes() == b"\x08\x08\x12\x07pytorch:"

@@ -56,7 +56,7 @@ def test_a_zarr_store_and_a_file_pass(tmp_path: Path) -> None:
 def test_the_current_folder_is_a_folder_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["infer", "."], catch_exceptions=False)
-    assert (result.exit_code, result.stderr[:33]) == (1, ".: Expected a recording, received")
+    assert (result.exit_code, result.stderr[:33]) == (1, "Expected a recording, received .:")
 
 
 def test_the_command_for_all_files_of_a_folder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
