@@ -13,14 +13,17 @@ from nwb_cascade.files.kinds import CALIBRATION
 
 
 @click.command("calibrate", cls=Command)
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("sources", metavar="[SOURCE...]", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", required=True, type=OutputFile(CALIBRATION), help="The calibration (JSON).")
 @click.option("--model", default="conditional-1-120Hz", show_default=True, metavar="NAME|DIR", help="The model.")
 @click.option("--indicator", help="Calcium indicator [default: as the labelled cells state].")
 @click.option("--species", help="Latin name of the species [default: as the labelled cells state].")
 @click.option("--mean-rate", type=float, metavar="HZ", help="Known mean rate of such cells, spikes/s.")
 @click.option(
-    "--uncertainty", type=float, default=0.2, show_default=True, help="Of the mean rate: one SD as a share of it."
+    "--spike-dff", type=float, metavar="DFF", help="Known peak dF/F after one spike (0.1 is 10 %); no SOURCE."
+)
+@click.option(
+    "--uncertainty", type=float, default=0.2, show_default=True, help="Of what is known: one SD as a share of it."
 )
 @click.option("--run-name", help="Name or path of the run, where SOURCE holds several.")
 def command(
@@ -30,20 +33,33 @@ def command(
     indicator: str | None,
     species: str | None,
     mean_rate: float | None,
+    spike_dff: float | None,
     uncertainty: float,
     run_name: str | None,
 ) -> None:
     """Find how many spikes a preparation fires for each one that is found.
 
     SOURCE is a folder of labelled cells of the preparation (ground truth as NWB, or what 'ground-truth convert' reads);
-    with --mean-rate, files with rates that were inferred for it. Use the result with 'infer --calibrate'.
+    with --mean-rate, files with rates that were inferred for it; with --spike-dff and --indicator there is none. Use
+    the result with 'infer --calibrate'.
     """
-    from nwb_cascade.evaluation.labelled import calibration_from_cells, calibration_from_mean_rate
+    from nwb_cascade.evaluation.labelled import (
+        calibration_from_cells,
+        calibration_from_mean_rate,
+        calibration_from_response,
+    )
     from nwb_cascade.models.library import load_model
     from nwb_cascade.training.recordings import load_recordings
 
+    if bool(sources) == (spike_dff is not None) or (spike_dff is not None and (mean_rate is not None or not indicator)):
+        raise click.UsageError(
+            "Expected labelled cells as SOURCE, results as SOURCE with --mean-rate, or --spike-dff with --indicator "
+            "alone."
+        )
     loaded = load_model(model)
-    if mean_rate is not None:
+    if spike_dff is not None and indicator is not None:
+        found = calibration_from_response(loaded, indicator, spike_dff, uncertainty, species=species)
+    elif mean_rate is not None:
         found = calibration_from_mean_rate(loaded, sources, mean_rate, uncertainty, run_name)
     else:
         recordings = [one for folder in sources for one in load_recordings(folder)]

@@ -21,6 +21,7 @@ from nwb_cascade.errors import InputError
 SOURCES = ("labelled cells", "mean rate", "unit response")
 FORMAT = "nwb-cascade calibration 1"
 LEAST_SD = 0.02  # of a log gain: nothing is known better
+RESPONSE_SD = 0.5  # of the log gain of preparations with the same response to one spike: docs/counts.md
 
 
 @dataclass(frozen=True)
@@ -190,9 +191,26 @@ def gain_from_mean_rate(
     return _posterior(np.array([log]), np.array([rate_share**2 + model.cell_sd**2 / stated.size]), model)
 
 
-def gain_from_estimate(log_gain: float, log_sd: float, model: CountModel) -> tuple[float, float]:
-    """Gain of a preparation for which one estimate of the log gain is known, with its standard deviation."""
-    return _posterior(np.array([log_gain]), np.array([log_sd**2]), model)
+def gain_from_response(usual: float, found: float, response_share: float, model: CountModel) -> tuple[float, float]:
+    """Gain of a preparation whose dF/F of one spike is known.
+
+    Parameters
+    ----------
+    usual, found : float
+        Spikes that the networks find in the same trains with the usual response of the indicator, and with that of the
+        preparation.
+    response_share : float
+        Uncertainty of the response (one standard deviation) as a share of it.
+    model : CountModel
+        Distribution of the counts.
+    """
+    if not 0 <= response_share < 5 or not found > 0 or not usual > 0:
+        raise InputError(
+            f"Expected a response to one spike that can be seen and its uncertainty as a share, received {found:.3g} "
+            f"spikes found of {usual:.3g} and {response_share!r}."
+        )
+    variance = response_share**2 + RESPONSE_SD**2
+    return _posterior(np.array([np.log(usual / found)]), np.array([variance]), model)
 
 
 def _posterior(logs: Any, variances: Any, model: CountModel) -> tuple[float, float]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nwb_cascade.architectures.registry import architecture_of
-from nwb_cascade.core.calibration import Calibration, gain_from_cells, gain_from_mean_rate
+from ground_truth_nwb.indicators import INDICATORS, Kinetics
+from ground_truth_nwb.simulate import fluorescence, simulate_spikes
+from nwb_cascade.architectures.registry import architecture_of, build_networks
+from nwb_cascade.core.calibration import Calibration, gain_from_cells, gain_from_mean_rate, gain_from_response
 from nwb_cascade.core.count_model import CountModel
+from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.indicators import canonical_indicator
+from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.spike_counts import count_model_of, whole_sums
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Case, Condition, make_case
@@ -20,6 +25,8 @@ from nwb_cascade.models.bundle import Model
 from nwb_cascade.training.recordings import KnownRecording
 
 USUAL_RATE = 30.0  # Hz, to which cells are brought that were recorded faster than a model takes
+RESPONSE_CELLS, RESPONSE_S, RESPONSE_NOISE = 16, 120.0, 2.0  # of the simulation that a known response is compared in
+LEAST_RESPONSE = 0.005
 
 
 def calibration_from_cells(
@@ -118,6 +125,60 @@ def calibration_from_mean_rate(
     gain, sd = gain_from_mean_rate(rate_hz, rate_share, stated, counts_model)
     evidence = {"mean_rate_hz": rate_hz, "uncertainty": rate_share, "rois": len(stated), "files": len(results)}
     return Calibration(gain, sd, "mean rate", model.config.name, model.sha256, told.pop(), evidence)
+
+
+def calibration_from_response(
+    model: Model, indicator: str, spike_dff: float, response_share: float, *, species: str | None = None
+) -> Calibration:
+    """Gain of a preparation whose dF/F of one spike is known: how many spikes the networks find in such responses.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    indicator : str
+        Calcium indicator, one with known kinetics.
+    spike_dff, response_share : float
+        Peak dF/F after one spike, a fraction, and its uncertainty (one standard deviation) as a share of it.
+    species : str, optional
+        As it will be told of the recordings.
+
+    Raises
+    ------
+    InputError
+        If the indicator's kinetics are not known, or no spike could be seen or told from saturation.
+    """
+    name = canonical_indicator(indicator)
+    usual = INDICATORS[name].kinetics if name else None
+    if usual is None:
+        known = ", ".join(one.name for one in INDICATORS.values() if one.kinetics)
+        raise InputError(f"Expected an indicator with known kinetics, received {indicator}. Known: {known}.")
+    if not LEAST_RESPONSE <= spike_dff <= usual.max_dff / 2:
+        raise InputError(
+            f"Expected the dF/F of one spike from {LEAST_RESPONSE:g} to {usual.max_dff / 2:g} for {name}, as a "
+            f"fraction, received {spike_dff:g}."
+        )
+    told = architecture_of(model.config).told(indicator, model.config, species)
+    counts_model = count_model_of(model.config.extra, told.indicator, model.config.name)
+    expected, found = (
+        _found(model, told.indicator, replace(usual, amplitude=one)) for one in (usual.amplitude, spike_dff)
+    )
+    gain, sd = gain_from_response(expected, found, response_share, counts_model)
+    evidence = {"spike_dff": spike_dff, "uncertainty": response_share, "usual_spike_dff": usual.amplitude}
+    return Calibration(gain, sd, "unit response", model.config.name, model.sha256, told.indicator, evidence)
+
+
+def _found(model: Model, indicator: str | None, kinetics: Kinetics) -> float:
+    """Spikes that the networks find in simulated trains of cells with these kinetics."""
+    rng = np.random.default_rng(0)
+    times = np.arange(0, RESPONSE_S, 1 / USUAL_RATE)
+    trains = [simulate_spikes(rng, duration_s=RESPONSE_S, firing_rate_hz=0.5) for _ in range(RESPONSE_CELLS)]
+    clean = np.stack([fluorescence(times, spikes, kinetics) for spikes in trains])
+    noise = noise_std(RESPONSE_NOISE, USUAL_RATE) * rng.standard_normal(clean.shape)
+    networks = build_networks(model.config, model.weights, imaging_rate=USUAL_RATE, indicator=indicator)
+    return float(
+        np.maximum(infer_block((clean + noise).astype(np.float32), USUAL_RATE, networks).expected_spikes, 0).sum()
+    )
 
 
 def _own_condition(model: Model, recording: KnownRecording) -> Condition:

@@ -106,3 +106,33 @@ def test_a_calibration_for_something_else_is_refused(labelled: Path, tmp_path: P
     assert (
         "to be for conditional-1-120Hz and jGCaMP8m, it was made for conditional-1-120Hz and GCaMP6f" in result.output
     )
+
+
+def test_the_df_f_of_one_spike_scales_counts_the_other_way(tmp_path: Path) -> None:
+    gains = []
+    for number, dff in enumerate((0.03, 0.06, 0.12)):  # 0.06 is what GCaMP6f has on average
+        path = tmp_path / f"{number}.json"
+        done = run("calibrate", "--indicator", "GCaMP6f", "--spike-dff", dff, "-o", path)
+        assert done.exit_code == 0, done.output
+        gains.append(json.loads(path.read_text())["gain"])
+    assert gains[0] > 1.2
+    assert gains[1] == pytest.approx(1)
+    assert gains[2] < 0.8
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--spike-dff", "0.1"], "or --spike-dff with --indicator alone"),
+        ([], "Expected labelled cells as SOURCE"),
+        (["--spike-dff", "60", "--indicator", "GCaMP6f"], "dF/F of one spike from 0.005 to 4 for GCaMP6f"),
+        (
+            ["--spike-dff", "0.1", "--indicator", "GCaMP3"],
+            "Expected an indicator with known kinetics, received GCaMP3.",
+        ),
+    ],
+)
+def test_a_response_that_cannot_be_is_told(words: list[str], said: str, tmp_path: Path) -> None:
+    done = run("calibrate", *words, "-o", tmp_path / "lab.json")
+    assert done.exit_code != 0
+    assert said in " ".join(done.output.split())
