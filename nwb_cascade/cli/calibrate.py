@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from nwb_cascade.cli.command import Command
 from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
 from nwb_cascade.files.kinds import CALIBRATION
+
+if TYPE_CHECKING:
+    from nwb_cascade.core.calibration import Calibration
 
 
 @click.command("calibrate", cls=Command)
@@ -43,6 +47,28 @@ def command(
     with --mean-rate, files with rates that were inferred for it; with --spike-dff and --indicator there is none. Use
     the result with 'infer --calibrate'.
     """
+    if bool(sources) == (spike_dff is not None) or (spike_dff is not None and (mean_rate is not None or not indicator)):
+        raise click.UsageError(
+            "Expected labelled cells as SOURCE, results as SOURCE with --mean-rate, or --spike-dff with --indicator "
+            "alone."
+        )
+    found = _calibration(sources, model, indicator, species, mean_rate, spike_dff, uncertainty, run_name)
+    output.write_text(found.to_json(), encoding="utf-8")
+    low, high = (found.gain * factor for factor in (2.718281828**-found.gain_sd, 2.718281828**found.gain_sd))
+    echo(f"Wrote {output}: gain {found.gain:.3g} ({low:.3g} to {high:.3g}, one SD) from {found.source}.")
+
+
+def _calibration(
+    sources: tuple[Path, ...],
+    model: str,
+    indicator: str | None,
+    species: str | None,
+    mean_rate: float | None,
+    spike_dff: float | None,
+    uncertainty: float,
+    run_name: str | None,
+) -> Calibration:
+    """The calibration from what is known."""
     from nwb_cascade.evaluation.labelled import (
         calibration_from_cells,
         calibration_from_mean_rate,
@@ -51,19 +77,10 @@ def command(
     from nwb_cascade.models.library import load_model
     from nwb_cascade.training.recordings import load_recordings
 
-    if bool(sources) == (spike_dff is not None) or (spike_dff is not None and (mean_rate is not None or not indicator)):
-        raise click.UsageError(
-            "Expected labelled cells as SOURCE, results as SOURCE with --mean-rate, or --spike-dff with --indicator "
-            "alone."
-        )
     loaded = load_model(model)
     if spike_dff is not None and indicator is not None:
-        found = calibration_from_response(loaded, indicator, spike_dff, uncertainty, species=species)
-    elif mean_rate is not None:
-        found = calibration_from_mean_rate(loaded, sources, mean_rate, uncertainty, run_name)
-    else:
-        recordings = [one for folder in sources for one in load_recordings(folder)]
-        found = calibration_from_cells(loaded, recordings, indicator=indicator, species=species)
-    output.write_text(found.to_json(), encoding="utf-8")
-    low, high = (found.gain * factor for factor in (2.718281828**-found.gain_sd, 2.718281828**found.gain_sd))
-    echo(f"Wrote {output}: gain {found.gain:.3g} ({low:.3g} to {high:.3g}, one SD) from {found.source}.")
+        return calibration_from_response(loaded, indicator, spike_dff, uncertainty, species=species)
+    if mean_rate is not None:
+        return calibration_from_mean_rate(loaded, sources, mean_rate, uncertainty, run_name)
+    recordings = [one for folder in sources for one in load_recordings(folder)]
+    return calibration_from_cells(loaded, recordings, indicator=indicator, species=species)
