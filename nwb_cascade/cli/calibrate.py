@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,10 +36,7 @@ def command(
     model: str,
     indicator: str | None,
     species: str | None,
-    mean_rate: float | None,
-    spike_dff: float | None,
-    uncertainty: float,
-    run_name: str | None,
+    **known: Any,
 ) -> None:
     """Find how many spikes a preparation fires for each one that is found.
 
@@ -47,12 +44,13 @@ def command(
     with --mean-rate, files with rates that were inferred for it; with --spike-dff and --indicator there is none. Use
     the result with 'infer --calibrate'.
     """
-    if bool(sources) == (spike_dff is not None) or (spike_dff is not None and (mean_rate is not None or not indicator)):
+    by_response = known["spike_dff"] is not None
+    if bool(sources) == by_response or (by_response and (known["mean_rate"] is not None or not indicator)):
         raise click.UsageError(
             "Expected labelled cells as SOURCE, results as SOURCE with --mean-rate, or --spike-dff with --indicator "
             "alone."
         )
-    found = _calibration(sources, model, indicator, species, mean_rate, spike_dff, uncertainty, run_name)
+    found = _calibration(sources, model, indicator, species, **known)
     output.write_text(found.to_json(), encoding="utf-8")
     low, high = (found.gain * factor for factor in (2.718281828**-found.gain_sd, 2.718281828**found.gain_sd))
     echo(f"Wrote {output}: gain {found.gain:.3g} ({low:.3g} to {high:.3g}, one SD) from {found.source}.")
@@ -63,6 +61,7 @@ def _calibration(
     model: str,
     indicator: str | None,
     species: str | None,
+    *,
     mean_rate: float | None,
     spike_dff: float | None,
     uncertainty: float,
