@@ -16,6 +16,7 @@ from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import clear_disk_errors
 from nwb_cascade.files.kinds import SPIKES_TABLE, require_kind
+from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.files.replace import beside, install, stamp, workplace
 from nwb_cascade.nwb.places import SPIKES_KEY
 from nwb_cascade.nwb.stored_run import StoredRun
@@ -70,7 +71,7 @@ def export_spikes(
         ids, place = run.roi_ids, run.object_path
     target.parent.mkdir(parents=True, exist_ok=True)
     with workplace(target) as work, clear_disk_errors(target):
-        prepared = beside(work, ".csv")
+        prepared = make_file(beside(work, ".csv"), mode_like(Path(path)))
         write_spikes_csv(prepared, ids, found.times, found.fit_error)
         install(prepared, target, expected=before)
     return replace(spikes_result(str(path), str(target), place, target.name, options, found), object_path="spikes")

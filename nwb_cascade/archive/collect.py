@@ -19,6 +19,7 @@ from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import write_text
 from nwb_cascade.files.hashing import file_sha256
+from nwb_cascade.files.private import make_file, mode_like
 from nwb_cascade.writers.sidecar_names import names_apart
 
 LIST = ".nwb-cascade-collected.json"
@@ -143,7 +144,7 @@ def _install(entry: Entry, target: Path, *, copy: bool) -> None:
             f"{output} is not the file that the job wrote: remove it and run the manifest again, then collect."
         )
     target.parent.mkdir(exist_ok=True)
-    with appearing(target) as draft:
+    with appearing(target, mode=mode_like(output)) as draft:
         if copy or not _linked(output, draft):
             shutil.copy2(output, draft)
 
@@ -161,6 +162,7 @@ def _linked(output: Path, draft: Path) -> bool:
     try:
         os.link(output, draft)
     except OSError:  # another file system, or one without hard links
+        make_file(draft, mode_like(output))
         return False
     return True
 

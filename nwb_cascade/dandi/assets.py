@@ -19,6 +19,7 @@ from nwb_cascade.errors import InputError, RemoteError
 from nwb_cascade.files.connections import why
 
 NWB_SUFFIXES = (".nwb", ".nwb.zarr")
+OPEN_ACCESS = "dandi:OpenAccess"  # dandischema.models.AccessType
 DIGESTS = {"blob": "dandi:dandi-etag", "zarr": "dandi:dandi-zarr-checksum"}
 
 
@@ -49,6 +50,9 @@ class Asset:
         SHA-256 of a blob; empty if unknown or not yet computed by the archive.
     storage_url : str
         Where the content lies in the archive's storage; empty as long as the digest. For a plain URL the URL.
+    is_private : bool
+        Whether not everybody may read it: embargoed, as its record says, or a plain URL with a query, such as a signed
+        link. False as long as there is no digest.
     """
 
     path: str
@@ -64,6 +68,7 @@ class Asset:
     digest: str = ""
     sha256: str = ""
     storage_url: str = ""
+    is_private: bool = False
 
     @property
     def address(self) -> str:
@@ -151,7 +156,8 @@ def is_nwb(path: str) -> bool:
 
 def _plain(address: FileURL) -> Asset:
     """An asset for the URL of a file; its size is found out when it is opened."""
-    return Asset(address.path, "blob", -1, address.url.partition("?")[0], storage_url=address.url)
+    plain, mark, _ = address.url.partition("?")
+    return Asset(address.path, "blob", -1, plain, storage_url=address.url, is_private=bool(mark))
 
 
 def _listed(client: DandiAPIClient, address: ParsedDandiURL) -> Iterator[BaseRemoteAsset]:
@@ -212,6 +218,7 @@ def _with(asset: Asset, record: dict[str, Any]) -> Asset:
         digest=digests.get(DIGESTS[asset.kind], ""),
         sha256=digests.get("dandi:sha2-256", ""),
         storage_url=stored[0] if stored else "",
+        is_private=any(one.get("status") != OPEN_ACCESS for one in record.get("access") or ()),
     )
 
 

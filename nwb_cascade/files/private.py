@@ -12,8 +12,13 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OWNER = 0o600
 
 
-def mode_like(source: Path | None) -> int:
-    """Return the mode of a file that is made from another one: who may read or write that, and always its owner."""
+def mode_like(source: Path | None, *, is_private: bool = False) -> int:
+    """Return the mode of a file that is made from another one: who may read or write that, and always its owner.
+
+    What is made from a remote recording that is not for everybody is the user's alone.
+    """
+    if is_private:
+        return OWNER
     if source is None or not source.exists():
         return ANYBODY
     return stat.S_IMODE(source.stat().st_mode) & ANYBODY | stat.S_IWUSR | stat.S_IRUSR

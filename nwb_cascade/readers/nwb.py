@@ -35,7 +35,7 @@ from nwb_cascade.options import InferenceOptions, words_of
 from nwb_cascade.readers.one_photon import require_one_photon, scale_of
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import MadeDff, NwbPart, Recording
-from nwb_cascade.readers.sources import Source, in_a_fence, opened
+from nwb_cascade.readers.sources import Source, in_a_fence, is_private, opened
 
 if TYPE_CHECKING:
     from nwb_cascade.dandi.stream import StreamSettings
@@ -65,7 +65,7 @@ class NwbReader(Reader):
             with open_nwb(file) as (nwbfile, _):
                 recordings = _recordings(nwbfile, Access.of(file, scratch_dir), options, origin)
                 try:
-                    yield recordings
+                    yield tuple(replace(one, is_private=is_private(file)) for one in recordings)
                 finally:
                     _close(recordings)
 

@@ -67,6 +67,8 @@ class Recording:
         What tells the series from others like it in its source; empty if there are none.
     nwb : NwbPart or None
         The file for outputs that take over parts of it; None if it is not NWB.
+    is_private : bool
+        Whether it is remote and not everybody may read it, so that its results are the user's alone.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Recording:
     uncalibrated: str = ""
     label: str = ""
     nwb: NwbPart | None = None
+    is_private: bool = False
 
     def roi_warnings(self) -> tuple[RoiWarning, ...]:
         """Return what became known of single ROIs while their traces were read."""

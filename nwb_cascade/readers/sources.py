@@ -115,6 +115,12 @@ def opened(
         yield file, provenance_of(file.asset)
 
 
+def is_private(file: NWBSource) -> bool:
+    """Tell whether what `opened` gave is remote and not everybody may read it."""
+    asset: Asset | None = getattr(file, "asset", None)
+    return asset is not None and asset.is_private
+
+
 def provenance_of(asset: Asset) -> dict[str, str]:
     """Return what identifies an asset for ever, without secrets; what is unknown is left out."""
     known = {

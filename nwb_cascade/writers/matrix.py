@@ -176,7 +176,8 @@ class MatrixWriter:
         target, source = Path(one.result.output), Path(name_of(self._source))
 
         def made(ending: str) -> Path:
-            return make_file(beside(work, f"{apart}{ending}"), mode_like(source))
+            mode = mode_like(source, is_private=one.recording.is_private)
+            return make_file(beside(work, f"{apart}{ending}"), mode)
 
         main = made(target.suffix)
         if stands_alone(target):

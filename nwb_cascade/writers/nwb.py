@@ -192,7 +192,7 @@ class SidecarWriter(NwbWriter):
         """Make a checked sidecar."""
         self._prepared, records = beside(work, split_name(self._target.name)[1]), [run_record(one) for one in runs]
         nwb, room = _nwb(runs[0].recording), sum(map(record_bytes, records))
-        make_file(self._prepared, mode_like(self._source))
+        make_file(self._prepared, mode_like(self._source, is_private=runs[0].recording.is_private))
         paths, notes = write_sidecar(
             self._prepared, nwb.nwbfile, records, nwb.access, reserve_bytes=room, progress=progress
         )

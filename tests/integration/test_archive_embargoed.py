@@ -114,10 +114,21 @@ def test_zarr_and_embargoed_assets_with_a_key_that_is_written_nowhere(
     collected = archive_command("collect", manifest, "--out", out, derived, "--report", tmp_path / "pages")
     assert collected.exit_code == 0, collected.output
     check_derived(derived, recordings, server, tmp_path, monkeypatch)
+    check_modes(derived, tmp_path / "pages")
     assert {"m.jsonl", "log", "out", "derived", "cache", "pages"} <= {path.name for path in tmp_path.iterdir()}
     for secret in (server.token, SIGNATURE):
         assert files_with(tmp_path, secret) == []
         assert secret not in planned.output + without.output + collected.output + caplog.text
+
+
+def check_modes(derived, pages):
+    """What tells of an embargoed recording is its user's alone, all else is as the umask leaves it."""
+    with open(derived / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["dandiset"] for row in rows} == {OPEN, EMBARGOED}
+    for row in rows:
+        for path in (derived / row["path"], pages / f"{Path(row['path']).stem}.html"):
+            assert (path.stat().st_mode & 0o077 == 0) == (row["dandiset"] == EMBARGOED), path
 
 
 def check_derived(derived, recordings, server, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.ranges import total, union
 from nwb_cascade.dandi.stream import open_remote
 from nwb_cascade.errors import InputError
+from nwb_cascade.files import private
 from nwb_cascade.nwb import discover
 from nwb_cascade.nwb.files import open_nwb
 from tests.support.annotating import hidden_files
@@ -205,6 +207,46 @@ def test_one_that_fails_does_not_stop_the_others(odd_server: DandiServer) -> Non
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 4
     assert Path("sub-1_ses-a_desc-spikes_ophys.nwb").exists()
+
+
+@pytest.fixture
+def opened_modes(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Modes of the files that results are written to, right after these are created."""
+    seen: set[int] = set()
+    creating = private.new_file
+
+    def noting(path: Path, mode: int) -> int:
+        descriptor = creating(path, mode)
+        seen.add(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(private, "new_file", noting)
+    return seen
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other modes")
+@pytest.mark.parametrize("path", [HDF5, ZARR])
+@pytest.mark.parametrize("output", [None, "rates.npy"])
+@pytest.mark.parametrize(("embargoed", "expected"), [(True, 0o600), (False, 0o644)])
+def test_results_of_embargoed_recordings_are_the_users_alone_from_their_first_byte(
+    server: DandiServer,
+    opened_modes: set[int],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    output: str | None,
+    embargoed: bool,
+    expected: int,
+) -> None:
+    server.archive.dandisets["000001"].embargoed = embargoed
+    monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
+    monkeypatch.setenv("DANDI_API_KEY", server.token)  # which says nothing about a recording
+    before = os.umask(0o022)
+    try:
+        annotate(address(server, path), output=output)
+    finally:
+        os.umask(before)
+    assert opened_modes == {expected}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in Path().iterdir()} == {expected}
 
 
 def test_an_embargoed_recording_is_read_with_a_key_that_is_written_nowhere(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,12 @@ def test_a_table_holds_stored_spikes_as_they_are(
     assert lines_of(tmp_path / "stored.csv") == lines_of(tmp_path / "found.csv")
     with pytest.raises(NameError):  # other spikes are not those
         export_spikes(output, tmp_path / "stored.csv")
+
+
+def test_a_table_has_the_mode_of_the_recording(recording: Path, tmp_path: Path) -> None:
+    recording.chmod(0o600)
+    export_spikes(recording, tmp_path / "spikes.csv")
+    assert stat.S_IMODE((tmp_path / "spikes.csv").stat().st_mode) == 0o600
 
 
 def test_a_table_replaces_its_kind_only(recording: Path, tmp_path: Path) -> None:

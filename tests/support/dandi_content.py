@@ -106,7 +106,7 @@ class StoredAsset:
         common = {"asset_id": self.asset_id, "path": self.path, "size": self.size}
         return {**common, **ids, "created": DATE, "modified": DATE}
 
-    def full(self, root: str) -> Json:
+    def full(self, root: str, *, embargoed: bool = False) -> Json:
         """Return the metadata record; root is the server's address."""
         if isinstance(self.stored, ZarrTree):
             digest = {"dandi:dandi-zarr-checksum": self.stored.checksum}
@@ -118,6 +118,9 @@ class StoredAsset:
         own = {
             "schemaKey": "Asset",
             "identifier": self.asset_id,
+            "access": [
+                {"schemaKey": "AccessRequirements", "status": f"dandi:{'Embargoed' if embargoed else 'Open'}Access"}
+            ],
             "path": self.path,
             "contentSize": self.size,
             "contentUrl": [f"{root}/api/assets/{self.asset_id}/download/", storage],

@@ -160,11 +160,12 @@ class Routes:
         return self._page(request, [asset.brief() for asset in listed])
 
     def asset(self, request: Request, asset_id: str, **scope: str | None) -> Response:
-        return as_json(self._asset(request, asset_id, **scope)[1].full(self.root))
+        owner, asset = self._asset(request, asset_id, **scope)
+        return as_json(asset.full(self.root, embargoed=owner.embargoed))
 
     def asset_info(self, request: Request, asset_id: str, **scope: str | None) -> Response:
-        asset = self._asset(request, asset_id, **scope)[1]
-        return as_json({**asset.brief(), "metadata": asset.full(self.root)})
+        owner, asset = self._asset(request, asset_id, **scope)
+        return as_json({**asset.brief(), "metadata": asset.full(self.root, embargoed=owner.embargoed)})
 
     def download(self, request: Request, asset_id: str, **scope: str | None) -> Response:
         stored = self._asset(request, asset_id, **scope)[1].stored

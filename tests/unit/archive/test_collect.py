@@ -2,7 +2,10 @@
 
 import csv
 import hashlib
+import os
 import re
+import shutil
+import stat
 import sys
 
 import pytest
@@ -177,6 +180,24 @@ def test_collecting_again_adds_what_was_finished_since_and_drops_what_is_gone(ma
 def test_files_are_links_unless_copies_are_wanted(manifest, ledger, tmp_path, copy):
     collect(manifest, ledger, tmp_path / "derived", copy=copy)
     assert (tmp_path / "derived" / "sub-1" / NAME).samefile(ledger.entry(JOBS[0].id).output) != copy
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other modes")
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_copy_of_a_private_result_is_private_from_its_first_byte(manifest, ledger, tmp_path, monkeypatch, copy):
+    ledger.entry(JOBS[0].id).output.chmod(0o600)
+    seen, copying = [], shutil.copy2
+
+    def noting(source, target):
+        seen.append((source.stat().st_mode, target.stat().st_mode))
+        copying(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", noting)
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no hard links here")))
+    collect(manifest, ledger, tmp_path / "derived", copy=copy)
+    assert len(seen) == 3
+    assert all(before == after for before, after in seen)
+    assert stat.S_IMODE((tmp_path / "derived" / "sub-1" / NAME).stat().st_mode) == 0o600
 
 
 def test_a_copy_is_made_once_and_again_when_it_was_changed(manifest, ledger, tmp_path):
