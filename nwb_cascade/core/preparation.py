@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def missing_frames(count: int) -> tuple[str, str]:
 def _scattered(present: NDArray[np.bool_]) -> tuple[tuple[str, str], ...]:
     """Say so if values come in short pieces; networks have learned from whole traces."""
     steps = np.diff(np.flatnonzero(present))
-    if steps.size < FEWEST or (steps > 1).mean() <= OFTEN:
+    if not are_scattered(steps.size, (steps > 1).sum()):
         return ()
     if steps.min() == steps.max():
         message = (
@@ -94,6 +95,11 @@ def _scattered(present: NDArray[np.bool_]) -> tuple[tuple[str, str], ...]:
             "and sums leave out what happened in missing frames"
         )
     return (("scattered-values", message),)
+
+
+def are_scattered(n_steps: Any, n_gaps: Any) -> Any:
+    """Tell, number by number, whether so many of the steps between frames with a value cross gaps that rates suffer."""
+    return (n_steps >= FEWEST) & (n_gaps > OFTEN * n_steps)
 
 
 def _padded_tail(trace: NDArray[np.float32], shortest: int) -> int:

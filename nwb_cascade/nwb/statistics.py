@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.preparation import are_scattered
 from nwb_cascade.core.wording import counted
 from nwb_cascade.nwb.blocks import StoredTraces, TraceBlocks
 from nwb_cascade.nwb.candidate import NoiseQuantiles
@@ -59,9 +60,11 @@ def trace_statistics(
         for rois, frames in stored.tiles(slice(0, stored.shape[0]), READ_ITEMS):
             tally.add(rois, frames, stored.read(rois, frames))
     noise[~tally.varied] = np.nan
+    gaps = tally.gaps.problems() if kind in PADDED_KINDS else ()
     levels = noise_quantiles(noise)
     problems = (
         *tally.problems(stored.shape[1], padding=kind in PADDED_KINDS, z_scores=kind in NOISE_KINDS),
+        *gaps,
         *_noise_problems(levels, kind),
     )
     return Statistics(float(tally.n_nan.sum() / np.prod(stored.shape)), levels, problems)
@@ -115,6 +118,54 @@ def _noise_problems(levels: NoiseQuantiles | None, kind: str) -> tuple[str, ...]
     return ()
 
 
+class _Gaps:
+    """Steps between frames with a value, per ROI, gathered rectangle by rectangle."""
+
+    def __init__(self, n_rois: int) -> None:
+        self.last = np.full(n_rois, -1, dtype=np.int32)  # frame with a value
+        self.n_steps = np.zeros(n_rois, dtype=np.int64)
+        self.n_gaps = np.zeros(n_rois, dtype=np.int64)
+        self.shortest = np.full(n_rois, np.iinfo(np.int32).max, dtype=np.int32)
+        self.longest = np.zeros(n_rois, dtype=np.int32)
+
+    def add(self, rois: slice, frames: slice, finite: NDArray[np.bool_]) -> None:
+        """Add which values (n, m) of some ROIs and frames there are; later frames come later."""
+        frame = np.arange(frames.start, frames.stop, dtype=np.int32)
+        if finite.all() and (self.last[rois] == frames.start - 1).all():  # most recordings lack nothing
+            if n_steps := len(frame) - (frames.start == 0):
+                self.n_steps[rois] += n_steps
+                self.shortest[rois], self.longest[rois] = 1, np.maximum(self.longest[rois], 1)
+            self.last[rois] = frames.stop - 1
+            return
+        latest = np.maximum.accumulate(np.column_stack((self.last[rois], np.where(finite, frame, -1))), axis=1)
+        steps = np.where(finite & (latest[:, :-1] >= 0), frame - latest[:, :-1], 0)
+        self.n_steps[rois] += (steps > 0).sum(axis=1)
+        self.n_gaps[rois] += (steps > 1).sum(axis=1)
+        self.shortest[rois] = np.minimum(self.shortest[rois], np.min(steps, axis=1, where=steps > 0, initial=2**31 - 1))
+        self.longest[rois] = np.maximum(self.longest[rois], steps.max(axis=1))
+        self.last[rois] = latest[:, -1]
+
+    def problems(self) -> tuple[str, ...]:
+        """Say which traces have their values in short pieces, see `nwb_cascade.core.preparation`."""
+        scattered = are_scattered(self.n_steps, self.n_gaps)
+        regular = scattered & (self.shortest == self.longest)
+        pieces, n_rois, found = scattered & ~regular, counted(len(scattered), "ROI"), []
+        if regular.any():
+            low, high = int(self.shortest[regular].min()), int(self.shortest[regular].max())
+            every = str(low) if low == high else f"{low} to {high}"
+            found.append(
+                f"{np.count_nonzero(regular)} of {n_rois} have values in one frame of {every} only: store these frames "
+                f"alone, at the imaging rate divided by {every}."
+            )
+        if pieces.any():
+            length = np.median(self.n_steps[pieces] / self.n_gaps[pieces])
+            found.append(
+                f"{np.count_nonzero(pieces)} of {n_rois} have values in pieces of {length:.2g} frames on average: "
+                "rates are uncertain by a third."
+            )
+        return tuple(found)
+
+
 class _Tally:
     """Sums and extremes per ROI, gathered rectangle by rectangle."""
 
@@ -127,10 +178,12 @@ class _Tally:
         self.total = np.zeros(n_rois)
         self.squares = np.zeros(n_rois)
         self.last_signal = np.full(n_rois, -1, dtype=np.int64)
+        self.gaps = _Gaps(n_rois)
 
     def add(self, rois: slice, frames: slice, values: NDArray[np.float32]) -> None:
         """Add values (n, m) of some ROIs and frames; later frames come later."""
         finite = np.isfinite(values)
+        self.gaps.add(rois, frames, finite)
         self.n_nan[rois] += np.isnan(values).sum(axis=1)
         self.n_infinite[rois] += np.isinf(values).sum(axis=1)
         self.n_frames[rois] += finite.sum(axis=1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nwb_cascade.core.noise import noise_level
+from nwb_cascade.core.preparation import prepare_trace
 from nwb_cascade.nwb import statistics
 from nwb_cascade.nwb.blocks import StoredTraces
 from nwb_cascade.nwb.statistics import noise_quantiles, trace_statistics
@@ -52,6 +53,31 @@ def test_each_kind_of_useless_trace_is_counted():
         "2 of 8 ROIs end in exact zeros (up to 12 frames): padding, such as suite2p adds to short planes.",
     )
     assert found.noise_levels.undefined == 4
+
+
+@pytest.mark.parametrize("read_items", [2**21, 50, 14, 7])  # in one piece, and in pieces that gaps span
+def test_values_in_every_kth_frame_are_told(monkeypatch, read_items):
+    monkeypatch.setattr(statistics, "READ_ITEMS", read_items)
+    dff = simulated_dff(7, 300)
+    dff[:3, 1::2] = np.nan
+    dff[3] = np.where(np.arange(300) % 4 < 2, dff[3], np.nan)  # two values, two missing
+    dff[4, 100:200] = np.nan  # one gap
+    dff[5] = np.where(np.arange(300) % 75 < 5, np.nan, dff[5])  # four
+    assert found_in(dff).problems == (
+        "3 of 7 ROIs have values in one frame of 2 only: store these frames alone, at the imaging rate divided by 2.",
+        "1 of 7 ROIs have values in pieces of 2 frames on average: rates are uncertain by a third.",
+    )
+    assert found_in(dff, kind="raw_fluorescence").problems == found_in(dff).problems
+    assert found_in(dff, kind="events").problems == ()
+
+
+def test_inspection_and_inference_tell_the_same_traces_as_scattered():
+    rng = np.random.default_rng(1)
+    for share in (0.02, 0.04, 0.06, 0.3, 0.97):
+        trace = np.where(rng.random(400) < share, np.nan, simulated_dff(1, 400)[0]).astype(np.float32)
+        notes = dict(prepare_trace(trace, 64, fills_edges=True).notes)
+        told = [one for one in found_in(trace[None]).problems if "have values in" in one]
+        assert len(told) == ("scattered-values" in notes)
 
 
 def test_events_that_end_in_zeros_are_not_padded():
