@@ -134,7 +134,7 @@ def _cluster(kind: Any, settings: Mapping[str, Any], given: Mapping[str, Any]) -
     try:
         kind.job_cls("tcp://scheduler", "worker", **{k: v for k, v in settings.items() if k not in of_cluster})
     except (TypeError, ValueError) as error:
-        listed = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        listed = ", ".join(f"{name}={value!r}" for name, value in given.items() if name != SCHEDULER_OPTIONS)
         raise InputError(
             f"Expected options of dask-jobqueue's {kind.__name__}, received {listed}: {error}. See its documentation."
         ) from error

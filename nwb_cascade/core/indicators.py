@@ -92,8 +92,8 @@ def unknown_indicator(text: str | None) -> str:
 
     Examples
     --------
-    >>> unknown_indicator("ASAP3")[:71]
-    "'ASAP3' is no indicator known here, so the networks are told of none and"
+    >>> unknown_indicator("ASAP3")[:35]
+    "'ASAP3' is no indicator known here,"
     """
     if canonical_indicator(text) is not None:
         return ""

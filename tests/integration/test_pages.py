@@ -30,6 +30,7 @@ from nwb_cascade.models.bundle import save_bundle
 from nwb_cascade.models.library import load_model
 from tests.support.nwb_files import suite2p
 from tests.support.pages import PAGES, ROOT, Block, blocks, commands, inline_commands, read_page
+from tests.support.program_files import write_caiman
 from tests.support.recordings import dff_recording, simulated_dff, two_planes
 from tests.support.suite2p_files import write_suite2p
 
@@ -87,6 +88,7 @@ def prepared(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         dff_recording(folder / name)
     suite2p(folder / "raw.nwb", n_rois=(4,))
+    write_caiman(folder / "results.hdf5", dff[:4])
     write_suite2p(folder / "session" / "suite2p" / "plane0")
     np.save(folder / "traces.npy", dff[:4])
     savemat(folder / "session.mat", {"dF_traces": dff[:4]})

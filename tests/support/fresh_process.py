@@ -21,3 +21,10 @@ def run_fresh(code: str) -> None:
     """Run Python code in a new process that finds the checkout."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def dead_process() -> int:
+    """Return the number of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid

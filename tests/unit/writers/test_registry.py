@@ -70,6 +70,6 @@ def test_several_results_go_to_different_files(tmp_path: Path) -> None:
 def test_a_matrix_is_named_like_one_and_never_its_source(tmp_path: Path) -> None:
     (tmp_path / "a.npy").touch()
     source = tmp_path / "a.npy"
-    for output, message in ((tmp_path / "b.nwb", r"ending in \.npy or \.mat"), (source, "other than the input")):
+    for output, message in ((tmp_path / "b.nwb", r"ending in \.npy, \.npz or \.mat"), (source, "other than the input")):
         with pytest.raises(InputError, match=message):
             MatrixWriter.named_target(source, reader_of(source), OutputOptions(output))
