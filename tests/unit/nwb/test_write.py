@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import ndx_spike_inference as ndx
 import numpy as np
 import pynwb
 import pytest
+from hdmf.spec import NamespaceCatalog
 
 from nwb_cascade.errors import InputError, NameTakenError
 from nwb_cascade.nwb import check, storage
@@ -241,6 +244,52 @@ def test_a_violation_elsewhere_is_reported_not_blamed_on_the_run(tmp_path: Path)
     record = run_record(path)
     assert pynwb.validate(path=path)
     assert check_run(path, write_run(path, record), record)
+
+
+def keywords_as_numbers(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["general/keywords"]
+        file["general/keywords"] = [1, 2]
+
+
+def no_namespaces(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["specifications"]
+        del file.attrs[".specloc"]
+
+
+def another_run_that_is_violated(path: Path) -> None:
+    write_run(path, replace(run_record(path), name="Other"))
+    with h5py.File(path, "r+") as file:
+        del file["processing/ophys/Other/noise_level"].attrs["unit"]
+
+
+CHANGES = (None, keywords_as_numbers, no_namespaces, another_run_that_is_violated)
+
+
+@pytest.mark.parametrize(("name", "change"), [*(("a.nwb", change) for change in CHANGES), ("a.nwb.zarr", None)])
+def test_violations_are_those_that_pynwb_finds_in_what_is_loaded_once(
+    tmp_path: Path, name: str, change: Callable[[Path], None] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = dff_recording(tmp_path / name)
+    record = run_record(path)
+    object_path = write_run(path, record)
+    if change is not None:
+        change(path)
+    with open_nwb(path) as (_, io), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = tuple(map(str, pynwb.validate(io=io)))
+    loads: list[object] = []
+    loading = NamespaceCatalog.load_namespaces
+
+    def noting(self: NamespaceCatalog, *given: Any, **named: Any) -> Any:
+        loads.append(named)
+        return loading(self, *given, **named)
+
+    monkeypatch.setattr(NamespaceCatalog, "load_namespaces", noting)
+    assert check_run(path, object_path, record) == expected
+    assert bool(expected) == (change in (keywords_as_numbers, another_run_that_is_violated))
+    assert len(loads) == (change is not no_namespaces)  # when the file is opened
 
 
 def test_chunks_suit_reading_one_roi() -> None:
