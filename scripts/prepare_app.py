@@ -25,6 +25,7 @@ from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 from nwb_cascade import infer
 from nwb_cascade.architectures import conditional
 from nwb_cascade.architectures.conditional_sizes import CONDITION, ConditionalSizes
+from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level
 from nwb_cascade.core.noise_changes import noise_changes
@@ -75,8 +76,8 @@ def facts(model: Model) -> dict[str, Any]:
         "noise_range": [min(config.noise_levels), max(config.noise_levels)],
         "rates": list(config.model_rates_hz),
         "smoothing_s": config.smoothing_s,
-        "noise_centre": conditional.NOISE_CENTRE,
-        "rate_centre": conditional.RATE_CENTRE,
+        "noise_centre": NOISE_CENTRE,
+        "rate_centre": RATE_CENTRE,
         "level_per_std": LEVEL_PER_STD,
         "indicators": [
             {

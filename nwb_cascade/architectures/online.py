@@ -21,25 +21,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Told, Weights
-from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.conditional import (
+from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Weights
+from nwb_cascade.architectures.conditional_sizes import CODES
+from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.architectures.told import (
     CONDITIONS_TOLD,
     Tensors,
-    _dense,
-    _films,
-    _input_channels,
-    _kept,
-    _scaled,
-    _stacked,
-    _told_arrays,
+    compiled_members,
+    context,
+    dense,
+    films,
+    input_channels,
     joined,
+    kept,
+    portable_arrays,
+    portable_inputs,
+    portable_members,
+    scaled,
+    stacked_members,
+    told,
+    told_arrays,
+    with_near_codes,
 )
-from nwb_cascade.architectures.conditional_sizes import CODES
-from nwb_cascade.architectures.online_sizes import N_CONDITIONS, OnlineSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
-from nwb_cascade.core.indicators import NEAR, match_indicator
 from nwb_cascade.core.preparation import Prepared
 from nwb_cascade.core.running import above_rest
 
@@ -59,20 +64,16 @@ def network(sizes: OnlineSizes, weights: Tensors, inputs: Tensors) -> Any:
     """
     from nwb_cascade.architectures.backend import network_ops as ops
 
-    code = ops.take(weights[CODES], inputs["indicator"], axis=0)
-    context = ops.concatenate([ops.cast(inputs["condition"], code.dtype), code], axis=-1)
-    context = ops.relu(_dense(context, weights, "condition1"))
-    context = ops.relu(_dense(context, weights, "condition2"))
-    films = _films(sizes, context, weights)
+    scales = films(sizes, context(weights, inputs), weights)
     # Frames with a present one at most the longest delay before them.
     padded = ops.pad(ops.expand_dims(inputs["present"], -1), [[0, 0], [sizes.delays[-1], 0], [0, 0]])
-    alive = ops.max_pool(ops.cast(padded, code.dtype), sizes.delays[-1] + 1, 1)
-    channels = _input_channels(inputs["trace"], inputs["present"], inputs["condition"])
-    x = _kept(ops.relu(_scaled(_causal(channels, weights, "first"), films, "first")), alive)
+    alive = ops.max_pool(ops.cast(padded, weights[CODES].dtype), sizes.delays[-1] + 1, 1)
+    channels = input_channels(inputs["trace"], inputs["present"], inputs["condition"])
+    x = kept(ops.relu(scaled(_causal(channels, weights, "first"), scales, "first")), alive)
     for name, dilation in zip(sizes.layers, sizes.dilations, strict=True):
-        x = x + _kept(ops.relu(_scaled(_causal(x, weights, f"{name}_conv", dilation), films, name)), alive)
-    x = ops.relu(_scaled(_dense(x, weights, "hidden"), films, "hidden"))
-    return ops.softplus(ops.cast(_dense(x, weights, "output"), "float32"))
+        x = x + kept(ops.relu(scaled(_causal(x, weights, f"{name}_conv", dilation), scales, name)), alive)
+    x = ops.relu(scaled(dense(x, weights, "hidden"), scales, "hidden"))
+    return ops.softplus(ops.cast(dense(x, weights, "output"), "float32"))
 
 
 class OnlineEnsemble:
@@ -97,11 +98,11 @@ class OnlineEnsemble:
 
         self._sizes = told_sizes(config)
         self.before, self.after = self._sizes.context, self._sizes.whole_delay
-        self._told = partial(_told_arrays, config, self._sizes, imaging_rate=imaging_rate, indicator=indicator)
-        members = {key: _stacked(weights, key, config.ensemble_size) for key in self._sizes.shapes()}
-        self._weights = {key: ops.convert_to_tensor(array) for key, array in joined(self._sizes, members).items()}
+        self._told = partial(told_arrays, config, self._sizes, imaging_rate=imaging_rate, indicator=indicator)
+        members = joined(self._sizes, stacked_members(config, self._sizes, weights))
+        self._weights = {key: ops.convert_to_tensor(array) for key, array in members.items()}
         shapes = tuple((key, tuple(array.shape)) for key, array in self._weights.items())
-        self._evaluate = _compiled(self._sizes, shapes)
+        self._evaluate = compiled_members(network, self._sizes, shapes)
 
     def __call__(
         self,
@@ -132,13 +133,7 @@ class OnlineEnsemble:
 def told_sizes(config: ModelConfig) -> OnlineSizes:
     """Sizes of a model's networks with the codes that ``stacked`` weights have: also for what is near an indicator."""
     sizes = OnlineSizes.from_network(config.network)
-    return replace(sizes, indicators=(*sizes.indicators, *(NEAR + name for name in sizes.indicators)))
-
-
-def told_code(sizes: OnlineSizes, indicator: str | None) -> int:
-    """Position of what a network is told of an indicator, in any spelling."""
-    codes = sizes.indicators
-    return sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
+    return replace(sizes, indicators=with_near_codes(sizes.indicators))
 
 
 def online_networks(config: ModelConfig, weights: Weights, *, imaging_rate: float, indicator: str | None) -> NetworkSet:
@@ -167,29 +162,16 @@ def rested(prepared: Sequence[Prepared], imaging_rate: float) -> list[Prepared]:
 def online_portable(config: ModelConfig, weights: Weights) -> Portable:
     """Arrange a bundle's weights for other runtimes, which take the running rest level from dF/F themselves."""
     sizes = told_sizes(config)
-    stacked = {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
-    members = tuple(
-        joined(sizes, {key: array[member] for key, array in stacked.items()}) for member in range(config.ensemble_size)
-    )
     delay = sizes.whole_delay
-    codes = ", ".join(f"{sizes.indicator_code(name)} {name}" for name in sizes.indicators)
+    described = (
+        f"{CONDITIONS_TOLD} The trace is dF/F above rest, as nwb_cascade.core.running.above_rest gives it; "
+        f"frame k of the output takes frames up to k + {delay} into account."
+    )
     return Portable(
-        members,
+        portable_members(config, sizes, weights),
         lambda member, inputs: network(sizes, member, inputs)[..., sizes.delays.index(delay)][:, delay:],
-        {
-            "condition": (
-                Argument((None, N_CONDITIONS)),
-                f"{CONDITIONS_TOLD} The trace is dF/F above rest, as nwb_cascade.core.running.above_rest gives it; "
-                f"frame k of the output takes frames up to k + {delay} into account.",
-            ),
-            "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
-        },
-        lambda levels, activity, rate, indicator: {
-            name: array.astype(np.int64 if name == "indicator" else np.float32)
-            for name, array in _told_arrays(
-                config, sizes, levels, activity, imaging_rate=rate, indicator=indicator
-            ).items()
-        },
+        portable_inputs(sizes, described),
+        portable_arrays(config, sizes),
         is_told_missing=True,
         padding=delay,
     )
@@ -201,36 +183,17 @@ def online_shapes(config: ModelConfig) -> Shapes:
     return {f"{member}/{key}": shape for member in range(config.ensemble_size) for key, shape in one.items()}
 
 
-def _told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
-    match = match_indicator(indicator, config.indicators, species)
-    return Told(match.code, match.message)
-
-
 ONLINE = Architecture(
     name="online",
     shapes=online_shapes,
     build=online_networks,
-    told=_told,
+    told=told,
     is_told_rate=True,
     takes_any_kernel=True,
     network_per_level=False,
     portable=online_portable,
     serves_recordings=False,
 )
-
-
-@cache
-def _compiled(sizes: OnlineSizes, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
-    """One compiled function for all models whose stacked weights have these shapes: weights are arguments."""
-    from nwb_cascade.architectures.backend import network_ops as ops
-
-    def evaluate(members: Tensors, inputs: Tensors) -> Any:
-        return ops.each_member(lambda weights: network(sizes, weights, inputs), members)
-
-    members = {key: Argument(shape) for key, shape in shapes}
-    rows = {name: Argument((None, None)) for name in ("trace", "present")}
-    told = {"condition": Argument((None, 2)), "indicator": Argument((None,), "int32")}
-    return ops.compiled(evaluate, (members, rows | told))
 
 
 def _causal(x: Any, weights: Tensors, name: str, dilation: int = 1) -> Any:

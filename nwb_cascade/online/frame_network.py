@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Weights
-from nwb_cascade.architectures.conditional import COMPRESSION_DFF, COMPRESSION_NOISE, conditions
 from nwb_cascade.architectures.conditional_sizes import CODES, N_CHANNELS
 from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.architectures.told import COMPRESSION_DFF, COMPRESSION_NOISE, conditions
 from nwb_cascade.core.noise import noise_std
 
 STEP_OF_NOISE = 1.02  # noise levels that run along are told in such steps, so that few ROIs change at a frame

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nwb_cascade.architectures.online import ONLINE, told_code, told_sizes
+from nwb_cascade.architectures.online import ONLINE, told_sizes
 from nwb_cascade.architectures.registry import architecture_of
+from nwb_cascade.architectures.told import told_code
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch

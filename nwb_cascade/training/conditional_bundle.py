@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.conditional import CONDITIONAL, near_codes
+from nwb_cascade.architectures.conditional import CONDITIONAL
 from nwb_cascade.architectures.conditional_sizes import CODES, HasFilms
+from nwb_cascade.architectures.told import near_codes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.indicators import nearest_code
 from nwb_cascade.training.batches import LOWEST_NOISE

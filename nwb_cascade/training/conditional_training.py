@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nwb_cascade.architectures.conditional import conditions, joined, network
+from nwb_cascade.architectures.conditional import network
 from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
+from nwb_cascade.architectures.told import conditions, joined
 from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
 from nwb_cascade.training.folds import split
@@ -77,7 +78,7 @@ def conditional_trainee(sizes: ConditionalSizes, scale_shares: tuple[float, ...]
     class ConditionalModel(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(autocast=False)  # the network itself knows what may be rounded
-            self.arrays = {path: _variable(path, shape) for path, shape in sizes.shapes().items()}
+            self.arrays = {path: new_variable(path, shape) for path, shape in sizes.shapes().items()}
             self.built = True
 
         def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
@@ -118,7 +119,7 @@ def _sizes(plan: TrainingPlan, recordings: Sequence[KnownRecording], start: Warm
     return conditional_sizes(recordings, plan.network) if start is None else start.sizes(recordings)
 
 
-def _variable(path: str, shape: tuple[int, ...]) -> Any:
+def new_variable(path: str, shape: tuple[int, ...]) -> Any:
     """One array of the network, as it is before training."""
     from nwb_cascade.architectures.backend import keras
 

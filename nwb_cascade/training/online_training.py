@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from nwb_cascade.architectures.conditional import conditions, joined
 from nwb_cascade.architectures.online import ONLINE, network
 from nwb_cascade.architectures.online_sizes import OnlineSizes
+from nwb_cascade.architectures.told import conditions, joined
 from nwb_cascade.core.running import REST_AVERAGE_S, REST_DOWN_S, REST_UP_S, above_rest
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
-from nwb_cascade.training.conditional_training import _variable
+from nwb_cascade.training.conditional_training import new_variable
 from nwb_cascade.training.folds import split
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
 from nwb_cascade.training.recordings import KnownRecording, taught_codes
@@ -99,7 +99,7 @@ def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_S
     class OnlineModel(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(autocast=False)  # the network itself knows what may be rounded
-            self.arrays = {path: _variable(path, shape) for path, shape in sizes.shapes().items()}
+            self.arrays = {path: new_variable(path, shape) for path, shape in sizes.shapes().items()}
             self.built = True
 
         def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
