@@ -6,6 +6,8 @@ object is missing here only if the archive's listing lacks it; every other failu
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ from nwb_cascade.files.fence import Served, fenced
 
 Result = TypeVar("Result")
 PROTOCOL = "nwb-cascade-zarr"
+CONSOLIDATED, DESCRIPTIONS = ".zmetadata", (".zgroup", ".zarray", ".zattrs")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
     def __init__(self, objects: ZarrObjects, **options: Any) -> None:
         super().__init__(**options)
         self._objects = objects
+        self._descriptions: dict[str, Any] | None = None  # of all groups and arrays, once they are asked for
+        self._describing = threading.Lock()
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Return the content of an object."""
@@ -103,7 +108,8 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
         entry = self._objects.find(key)
         if entry is None:
             raise FileNotFoundError(f"{self._objects.asset.address} has no object {key}.")
-        return self._objects.content(key, entry)[slice(start, end)]
+        content = self._described(key)
+        return (self._objects.content(key, entry) if content is None else content)[slice(start, end)]
 
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         """Return the contents of objects, several at a time."""
@@ -142,6 +148,17 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
             found[child] = {"name": f"{path}/{child}", "size": 0 if slash else entry.size, "type": kind}
         return list(found.values()) if detail else [each["name"] for each in found.values()]
 
+    def _described(self, key: str) -> bytes | None:
+        """Return a description from the list of all if there is one, as hdmf-zarr does: a request less for each."""
+        if key.rpartition("/")[2] not in DESCRIPTIONS:
+            return None
+        with self._describing:
+            if self._descriptions is None:
+                entry = self._objects.find(CONSOLIDATED)
+                self._descriptions = {} if entry is None else _all_in(self._objects.content(CONSOLIDATED, entry))
+        found = self._descriptions.get(key)
+        return None if found is None else json.dumps(found).encode()
+
     def _kind(self, path: str) -> str | None:
         try:
             return str(self.info(path)["type"])
@@ -159,6 +176,15 @@ class RemoteZarrFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
             if on_error == "raise":
                 raise
             return error
+
+
+def _all_in(consolidated: bytes) -> dict[str, Any]:
+    """Descriptions by their keys; none of a list that is damaged, so that the single ones are read."""
+    try:
+        found = json.loads(consolidated)["metadata"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def without_protocol(path: str) -> str:

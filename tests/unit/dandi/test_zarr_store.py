@@ -119,6 +119,24 @@ def test_hdmf_zarr_reads_an_nwb_file_like_the_local_one(archive, server, tmp_pat
     assert server.count("/files") == 1
 
 
+def test_descriptions_come_from_the_list_of_all(archive, server, tree):
+    zarr.consolidate_metadata(str(tree))
+    remote = open_zarr(publish(archive, server, tree, path="sub-z/sub-z.nwb.zarr"))
+    group = open_group(remote)
+    np.testing.assert_array_equal(group["group/flat"][:], DATA)
+    np.testing.assert_array_equal(group["sparse"][:20], np.concatenate([np.full((10, 7), 5), DATA[10:20]]))
+    assert group.attrs["name"] == "tree"
+    described = [one.target for one in server.served("^/zarr/") if "/.z" in one.target]
+    assert [target.rpartition("/")[2] for target in described] == [".zmetadata"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 10**5, b'{"metadata": []}', b"{}", b"3"])
+def test_single_descriptions_are_read_where_the_list_of_all_is_damaged(archive, server, tree, content):
+    (tree / ".zmetadata").write_bytes(content)
+    group = open_group(open_zarr(publish(archive, server, tree, path="sub-z/sub-z.nwb.zarr")))
+    np.testing.assert_array_equal(group["group/flat"][:], DATA)
+
+
 def test_an_embargoed_zarr_is_read_with_the_token_which_the_storage_never_sees(archive, server, tree, monkeypatch):
     monkeypatch.setenv("DANDI_INSTANCE", server.api_url)
     monkeypatch.setenv("DANDI_API_KEY", TOKEN)
