@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nwb_cascade.architectures.conditional import network
-from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes, HasFilms
 from nwb_cascade.architectures.told import conditions, joined
 from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
@@ -48,11 +48,26 @@ def train_member(
 ) -> TrainedMember:
     """Train one network of an ensemble; see ``plans.run_plan``."""
     sizes = _sizes(plan, recordings, start)
+    make = partial(conditional_trainee, sizes, plan.scale_shares)
+    return train_told_member(plan, recordings, member, folder, sizes, make, start=start, progress=progress)
+
+
+def train_told_member(
+    plan: TrainingPlan,
+    recordings: Sequence[KnownRecording],
+    member: int,
+    folder: Path,
+    sizes: HasFilms,
+    make: Callable[[], Trainee],
+    *,
+    start: WarmStart | None = None,
+    progress: MemberProgress | None = None,
+) -> TrainedMember:
+    """Train one network that is told of its recordings; ``make`` builds it from ``sizes``, see ``plans.run_plan``."""
     fold = member if plan.folds else None
     training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
     settings = plan.member_settings(member)
     label = f"member{member}"
-    make = partial(conditional_trainee, sizes, plan.scale_shares)
     code, seed = sizes.indicator_code, settings.seed
     trained = finished_network(make, settings, folder / label) or train_network(
         make,

@@ -16,13 +16,12 @@ from nwb_cascade.architectures.told import conditions, joined
 from nwb_cascade.core.running import REST_AVERAGE_S, REST_DOWN_S, REST_UP_S, above_rest
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.batches import TrainingBatch
-from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle, describe_member
-from nwb_cascade.training.conditional_training import new_variable
-from nwb_cascade.training.folds import split
+from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle
+from nwb_cascade.training.conditional_training import new_variable, train_told_member
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
 from nwb_cascade.training.recordings import KnownRecording, taught_codes
-from nwb_cascade.training.steps import Arrays, Trainee, finished_network, train_network
-from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan, labelled
+from nwb_cascade.training.steps import Arrays, Trainee
+from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
 
 REST_RECORD = {"average_s": REST_AVERAGE_S, "down_s": REST_DOWN_S, "up_s": REST_UP_S}
@@ -71,23 +70,8 @@ def train_online_member(
 ) -> TrainedMember:
     """Train one network; see ``plans.run_plan``."""
     sizes = online_sizes(recordings, plan.network)
-    fold = member if plan.folds else None
-    training, held_out = split(recordings, fold) if fold is not None else (list(recordings), [])
-    settings = plan.member_settings(member)
-    label = f"member{member}"
     make = partial(online_trainee, sizes, plan.scale_shares)
-    code, seed = sizes.indicator_code, settings.seed
-    trained = finished_network(make, settings, folder / label) or train_network(
-        make,
-        plan.bank(training, code, (seed, 1)),
-        settings,
-        folder / label,
-        held_out=plan.bank(held_out, code, (seed, 2), versions=2) if held_out else None,
-        progress=labelled(progress, label),
-    )
-    return describe_member(
-        training, trained.weights, fold=fold, seed=seed, n_steps=settings.n_steps, history=trained.history
-    )
+    return train_told_member(plan, recordings, member, folder, sizes, make, progress=progress)
 
 
 def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_SHARES) -> Trainee:
