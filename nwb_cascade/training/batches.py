@@ -345,13 +345,8 @@ def _told(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
     """Rest level at the first frame, its change per frame, and activity, as inference finds them; (batch,) each."""
     rows = [row[: 1 + np.flatnonzero(np.isfinite(row))[-1]] for row in around]
-    levels = [_level(row, float(hz)) for row, hz in zip(rows, rate, strict=True)]
+    levels = [float(noise_level(row[None], float(hz))[0]) for row, hz in zip(rows, rate, strict=True)]
     return tell_apart(rows, rate.tolist(), levels)
-
-
-def _level(trace: NDArray[np.float32], rate: float) -> float:
-    differences = np.abs(np.diff(trace))
-    return float(100 * np.median(differences[np.isfinite(differences)]) / np.sqrt(rate))
 
 
 def _quiet(counts: NDArray[np.float32], rate: NDArray[np.float32]) -> NDArray[np.bool_]:
