@@ -6,6 +6,8 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
+from pathlib import Path
 from typing import Any
 
 import click
@@ -29,6 +31,7 @@ COMMANDS = {
     "spikes": "nwb_cascade.cli.spikes",
     "train": "nwb_cascade.cli.train",
 }
+_FORMAT = warnings.formatwarning
 USER_ERRORS = (ValueError, LookupError, TypeError, OSError, ImportError, RemoteError)
 
 
@@ -69,3 +72,13 @@ def main(debug: bool) -> None:
     """Calibrated spike inference for calcium imaging, in NWB files and on DANDI."""
     # TensorFlow writes about missing GPUs to stderr at every start; who wants to read it sets the variable to 0.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.formatwarning = in_our_words
+
+
+def in_our_words(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Write a warning of this package as one line for people, without the line of code that it came from."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        return f"Warning: {printable(' '.join(str(message).split()))}\n"
+    return _FORMAT(message, category, filename, lineno, line)

@@ -74,7 +74,7 @@ def download(url: str, target: Path, *, progress: Progress | None = None, backof
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(target, url)
-    with _session(backoff_s) as session:
+    with _session(backoff_s, reconnects=0) as session:
         for attempt in range(ATTEMPTS):
             try:
                 _receive(session, part, progress)
@@ -189,9 +189,11 @@ def _check_status(response: requests.Response, url: str) -> None:
         raise ConnectionError(f"The server refused {url}: status {response.status_code} {response.reason}.")
 
 
-def _session(backoff_s: float) -> requests.Session:
+def _session(backoff_s: float, *, reconnects: int = ATTEMPTS) -> requests.Session:
     retry = Retry(
         total=ATTEMPTS,
+        connect=reconnects,
+        read=reconnects,
         other=0,  # such as certificates
         backoff_factor=backoff_s,
         status_forcelist=_RETRIED_STATUS,

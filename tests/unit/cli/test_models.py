@@ -193,3 +193,20 @@ def test_the_module_loads_nothing_but_click():
     code = "import sys, nwb_cascade.cli.models; print([m for m in ('numpy', 'rich', 'requests') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_a_warning_is_one_line_for_people(tmp_path):
+    registry = tmp_path / "r.yaml"
+    registry.write_text(f"{NAME}:\n  Link: http://127.0.0.1:9/a.zip\n  Info: none\n")
+    code = (
+        "import sys; from nwb_cascade.files import download; download.ATTEMPTS = 1; "
+        "from nwb_cascade.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "models", "fetch", NAME, "--registry", str(registry)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr.splitlines()
+    assert told[0] == (
+        "Warning: http://127.0.0.1:9/a.zip is neither encrypted nor hashed by the registry: "
+        "whoever is on the way can change it."
+    )
+    assert told[1].startswith("Error: http://127.0.0.1:9/a.zip was not received in full")
+    assert len(told) == 2

@@ -145,3 +145,13 @@ def test_an_endless_file_is_stopped(server, tmp_path, monkeypatch):
 def test_a_file_of_undeclared_length_arrives(server, tmp_path):
     server.resources["/f.zip"] = Resource(BODY, declares_length=False)
     assert fetch(server, tmp_path / "f.zip") == DIGEST
+
+
+def test_a_refused_connection_is_tried_as_often_as_is_said_and_not_in_loops_within_loops(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    with local_server() as gone:
+        url = gone.url
+    with pytest.raises(ConnectionError, match="after 5 attempts"):
+        download(url + "/f.zip", tmp_path / "f.zip")
+    assert waited == [0.5, 1.0, 2.0, 4.0]
