@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import requests
 from dandi.consts import DandiInstance, known_instances
 from dandi.dandiapi import DandiAPIClient
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from nwb_cascade.dandi.turns import turn
 from nwb_cascade.errors import RemoteError
@@ -24,11 +26,20 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 PAGE_SIZE = 1000  # the most that the archive's API gives at once
 PAGE_WORKERS = 2  # pages fetched at the same time; dandi's default of 5 is more than one listing needs
+UNREACHED_ATTEMPTS, UNREACHED_S = 6, 20.0  # in a row; dandi's 12 take 53 s where connections are refused, minutes elsewhere
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Considerate(HTTPAdapter):
-    """Gives every request a time limit, as dandi's client would wait for ever, and makes it await its turn."""
+    """Gives every request a time limit, as dandi's client would wait for ever, and makes it await its turn.
+
+    A server that no connection reaches is given up sooner than by dandi's client, which tries again after every
+    ConnectionError of requests, but after no other error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unreached: list[float] = []  # when connections failed, since the last that did not
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
@@ -38,6 +49,7 @@ class Considerate(HTTPAdapter):
                 response = super().send(request, *args, **kwargs)
                 if not kwargs.get("stream"):
                     _ = response.content  # comes within the turn
+            self._unreached.clear()
             return response
         except requests.exceptions.SSLError as error:
             if is_untrusted(error):  # nor does another attempt help here
@@ -46,6 +58,20 @@ class Considerate(HTTPAdapter):
         except requests.ReadTimeout as error:
             # dandi's client tries again after a ConnectionError, but not after a ReadTimeout
             raise requests.ConnectionError(str(error), request=request) from error
+        except requests.ConnectionError as error:
+            self._require_reached(request, error)
+            raise
+
+    def _require_reached(self, request: requests.PreparedRequest, error: requests.ConnectionError) -> None:
+        """Raise RemoteError if connections to the server failed too often in a row."""
+        reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, where it tells one
+        if not isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
+            return
+        self._unreached.append(time.monotonic())
+        n, waited_s = len(self._unreached), self._unreached[-1] - self._unreached[0]
+        if n >= UNREACHED_ATTEMPTS or waited_s > UNREACHED_S:
+            host = urlsplit(request.url or "").netloc
+            raise RemoteError(f"{host} does not answer in {n} attempts: {why(error)}. Try again later.") from error
 
 
 def connect(instance: DandiInstance, *, token: str | None = None) -> DandiAPIClient:

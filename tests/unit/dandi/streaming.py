@@ -5,7 +5,7 @@ from dataclasses import replace
 from nwb_cascade.dandi.link import RetryPolicy
 from nwb_cascade.dandi.ranges import total, union
 
-HASTY = RetryPolicy(attempts=3, first_wait_s=0.0, longest_wait_s=0.0, read_timeout_s=0.2)
+HASTY = RetryPolicy(attempts=3, first_wait_s=0.0, longest_wait_s=0.0)
 PATIENT = replace(HASTY, attempts=20)  # for faults by chance: which request they hit depends on threads and paths
 
 

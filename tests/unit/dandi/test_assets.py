@@ -2,11 +2,14 @@
 
 import logging
 import pickle
+from types import SimpleNamespace
 
 import pytest
+import requests
+from dandi.consts import DandiInstance
 
 from nwb_cascade.dandi import assets as module
-from nwb_cascade.dandi.assets import find_asset, list_assets, with_record
+from nwb_cascade.dandi.assets import find_asset, list_assets, reading, with_record
 from nwb_cascade.dandi.client import connect, token_for
 from nwb_cascade.dandi.urls import find_instance
 from nwb_cascade.errors import RemoteError
@@ -200,7 +203,7 @@ def test_without_a_token_no_authorization_is_sent(address, server):
 
 
 def test_a_request_that_stays_unanswered_is_tried_again(server, monkeypatch):
-    monkeypatch.setattr("nwb_cascade.dandi.client.READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("nwb_cascade.dandi.client.READ_TIMEOUT_S", 1.0)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     instance = find_instance(server.api_url)
     server.reset()
@@ -215,3 +218,31 @@ def test_a_server_that_keeps_failing_is_named(address, server, monkeypatch):
     server.faults.script(Fault.UNAVAILABLE, "dandisets", times=99)
     with pytest.raises(RemoteError, match=r"127.0.0.1:\d+ answers 503 for dandi://.*: try again later"):
         paths(f"{address}/000001")
+
+
+def test_a_server_that_no_connection_reaches_is_given_up_after_a_few_attempts(monkeypatch):
+    waited = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waited.append))
+    said = r"127\.0\.0\.1:9 does not answer in 6 attempts: .*Connection refused\. Try again later\."
+    with (
+        pytest.raises(RemoteError, match=said),
+        reading(DandiInstance("127.0.0.1:9", None, "http://127.0.0.1:9/api"), "dandi://127.0.0.1:9/000001") as client,
+    ):
+        client.get("/dandisets/")
+    assert len(waited) == 5
+    assert sum(waited) < 12
+
+
+def test_answers_in_between_begin_the_count_of_failed_connections_anew(address, server, monkeypatch):
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+    with connect(find_instance(server.api_url)) as client:
+        gone = "http://127.0.0.1:9/api/dandisets/"
+        for _ in range(3):
+            with pytest.raises(requests.ConnectionError):
+                client.session.get(gone)
+        client.get("/dandisets/")
+        for _ in range(5):
+            with pytest.raises(requests.ConnectionError):
+                client.session.get(gone)
+        with pytest.raises(RemoteError, match="in 6 attempts"):
+            client.session.get(gone)
