@@ -26,7 +26,10 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 PAGE_SIZE = 1000  # the most that the archive's API gives at once
 PAGE_WORKERS = 2  # pages fetched at the same time; dandi's default of 5 is more than one listing needs
-UNREACHED_ATTEMPTS, UNREACHED_S = 6, 20.0  # in a row; dandi's 12 take 53 s where connections are refused, minutes elsewhere
+UNREACHED_ATTEMPTS, UNREACHED_S = (
+    6,
+    20.0,
+)  # in a row; dandi's 12 take 53 s where connections are refused, minutes elsewhere
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

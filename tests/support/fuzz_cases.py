@@ -178,7 +178,8 @@ def sealed(line: str) -> str:
 def registry(origin: Path) -> Maker:
     """Lists of published models; an address that nobody answers stands in them."""
     entries = (
-        f"Global_EXC_{rate}Hz_smoothing50ms:\n  Link: https://127.0.0.1:9/{rate}.zip\n  Info: none\n" for rate in (7, 30)
+        f"Global_EXC_{rate}Hz_smoothing50ms:\n  Link: https://127.0.0.1:9/{rate}.zip\n  Info: none\n"
+        for rate in (7, 30)
     )
     text = "# Models\n\n" + "\n".join(entries)
 
