@@ -27,7 +27,7 @@ def asset(archive, server):
 
 
 def policy_for(fault):
-    """Silence alone ends by a time limit: long enough for a busy machine, on which a shorter one breaks good answers."""
+    """Silence alone ends by a time limit, and not by one that a busy machine breaks."""
     return replace(HASTY, read_timeout_s=1.5) if fault is Fault.STALL else HASTY
 
 
