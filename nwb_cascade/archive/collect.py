@@ -11,7 +11,7 @@ from pathlib import Path
 from ground_truth_nwb.appearing import appearing
 from nwb_cascade.archive.derived import DANDISET_FILE, write_dandiset_file
 from nwb_cascade.archive.ledger import Entry, Ledger
-from nwb_cascade.archive.manifest import Manifest
+from nwb_cascade.archive.manifest import Manifest, mode_of
 from nwb_cascade.archive.overview import write_overview
 from nwb_cascade.archive.results import require_parquet, rows_of, write_csv, write_parquet
 from nwb_cascade.archive.status import status_of
@@ -84,22 +84,25 @@ def collect(
     ledger.require()
     earlier = _prepare(folder)
     entries, paths = _places(manifest, ledger)
-    _note(folder, earlier | set(paths.values()))
+    mode = mode_of(manifest)
+    for entry in entries.values():
+        mode &= mode_like(entry.output)
+    _note(folder, earlier | set(paths.values()), mode)
     for done, (job_id, place) in enumerate(paths.items(), 1):
         _install(entries[job_id], folder / place, copy=copy)
         if progress is not None:
             progress(done, len(paths))
     for stale in earlier - set(paths.values()):
         (folder / stale).unlink(missing_ok=True)
-    _note(folder, set(paths.values()))
+    _note(folder, set(paths.values()), mode)
     rows = list(rows_of(manifest, ledger, paths))
-    write_csv(folder / TABLE, rows)
+    write_csv(folder / TABLE, rows, mode=mode)
     if parquet:
-        write_parquet(folder / PARQUET, rows)
+        write_parquet(folder / PARQUET, rows, mode=mode)
     else:
         (folder / PARQUET).unlink(missing_ok=True)
-    write_overview(folder / OVERVIEW, manifest.header, status_of(manifest, ledger), rows)
-    write_dandiset_file(folder, manifest.header, (job for job in manifest.jobs() if job.id in paths))
+    write_overview(folder / OVERVIEW, manifest.header, status_of(manifest, ledger), rows, mode=mode)
+    write_dandiset_file(folder, manifest.header, (job for job in manifest.jobs() if job.id in paths), mode=mode)
     return Collection(folder, len(paths), manifest.count() - len(paths))
 
 
@@ -167,6 +170,6 @@ def _linked(output: Path, draft: Path) -> bool:
     return True
 
 
-def _note(folder: Path, names: set[str]) -> None:
+def _note(folder: Path, names: set[str], mode: int) -> None:
     """Keep a list of what is ours, before it is there."""
-    write_text(folder / LIST, json.dumps(sorted(names)))
+    write_text(folder / LIST, json.dumps(sorted(names)), mode=mode)

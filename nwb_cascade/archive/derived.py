@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from ground_truth_nwb.appearing import ANYBODY
 from nwb_cascade.archive.manifest import Header, Job
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import write_text
+from nwb_cascade.files.private import mode_like
 from nwb_cascade.provenance import SOFTWARE
 
 DANDISET_FILE = "dandiset.yaml"
@@ -21,7 +23,7 @@ WEB_PAGES = {"dandi": "https://dandiarchive.org", "dandi-sandbox": "https://sand
 PREFIXES = {"dandi": "DANDI", "dandi-sandbox": "DANDI-SANDBOX"}
 
 
-def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Path:
+def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job], *, mode: int = ANYBODY) -> Path:
     """Write ``dandiset.yaml``; what somebody added to an existing one stays, the relations to sources are renewed.
 
     Parameters
@@ -32,12 +34,14 @@ def write_dandiset_file(folder: Path, header: Header, jobs: Iterable[Job]) -> Pa
         Of the manifest.
     jobs : iterable of Job
         Those whose results are in it.
+    mode : int
+        Of the file, less what the umask takes away.
     """
     path = folder / DANDISET_FILE
     values = read_dandiset_file(folder) if path.exists() else _new(header)
     related = [one for one in values.get("relatedResource") or [] if one.get("relation") != DERIVED_FROM]
     values["relatedResource"] = related + sources_of(jobs)
-    _write(path, values)
+    _write(path, values, mode=mode)
     return path
 
 
@@ -50,13 +54,13 @@ def registered(folder: Path, dandiset: str, instance: str) -> Iterator[None]:
     """
     path, prefix = folder / DANDISET_FILE, PREFIXES.get(instance)
     before, stays = path.read_text(encoding="utf-8"), False
-    _write(path, {**read_dandiset_file(folder), "identifier": f"{prefix or 'DANDI'}:{dandiset}"})
+    _write(path, {**read_dandiset_file(folder), "identifier": f"{prefix or 'DANDI'}:{dandiset}"}, mode=mode_like(path))
     try:
         yield
         stays = prefix is not None
     finally:
         if not stays:
-            write_text(path, before)
+            write_text(path, before, mode=mode_like(path))
 
 
 def read_dandiset_file(folder: Path) -> dict[str, Any]:
@@ -111,5 +115,5 @@ def _new(header: Header) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
-    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+def _write(path: Path, values: dict[str, Any], *, mode: int) -> None:
+    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True), mode=mode)

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ground_truth_nwb.appearing import appearing
+from ground_truth_nwb.appearing import ANYBODY, appearing
 from nwb_cascade.core.bounds import shown
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import flush_folder
+from nwb_cascade.files.private import mode_like
 from nwb_cascade.provenance import OUTPUT_VERSION, canonical_json, software_version
 
 FORMAT = "nwb-cascade-manifest"
@@ -100,13 +101,19 @@ class Job:
     def __post_init__(self) -> None:
         object.__setattr__(self, "recordings", tuple(self.recordings))
 
+    @property
+    def is_private(self) -> bool:
+        """Whether it is about an asset that not everybody may read."""
+        return bool(self.source.get("asset", {}).get("is_private"))
+
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file without a job, and why."""
+    """A file without a job, why, and whether it is an asset that not everybody may read."""
 
     address: str
     reason: str
+    is_private: bool = False
 
 
 Record = Header | Job | Skipped
@@ -132,9 +139,10 @@ def job_id(content_id: str, model_sha256: str, parameters: Mapping[str, Any]) ->
 
 
 def write_manifest(path: Path, header: Header, records: Iterable[Job | Skipped]) -> Path:
-    """Write a manifest; the file is there in full or not at all."""
+    """Write a manifest; the file is there in full or not at all, for nobody who may not read all of its recordings."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(path) as partial, open(partial, "w", encoding="utf-8") as file:
+    records = tuple(records)
+    with appearing(path, mode=mode_of(records)) as partial, open(partial, "w", encoding="utf-8") as file:
         for record in (header, *records):
             file.write(_as_line(record) + "\n")
         file.flush()
@@ -221,9 +229,19 @@ class Manifest:
         raise InputError(f"Expected a job of {self.path}, received {identifier!r}, which is not among them.")
 
 
+def mode_of(records: Iterable[Job | Skipped]) -> int:
+    """Return the mode of a file that tells of recordings: who may read it may read each of them."""
+    mode = ANYBODY
+    for record in records:
+        mode &= mode_like(Path(record.address), is_private=record.is_private)
+    return mode
+
+
 def _as_line(record: Record) -> str:
     kind = next(name for name, cls in KINDS.items() if isinstance(record, cls))
     values = {"record": kind, **asdict(record)}
+    if not values.get("is_private", True):  # the rule, which needs no word
+        del values["is_private"]
     return canonical_json({**values, "check": _check(values)})
 
 

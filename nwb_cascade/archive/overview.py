@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ground_truth_nwb.appearing import ANYBODY
 from nwb_cascade.archive.manifest import Header
 from nwb_cascade.archive.results import Row
 from nwb_cascade.archive.status import Status
@@ -29,7 +30,7 @@ COLUMNS = (  # of a row, its heading and its kind, see pages/templates/tables.ht
 )
 
 
-def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Row]) -> None:
+def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Row], *, mode: int = ANYBODY) -> None:
     """Write the page; it is there in full or not at all."""
     done = [row for row in rows if row.state == "done"]
     inferred, rois = (sum(getattr(row, name) or 0 for row in done) for name in ("n_inferred", "n_rois"))
@@ -47,7 +48,7 @@ def write_overview(path: Path, header: Header, status: Status, rows: Sequence[Ro
         rows=[asdict(row) for row in sorted(rows, key=lambda row: natural_key(row.source))],
         shown=_shown,
     )
-    write_page(html, path)
+    write_page(html, path, mode=mode)
 
 
 def _provenance(header: Header) -> list[tuple[str, str]]:

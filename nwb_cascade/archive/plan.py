@@ -116,7 +116,8 @@ def _once(records: Iterable[Job | Skipped]) -> Iterator[Job | Skipped]:
     known: dict[str, str] = {}
     for record in records:
         if isinstance(record, Job) and record.id in known:
-            yield Skipped(record.address, f"It has the same content as {known[record.id]}, which has the job.")
+            why = f"It has the same content as {known[record.id]}, which has the job."
+            yield Skipped(record.address, why, record.is_private)
             continue
         if isinstance(record, Job):
             known[record.id] = record.address
@@ -126,18 +127,36 @@ def _once(records: Iterable[Job | Skipped]) -> Iterator[Job | Skipped]:
 def look_at(source: Source, wish: Wish) -> Job | Skipped:
     """Read the header of one recording and make a job of it, or say why not; never raises."""
     try:
+        reader_of(source["address"]).check(source["address"], wish.options)
+        source = _with_record(source)
         return _job(source, wish)
     except (InputError, NoModelError, LookupError, OSError, ImportError, RemoteError) as error:
-        return Skipped(source["address"], " ".join(str(error).split()))
+        return Skipped(source["address"], " ".join(str(error).split()), _is_private(source))
     except Exception as error:  # one file must not stop the others
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
-        return Skipped(source["address"], f"Its header cannot be read: {type(error).__name__}: {error} ({where}).")
+        why = f"Its header cannot be read: {type(error).__name__}: {error} ({where})."
+        return Skipped(source["address"], why, _is_private(source))
+
+
+def _with_record(source: Source) -> Source:
+    """Add what the archive's record says of an asset."""
+    if source["kind"] == "file":
+        return source
+    from nwb_cascade.dandi.assets import with_record
+
+    asset = with_record(as_asset(source))
+    # a Zarr may change under its id, a blob may not
+    content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
+    return {**source, "content_id": content, "asset": asdict(asset)}
+
+
+def _is_private(source: Source) -> bool:
+    return bool(source.get("asset", {}).get("is_private"))
 
 
 def _job(source: Source, wish: Wish) -> Job:
-    reader_of(source["address"]).check(source["address"], wish.options)
-    source, options, found = _header(source, wish)
+    options, found = _header(source, wish)
     recordings, runs = [], []
     for series, clock in found:
         told = options.told(series.indicator, series.species)
@@ -184,20 +203,15 @@ def parameters_of(options: InferenceOptions) -> dict[str, Any]:
     return {name: value for name, value in options.to_dict().items() if name != "model"}
 
 
-def _header(source: Source, wish: Wish) -> tuple[Source, InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
-    """The series of a recording and their clocks by its header, with the source and options as they became known."""
+def _header(source: Source, wish: Wish) -> tuple[InferenceOptions, tuple[tuple[Candidate, FrameClock], ...]]:
+    """The series of a recording and their clocks by its header, with the options as they became known."""
     from nwb_cascade.readers.nwb import look_at_header
 
     if source["kind"] == "file":
-        return source, *look_at_header(source["address"], wish.options)
-    from nwb_cascade.dandi.assets import with_record
+        return look_at_header(source["address"], wish.options)
     from nwb_cascade.dandi.stream import StreamSettings
 
-    asset = with_record(as_asset(source))
-    options, found = look_at_header(asset, wish.options, streaming=StreamSettings(**wish.streaming))
-    # a Zarr may change under its id, a blob may not
-    content = f"{asset.content_id} {asset.digest}" if asset.kind == "zarr" else asset.content_id
-    return {**source, "content_id": content, "asset": asdict(asset)}, options, found
+    return look_at_header(as_asset(source), wish.options, streaming=StreamSettings(**wish.streaming))
 
 
 def _looked_at(sources: list[Source], wish: Wish, readers: int) -> Iterator[Job | Skipped]:

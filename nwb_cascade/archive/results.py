@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ground_truth_nwb.appearing import appearing
+from ground_truth_nwb.appearing import ANYBODY, appearing
 from nwb_cascade.archive.ledger import Entry, Ledger
 from nwb_cascade.archive.manifest import Job, Manifest
 
@@ -56,15 +56,15 @@ def rows_of(manifest: Manifest, ledger: Ledger, paths: Mapping[str, str]) -> Ite
             yield _row(job, entry, run, paths.get(job.id, ""))
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
+def write_csv(path: Path, rows: Sequence[Row], *, mode: int = ANYBODY) -> None:
     """Write rows as CSV with a line of names; the file is there in full or not at all."""
-    with appearing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with appearing(path, mode=mode) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
 
 
-def write_parquet(path: Path, rows: Sequence[Row]) -> None:
+def write_parquet(path: Path, rows: Sequence[Row], *, mode: int = ANYBODY) -> None:
     """Write rows as Parquet: numbers as int64 and float64, text as strings, what is unknown as null.
 
     Raises
@@ -76,7 +76,7 @@ def write_parquet(path: Path, rows: Sequence[Row]) -> None:
     kinds = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
     fields = [(name, kinds[str(field.type).partition(" ")[0]]) for name, field in Row.__dataclass_fields__.items()]
     values = [{name: None if value == "" else value for name, value in asdict(row).items()} for row in rows]
-    with appearing(path) as partial:
+    with appearing(path, mode=mode) as partial:
         parquet.write_table(pa.Table.from_pylist(values, schema=pa.schema(fields)), partial)
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ground_truth_nwb.appearing import ANYBODY
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import write_text
 from nwb_cascade.files.kinds import PAGE, require_kind
@@ -53,10 +54,10 @@ def target_page(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def write_page(html: str, path: Path, *, like: Path | None = None) -> Path:
-    """Write a page, with the mode of the file that it tells of; it is there in full or not at all."""
+def write_page(html: str, path: Path, *, like: Path | None = None, mode: int = ANYBODY) -> Path:
+    """Write a page, with a mode, or that of the file that it tells of; it is there in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, html, mode=mode_like(like))
+    write_text(path, html, mode=mode & mode_like(like))
     return path
 
 

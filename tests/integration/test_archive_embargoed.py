@@ -129,6 +129,9 @@ def check_modes(derived, pages):
     for row in rows:
         for path in (derived / row["path"], pages / f"{Path(row['path']).stem}.html"):
             assert (path.stat().st_mode & 0o077 == 0) == (row["dandiset"] == EMBARGOED), path
+    for name in ("results.csv", "overview.html", "dandiset.yaml", ".nwb-cascade-collected.json"):
+        assert (derived / name).stat().st_mode & 0o777 == 0o600, name
+    assert (derived.parent / "m.jsonl").stat().st_mode & 0o777 == 0o600
 
 
 def check_derived(derived, recordings, server, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A manifest comes back as it was written, and says on which line it was tampered with."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from tests.support.archive_jobs import made_up_job, manifest_of
 
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text())
 parameters = st.dictionaries(st.text(max_size=5), values, max_size=4)
+
+
+def asset_of(number, *, is_private):
+    """A job about an asset of an archive."""
+    return made_up_job(number, source={"kind": "asset", "asset": {"is_private": is_private}})
 
 
 @pytest.fixture
@@ -134,3 +140,32 @@ def test_a_forged_header_is_refused_in_a_short_sentence(line: str, words: str, t
     with pytest.raises(InputError, match=words) as raised:
         Manifest(path)
     assert len(str(raised.value)) < 400 + len(str(path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize(
+    ("records", "mode"),
+    [
+        ([], 0o644),
+        ([made_up_job(0)], 0o644),
+        ([made_up_job(0), asset_of(1, is_private=False)], 0o644),
+        ([made_up_job(0), asset_of(1, is_private=True)], 0o600),
+        ([Skipped("dandi://x/000002@draft/a.nwb", "It is empty.", is_private=True)], 0o600),
+    ],
+)
+def test_who_may_not_read_every_recording_does_not_read_the_manifest(tmp_path, records, mode):
+    before = os.umask(0o022)
+    try:
+        path = manifest_of(tmp_path / "m.jsonl", *records)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    assert [one for one in Manifest(path)] == records
+
+
+def test_a_manifest_of_a_recording_that_is_closed_to_others_is_closed_too(tmp_path):
+    for name in ("open.nwb", "closed.nwb"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "closed.nwb").chmod(0o600)
+    records = [Skipped(str(tmp_path / name), "It is empty.") for name in ("open.nwb", "closed.nwb")]
+    assert manifest_of(tmp_path / "m.jsonl", *records).stat().st_mode & 0o777 == 0o600
