@@ -160,7 +160,7 @@ def test_who_may_not_read_every_recording_does_not_read_the_manifest(tmp_path, r
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == mode
-    assert [one for one in Manifest(path)] == records
+    assert list(Manifest(path)) == records
 
 
 def test_a_manifest_of_a_recording_that_is_closed_to_others_is_closed_too(tmp_path):
