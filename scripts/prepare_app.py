@@ -26,14 +26,20 @@ from nwb_cascade import infer
 from nwb_cascade.architectures import conditional
 from nwb_cascade.architectures.conditional_sizes import CONDITION, ConditionalSizes
 from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE
+from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level
 from nwb_cascade.core.noise_changes import noise_changes
 from nwb_cascade.core.rest_level import tell_block
+from nwb_cascade.core.traces import DffTraces
+from nwb_cascade.dff import DffMethod, compute_dff
+from nwb_cascade.inference import infer_blocks, prepare_run
 from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.export import export_onnx
 from nwb_cascade.models.library import load_model
 from nwb_cascade.nwb.classify import Sample, judge_scale, kind_of_words
+from nwb_cascade.nwb.timing import by_timestamps
+from nwb_cascade.options import InferenceOptions
 from nwb_cascade.provenance import software_version
 
 MODEL = "conditional-1-120Hz"
@@ -79,6 +85,7 @@ def facts(model: Model) -> dict[str, Any]:
         "noise_centre": NOISE_CENTRE,
         "rate_centre": RATE_CENTRE,
         "level_per_std": LEVEL_PER_STD,
+        "dff_method": asdict(DffMethod()),
         "indicators": [
             {
                 "name": one.name,
@@ -144,6 +151,125 @@ def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str 
     }
 
 
+def clocks() -> dict[str, NDArray[np.float64]]:
+    """Times of frames as recordings have them, s: name to (n_frames,)."""
+    rng = np.random.default_rng(11)
+    even = 100 + np.arange(2400) / 30
+    jitter, jumpy, odd = (rng.normal(0, share, even.size) / 30 for share in (0.08, 0.2, 0.4))
+    paused, trials, dropped, doubled, back, unknown = (even.copy() for _ in range(6))
+    paused[900:] += 12
+    for trial in range(1, 12):
+        trials[200 * trial :] += 5 + trial / 7
+    dropped = np.delete(even, [300, 301, 700, 1500, 1501, 1502, 1503])
+    doubled[500], doubled[1200], doubled[1201] = doubled[499], doubled[1300], doubled[1100]
+    back[1000:] -= 40
+    unknown[[0, 7, 8, 2399]] = np.nan
+    slower = np.concatenate([even[:1000], even[999] + np.arange(1, 801) / 15.2])
+    nearly = np.concatenate([even[:1200], even[1199] + np.arange(1, 1201) / 27.6])
+    return {
+        "even": even,
+        "milliseconds": np.round(even, 3),
+        "jitter": even + jitter,
+        "jumpy": even + jumpy,
+        "odd": even + odd,
+        "paused": paused,
+        "paused, with jitter": paused + jitter,
+        "trials": trials,
+        "dropped": dropped,
+        "dropped, with jitter": dropped + jitter[: dropped.size],
+        "doubled": doubled,
+        "back": back,
+        "unknown": unknown,
+        "slower": slower,
+        "nearly": nearly,
+        "turns": np.cumsum(np.tile([0.02, 0.045], 600)),
+        "short": np.array([0.0, 0.1, 0.2, 0.4, 0.5, 9.0, 9.1]),
+        "constant": np.zeros(9),
+        "one": np.array([3.0]),
+        "epoch": 1.6e9 + trials,
+    }
+
+
+def clock_vectors() -> list[dict[str, Any]]:
+    """Times of frames and the stretches that this package sees in them."""
+    found = []
+    for name, times in clocks().items():
+        timing = by_timestamps(times, times.size)
+        clock = timing.clock
+        told = {} if clock is None else {"record": clock.record(), "notes": clock.notes, "rate": clock.imaging_rate}
+        exact = base64.b64encode(times.tobytes()).decode()
+        found.append({"name": name, "times": exact, "why": timing.why, **told})
+    return found
+
+
+def raw_vectors() -> list[dict[str, Any]]:
+    """Fluorescence, neuropil and the dF/F that this package makes of them by default."""
+    rng = np.random.default_rng(5)
+    dff = recordings()["population"][0][:6, :3000]
+    seconds = np.arange(dff.shape[1]) / 30
+    neuropil = 300 + 40 * np.sin(seconds / 9) + rng.normal(0, 5, dff.shape)
+    fluorescence = 800 * np.exp(-seconds / 400) * (1 + np.nan_to_num(dff[0])) + 0.7 * neuropil
+    fluorescence[1] *= 1 + dff[1]
+    fluorescence[2, :40], fluorescence[2, 2000:2003], neuropil[2, 77] = np.nan, np.nan, np.nan
+    fluorescence[3] -= 900
+    fluorescence[4] = np.nan
+    found = []
+    for name in ("even", "trials", "slower"):
+        times = clocks()[name]
+        clock = FrameClock.from_timestamps(times[: dff.shape[1]])
+        for method in (DffMethod(), DffMethod(neuropil="none"), DffMethod(neuropil_factor=0.4, window_s=20.0)):
+            raw, around = (np.asarray(x[:, : clock.n_frames], np.float32) for x in (fluorescence, neuropil))
+            made = compute_dff(raw, clock.imaging_rate, method, neuropil=around, stretches=clock.stretches)
+            texts = made.explanations()
+            found.append(
+                {
+                    "clock": name,
+                    "n_frames": clock.n_frames,
+                    "method": asdict(method),
+                    "described": method.describe(),
+                    "fluorescence": _packed(raw),
+                    "neuropil": _packed(around),
+                    "dff": _packed(made.dff),
+                    "notes": [
+                        [[f"dff-{code}", texts[roi]]] if roi in texts else [] for roi, code in enumerate(made.outcomes)
+                    ],
+                }
+            )
+    return found
+
+
+def uneven_vectors(model: Model) -> dict[str, Any]:
+    """Recordings whose frames are not even, and what this package gives for them."""
+    population = recordings()["population"][0]
+    found = {}
+    for name in ("paused", "trials", "dropped", "slower", "jumpy", "masked"):
+        clock = FrameClock.from_timestamps(clocks()["trials" if name == "masked" else name])
+        if name == "masked":
+            times = clock.frame_times
+            clock = clock.without((times > 110) & (times < 118.5), "they lie in invalid_times")
+        dff = np.ascontiguousarray(population[[0, 1, 2, 5, 9], 2400 - 1600 :][:, : clock.n_frames])
+        run = prepare_run(clock.imaging_rate, InferenceOptions(model=model, indicator="jGCaMP8m"))
+        (block,) = infer_blocks(DffTraces.from_array(dff, clock.imaging_rate), run, clock)
+        missing = [] if clock.missing is None else np.flatnonzero(clock.missing).tolist()
+        found[name] = {
+            "conditions": ConditionalSizes.from_network(model.config.network).conditions,
+            "n_rois": len(dff),
+            "n_frames": dff.shape[1],
+            "times": base64.b64encode(clock.frame_times.tobytes()).decode(),
+            "missing": missing,
+            "indicator": "jGCaMP8m",
+            "species": None,
+            "dff": _packed(dff),
+            "expected_spikes": _packed(block.expected_spikes),
+            "ensemble_std": _packed(block.ensemble_std),
+            "noise_levels": _packed(block.noise_levels),
+            "model_noise_levels": _packed(block.model_noise_levels),
+            "valid_frames": block.valid_frames.tolist(),
+            "warnings": [[one.roi, one.code, one.message] for one in block.warnings],
+        }
+    return found
+
+
 def vectors(model: Model, another: Model) -> dict[str, Any]:
     """Inputs and what this package gives for them."""
     made = {}
@@ -162,7 +288,8 @@ def vectors(model: Model, another: Model) -> dict[str, Any]:
             "dff": _packed(dff),
             "expected_spikes": _packed(result.expected_spikes),
             "ensemble_std": _packed(result.ensemble_std),
-            "noise_levels": _packed(noise_level(dff, rate)),
+            "noise_levels": _packed(result.noise_levels),
+            "trace_noise_levels": _packed(noise_level(dff, rate)),
             "rest_first": _packed(told.first),
             "rest_moves": _packed(told.step * dff.shape[1]),
             "activity": _packed(told.activity),
@@ -195,6 +322,9 @@ def vectors(model: Model, another: Model) -> dict[str, Any]:
         )
     return {
         "recordings": made,
+        "clocks": clock_vectors(),
+        "raw": raw_vectors(),
+        "uneven": uneven_vectors(model),
         "smoothed": smoothed,
         "scales": scales,
         "kinds": {name: kind_of_words(name) for name in NAMES},

@@ -16,6 +16,8 @@ from pynwb.ophys import DfOverF, Fluorescence
 from scipy.io import loadmat
 
 from nwb_cascade import infer
+from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.options import FromRaw
 from tests.support.browser import chromium, console_problems, wait_for
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
@@ -28,6 +30,8 @@ from tests.support.nwb_files import (
     series_of,
     write_recording,
 )
+from tests.support.raw_recordings import raw_recording
+from tests.support.recordings import dff_recording
 from tests.support.shared import shared_path
 
 APP = Path(__file__).parents[2] / "docs" / "app" / "dist"
@@ -158,6 +162,59 @@ def test_the_small_nwb_file_is_valid_and_holds_session_rois_and_rates(page, tmp_
         assert (rates.rate, rates.model.name) == (30.0, expected.model.name)
         assert rates.model.weights_sha256 == expected.model_sha256
         assert json.loads(rates.source_provenance)["object_path"] == "/processing/ophys/DfOverF/RoiResponseSeries"
+
+
+def stored(path):
+    """Rates (n_rois, n_frames), time of every frame or None, and what the run tells of itself."""
+    with NWBHDF5IO(path, "r") as io:
+        rates = io.read().processing["ophys"]["InferredSpikeRates"]
+        times = None if rates.timestamps is None else rates.timestamps[:]
+        warnings = None if rates.roi_warnings is None else list(rates.roi_warnings[:])
+        return rates.data[:].T, times, json.loads(rates.run_parameters), warnings
+
+
+def test_raw_fluorescence_of_an_nwb_file_becomes_dff_as_from_raw_makes_it(page, tmp_path):
+    browser, folder = page
+    raw_recording(tmp_path / "raw.nwb", rate=30.0)
+    assert opened(browser, tmp_path / "raw.nwb") == "opened"
+    assert "F - 0.7 neuropil, running rest level over 180 s" in text(browser, "note")
+    path = inferred(browser, folder, kind="nwb")
+    assert validate(path=str(path)) == []
+    assert text(browser, "command").endswith("--from-raw")
+    received, _, parameters, warnings = stored(path)
+    expected, _, own, own_warnings = stored(annotate(tmp_path / "raw.nwb", from_raw=FromRaw()).output)
+    assert received == pytest.approx(expected, abs=2e-4, rel=1e-3, nan_ok=True)
+    assert parameters["dff"] == own["dff"]
+    assert warnings == own_warnings
+
+
+def test_frames_with_pauses_and_invalid_times_are_inferred_stretch_by_stretch(page, tmp_path):
+    browser, folder = page
+    times = 5 + np.arange(900) / 30
+    times[400:] += 20
+    times[700:] += 1 / 15
+    path = tmp_path / "paused.nwb"
+    dff_recording(path, traces(4), timestamps=times)
+    with NWBHDF5IO(path, "a") as io:
+        nwbfile = io.read()
+        nwbfile.add_invalid_time_interval(start_time=6.0, stop_time=7.0)
+        io.write(nwbfile)
+    assert opened(browser, path) == "opened"
+    sidecar = inferred(browser, folder, kind="nwb")
+    assert validate(path=str(sidecar)) == []
+    received, stamps, parameters, warnings = stored(sidecar)
+    result = annotate(path)
+    expected, own_stamps, own, own_warnings = stored(result.output)
+    assert received == pytest.approx(expected, abs=2e-4, rel=1e-3, nan_ok=True)
+    assert stamps == pytest.approx(own_stamps)
+    assert [one["frames"] for one in parameters["stretches"]] == [[0, 400], [400, 900]]
+    assert parameters["stretches"] == [
+        {**one, "imaging_rate_hz": pytest.approx(one["imaging_rate_hz"])} for one in own["stretches"]
+    ]
+    assert warnings == own_warnings
+    said = text(browser, "status")
+    assert result.warnings
+    assert all(one in said for one in result.warnings)
 
 
 def test_a_remote_recording_is_read_by_ranges(page, tmp_path):

@@ -11,7 +11,8 @@ export function sameByCommand(name: string, format: string, series: Series, ask:
   if (series.imagingRate !== ask.imagingRate) words.push("--imaging-rate", String(ask.imagingRate));
   if (ask.indicator && ask.indicator !== series.indicator) words.push("--indicator", quotedForShell(ask.indicator));
   if (ask.species && ask.species !== series.species) words.push("--species", quotedForShell(ask.species));
-  if (ask.scale !== "fraction" && !series.scaleStated) words.push("--scale", ask.scale);
+  if (series.raw) words.push("--from-raw");
+  else if (ask.scale !== "fraction" && !series.scaleStated) words.push("--scale", ask.scale);
   if (ask.smoothingS !== 0.05) words.push("--smoothing", String(ask.smoothingS));
   return words.join(" ");
 }
@@ -24,7 +25,8 @@ export function sameByPython(name: string, format: string, series: Series, ask: 
   if (series.imagingRate !== ask.imagingRate) words.push(`imaging_rate=${ask.imagingRate}`);
   if (ask.indicator && ask.indicator !== series.indicator) words.push(`indicator=${quoted(ask.indicator)}`);
   if (ask.species && ask.species !== series.species) words.push(`species=${quoted(ask.species)}`);
-  if (ask.scale !== "fraction" && !series.scaleStated) words.push(`scale=${quoted(ask.scale)}`);
+  if (series.raw) words.push("from_raw=True");
+  else if (ask.scale !== "fraction" && !series.scaleStated) words.push(`scale=${quoted(ask.scale)}`);
   if (ask.smoothingS !== 0.05) words.push(`smoothing_s=${ask.smoothingS}`);
   return `from nwb_cascade import annotate\nannotate(${words.join(", ")})`;
 }

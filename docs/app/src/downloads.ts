@@ -9,11 +9,11 @@ export function npyFile(rows: Float32Array[]): Blob {
 }
 
 /** Times in s, then expected spikes per frame of every ROI; empty where there is no value. */
-export function csvFile(rows: Float32Array[], names: string[], imagingRate: number, startS: number): Blob {
+export function csvFile(rows: Float32Array[], names: string[], times: Float64Array): Blob {
   const lines = [["time_s", ...names].join(",") + "\n"];
   for (let t = 0; t < rows[0].length; t++) {
     const values = rows.map((row) => (Number.isNaN(row[t]) ? "" : String(Number(row[t].toPrecision(7)))));
-    lines.push(`${Number((startS + t / imagingRate).toFixed(6))},${values.join(",")}\n`);
+    lines.push(`${Number(times[t].toFixed(6))},${values.join(",")}\n`);
   }
   return new Blob(lines, { type: "text/csv" });
 }

@@ -1,4 +1,4 @@
-/** Traces through the network, tile by tile: `nwb_cascade.inference` for recordings with even frames. */
+/** Traces through the network, stretch by stretch and tile by tile: `nwb_cascade.inference`. */
 
 import {
   type Facts,
@@ -13,6 +13,7 @@ import {
   screenTrace,
   smooth,
 } from "./rules";
+import type { FrameClock, Stretch } from "./clock";
 import { canonicalIndicator, type IndicatorTold } from "./rules";
 import { general } from "./numbers";
 import { fluorescence, meanRest, restOf, tell, type Told } from "./rest";
@@ -31,7 +32,7 @@ export interface RoiResult {
 }
 
 export interface Asked {
-  imagingRate: number;
+  clock: FrameClock;
   told: IndicatorTold;
   smoothingS: number;
 }
@@ -52,45 +53,63 @@ export async function* inferBlock(
   facts: Facts,
   network: Network,
 ): AsyncGenerator<RoiResult> {
-  const changes = noiseChanges(block, asked.imagingRate);
-  for (const [row, trace] of block.entries()) yield await inferRoi(trace, changes[row], asked, facts, network);
+  const changes: number[][] = block.map(() => []);
+  for (const { first, stop, rate } of asked.clock.stretches)
+    noiseChanges(block.map((trace) => trace.subarray(first, stop)), rate).forEach((found, row) => changes[row].push(...found.map((at) => first + at)));
+  for (const [row, trace] of block.entries()) yield await inferRoi(trace, asked.clock.split(changes[row]), asked, facts, network);
 }
 
 interface Part extends RoiResult {
-  first: number;
-  stop: number;
+  stretch: Stretch;
 }
 
 async function inferRoi(
   trace: Float32Array,
-  changes: number[],
+  clock: FrameClock,
   asked: Asked,
   facts: Facts,
   network: Network,
 ): Promise<RoiResult> {
-  const bounds = [0, ...changes, trace.length];
-  const stretches = bounds.slice(1).map((stop, i) => trace.subarray(bounds[i], stop));
-  const levels = stretches.map((stretch) => noiseLevel(stretch, asked.imagingRate));
-  const told = tell(stretches, asked.imagingRate, levels, facts);
+  const spread = clock.spread(trace);
+  const rates = spread.map(({ stretch }) => stretch.rate);
+  const levels = stretchNoiseLevels(spread);
+  const told = tell(spread.map(({ values }) => values), rates, levels, facts);
   const parts: Part[] = [];
-  for (const [i, stretch] of stretches.entries()) {
-    const result = await inferPart(stretch, levels[i], told, i, asked, facts, network);
-    parts.push({ first: bounds[i], stop: bounds[i + 1], ...result });
-  }
-  const result = parts.length > 1 ? joined(trace, parts) : parts[0];
+  for (const [i, { stretch, values }] of spread.entries())
+    parts.push({ stretch, ...(await inferPart(values, rates[i], levels[i], told, i, asked, facts, network)) });
+  const result = clock.isEven ? parts[0] : merged(trace, clock, parts);
   if (Number.isFinite(result.modelNoiseLevel)) {
     const known = {
       indicator: canonicalIndicator(asked.told.name, facts),
       restLevel: result.restLevel,
       activity: told.activity,
     };
-    result.warnings.push(...screenTrace(trace, asked.imagingRate, result.noiseLevel, facts, known));
+    result.warnings.push(...screenTrace(trace, asked.clock.imagingRate, result.noiseLevel, facts, known));
   }
   return result;
 }
 
+/** `core.merging.stretch_noise_levels`: stretches too short to tell share what those of their rate tell together. */
+function stretchNoiseLevels(spread: { stretch: Stretch; values: Float32Array }[]): number[] {
+  const own = spread.map(({ stretch, values }) => noiseLevel(values, stretch.rate));
+  return spread.map(({ stretch }, i) => {
+    if (stretch.stop - stretch.first >= ENOUGH_FRAMES) return own[i];
+    const alike = spread.map((one, number) => ({ stretch: one.stretch, value: own[number] })).filter((one) => one.stretch.rate === stretch.rate);
+    return weighted(alike);
+  });
+}
+
+/** The mean over stretches, each counting by its frames; NaN counts nothing. */
+function weighted(each: { stretch: Stretch; value: number }[]): number {
+  const known = each.filter(({ value }) => Number.isFinite(value));
+  const length = ({ first, stop }: Stretch) => stop - first;
+  const frames = known.reduce((sum, { stretch }) => sum + length(stretch), 0);
+  return Math.fround(known.reduce((sum, { stretch, value }) => sum + value * length(stretch), 0) / frames);
+}
+
 async function inferPart(
   trace: Float32Array,
+  rate: number,
   level: number,
   told: Told,
   part: number,
@@ -110,9 +129,9 @@ async function inferPart(
   const expectedSpikes = new Float32Array(n).fill(NaN);
   const ensembleStd = new Float32Array(n).fill(NaN);
   if (prepared.infers) {
-    const condition = conditions(toldLevel, asked.imagingRate, told.activity, facts);
+    const condition = conditions(toldLevel, rate, told.activity, facts);
     const members = await evaluated(prepared.trace, condition, asked, facts, network);
-    const kernel = gaussianKernel(asked.smoothingS, asked.imagingRate);
+    const kernel = gaussianKernel(asked.smoothingS, rate);
     const smoothed = members.map((values) => smooth(values, kernel));
     for (let t = 0; t < n; t++) {
       let sum = 0;
@@ -158,51 +177,44 @@ async function evaluated(
   return members;
 }
 
-/** `core.merging.merged`: parts between which the noise changes, as one trace. */
-function joined(trace: Float32Array, parts: Part[]): RoiResult {
-  const whole = (read: (part: Part) => Float32Array) => {
-    const values = new Float32Array(trace.length);
-    for (const part of parts) values.set(read(part), part.first);
-    return values;
-  };
-  const weighted = (read: (part: Part) => number) => {
-    const known = parts.filter((part) => Number.isFinite(read(part)));
-    const frames = known.reduce((sum, part) => sum + part.stop - part.first, 0);
-    return known.reduce((sum, part) => sum + read(part) * (part.stop - part.first), 0) / frames;
-  };
+/** `core.merging.merged`: stretches, each on its grid, as one trace at the recording's own frames. */
+function merged(trace: Float32Array, clock: FrameClock, parts: Part[]): RoiResult {
+  const whole = (read: (part: Part) => Float32Array) => clock.gather(parts.map((part) => ({ stretch: part.stretch, values: read(part) })));
+  const mean = (read: (part: Part) => number) => weighted(parts.map((part) => ({ stretch: part.stretch, value: read(part) })));
   const expectedSpikes = whole((part) => part.expectedSpikes);
   const missing = trace.reduce((sum, value) => sum + (Number.isNaN(value) ? 1 : 0), 0);
   const given = expectedSpikes.some(Number.isFinite);
   const warnings: Finding[] = missing && given ? [missingFrames(missing)] : [];
-  const byCode = new Map<string, [Part, Finding][]>();
-  for (const part of parts)
-    for (const one of part.warnings)
-      if (one.code !== "missing-frames") byCode.set(one.code, [...(byCode.get(one.code) ?? []), [part, one]]);
-  for (const [[part, one], ...others] of byCode.values()) {
+  const byCode = new Map<string, [Stretch, Finding][]>();
+  for (const { stretch, warnings: own } of parts)
+    for (const one of own) if (one.code !== "missing-frames") byCode.set(one.code, [...(byCode.get(one.code) ?? []), [stretch, one]]);
+  for (const [[stretch, one], ...others] of byCode.values()) {
     const more = others.length ? ` and ${others.length} more ${others.length === 1 ? "stretch" : "stretches"}` : "";
-    warnings.push({ code: one.code, message: `${describeFrames(part.first, part.stop)}${more}: ${one.message}` });
+    const where = parts.length > 1 ? `${describeFrames(stretch.first, stretch.stop)}${more}: ` : "";
+    warnings.push({ code: one.code, message: `${where}${one.message}` });
   }
   warnings.push(...noiseWarning(parts));
   return {
     expectedSpikes,
     ensembleStd: whole((part) => part.ensembleStd),
-    noiseLevel: weighted((part) => part.noiseLevel),
-    modelNoiseLevel: weighted((part) => part.modelNoiseLevel),
-    restLevel: weighted((part) => part.restLevel),
+    noiseLevel: mean((part) => part.noiseLevel),
+    modelNoiseLevel: mean((part) => part.modelNoiseLevel),
+    restLevel: mean((part) => part.restLevel),
     validFrames: validBounds(expectedSpikes),
     warnings,
   };
 }
 
 function noiseWarning(parts: Part[]): Finding[] {
-  const long = parts.filter((part) => part.stop - part.first >= ENOUGH_FRAMES && Number.isFinite(part.noiseLevel));
-  if (long.length < 2) return [];
-  const quiet = long.reduce((a, b) => (b.noiseLevel < a.noiseLevel ? b : a));
-  const loud = long.reduce((a, b) => (b.noiseLevel > a.noiseLevel ? b : a));
+  const long = parts.filter(({ stretch }) => stretch.stop - stretch.first >= ENOUGH_FRAMES);
+  const known = long.filter((part) => Number.isFinite(part.noiseLevel));
+  if (long.length < 2 || !known.length) return [];
+  const quiet = known.reduce((a, b) => (b.noiseLevel < a.noiseLevel ? b : a));
+  const loud = known.reduce((a, b) => (b.noiseLevel > a.noiseLevel ? b : a));
   if (!(loud.noiseLevel > 2 * quiet.noiseLevel)) return [];
-  const said = long
+  const said = known
     .filter((part) => part === quiet || part === loud)
-    .map((part) => `${general(part.noiseLevel, 2)} in ${describeFrames(part.first, part.stop)}`);
+    .map(({ stretch, noiseLevel: level }) => `${general(level, 2)} in ${describeFrames(stretch.first, stretch.stop)}`);
   const message = `the noise level changes: ${said.join(", ")}; the networks were told what holds in each stretch`;
   return [{ code: "noise-changes", message }];
 }

@@ -1,11 +1,12 @@
 /** The page: a recording in, what it holds, what has to be asked, results out. */
 
 import { sameByCommand, sameByPython } from "./commands";
+import { describeDff } from "./dff";
 import { csvFile, npyFile, save } from "./downloads";
 import type { RoiResult } from "./engine";
 import { general } from "./numbers";
 import { Plot } from "./plot";
-import type { Series } from "./recording";
+import { clockAt, type Series } from "./recording";
 import type { Facts } from "./rules";
 import type { Answer, Ask, Request } from "./worker";
 
@@ -23,6 +24,7 @@ let opened: { name: string; format: string; series: Series[] } | null = null;
 let chosen = -1;
 let asked: Ask | null = null;
 let rows: Row[] = [];
+let when: { times: Float64Array; rates: Float64Array } = { times: new Float64Array(), rates: new Float64Array() };
 
 function send(request: Request): void {
   worker.postMessage(request);
@@ -112,7 +114,11 @@ function choose(at: number): void {
   input("indicator").value = series.indicator ?? "";
   input("species").value = /danio rerio|zebrafish/i.test(series.species ?? "") ? "Danio rerio" : "";
   input("scale").value = series.scale === "percent" ? "percent" : "fraction";
-  element("note").textContent = series.scale === "percent" && !series.scaleStated ? `The values look like percent: ${series.scaleWhy}.` : "";
+  const notes = [...series.notes];
+  if (series.raw) notes.push(`dF/F is made of raw fluorescence as --from-raw makes it: ${describeDff(series.raw.method)}.`);
+  else if (series.scale === "percent" && !series.scaleStated) notes.push(`The values look like percent: ${series.scaleWhy}.`);
+  element("note").textContent = notes.join(" ");
+  input("scale").closest("label")!.hidden = !!series.raw;
 }
 
 function infer(): void {
@@ -128,6 +134,7 @@ function infer(): void {
     smoothingS: Number(input("smoothing").value),
   };
   rows = [];
+  if (asked.imagingRate > 0) when = whenOf(series, asked.imagingRate);
   element("problem").hidden = true;
   element("results").hidden = true;
   element("rois").querySelector("tbody")!.replaceChildren();
@@ -140,20 +147,28 @@ function infer(): void {
   send({ kind: "infer", ask: asked, base: new URL("./", document.baseURI).href });
 }
 
+/** Time and rate of every frame. */
+function whenOf(series: Series, imagingRate: number): typeof when {
+  const clock = clockAt(series, imagingRate);
+  const rates = new Float64Array(series.nFrames);
+  for (const { first, stop, rate } of clock.stretches) rates.fill(rate, first, stop);
+  return { times: clock.times(), rates };
+}
+
 function add(roi: number, row: Row): void {
   rows[roi] = row;
   const series = opened!.series[chosen];
   const { expectedSpikes, noiseLevel, warnings } = row.result;
   let sum = 0;
-  let n = 0;
-  for (const value of expectedSpikes)
-    if (!Number.isNaN(value)) {
-      sum += value;
-      n++;
-    }
+  let seconds = 0;
+  expectedSpikes.forEach((value, t) => {
+    if (Number.isNaN(value)) return;
+    sum += value;
+    seconds += 1 / when.rates[t];
+  });
   const line = document.createElement("tr");
   line.append(cell(String(series.roiIds?.[roi] ?? roi), "number"), cell(general(noiseLevel, 3), "number"));
-  line.append(cell(n ? sum.toFixed(1) : "", "number"), cell(n ? general((sum / n) * asked!.imagingRate, 3) : "", "number"));
+  line.append(cell(seconds ? sum.toFixed(1) : "", "number"), cell(seconds ? general(sum / seconds, 3) : "", "number"));
   line.append(cell(warnings.map((one) => one.message).join("; ")));
   line.addEventListener("click", () => show(roi));
   element("rois").querySelector("tbody")!.append(line);
@@ -167,7 +182,7 @@ function show(roi: number): void {
   element("rois").querySelectorAll("tbody tr").forEach((row, at) => row.classList.toggle("chosen", at === roi));
   element("caption").textContent = `ROI ${series.roiIds?.[roi] ?? roi}`;
   const { expectedSpikes, ensembleStd } = rows[roi].result;
-  plot.show({ dff: rows[roi].dff, expectedSpikes, ensembleStd, imagingRate: asked!.imagingRate, startS: series.startS });
+  plot.show({ dff: rows[roi].dff, expectedSpikes, ensembleStd, ...when });
 }
 
 function download(kind: string): void {
@@ -176,7 +191,7 @@ function download(kind: string): void {
   const name = `${opened!.name.split("/").at(-1)!.replace(/\.[^.]*$/, "")}_expected_spikes.${kind}`;
   if (kind === "nwb") send({ kind: "sidecar" });
   if (kind === "npy") save(npyFile(rates), name);
-  if (kind === "csv") save(csvFile(rates, rates.map((_, roi) => `roi_${series.roiIds?.[roi] ?? roi}`), asked!.imagingRate, series.startS), name);
+  if (kind === "csv") save(csvFile(rates, rates.map((_, roi) => `roi_${series.roiIds?.[roi] ?? roi}`), when.times), name);
 }
 
 worker.onmessage = ({ data }: MessageEvent<Answer>) => {
@@ -192,7 +207,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
       const told = element("rois").querySelectorAll("tbody tr")[roi].lastElementChild!;
       told.textContent = rows[roi].result.warnings.map((one) => one.message).join("; ");
     }
-    say(`${rows.length} ROIs in ${data.seconds.toFixed(1)} s. ${data.told}`, 1);
+    say(`${rows.length} ROIs in ${data.seconds.toFixed(1)} s. ${[data.told, ...data.notes].join(" ")}`, 1);
     element<HTMLButtonElement>("infer").disabled = false;
     document.querySelector<HTMLButtonElement>("[data-file=nwb]")!.hidden = opened!.format !== "nwb";
     document.body.dataset.state = "done";

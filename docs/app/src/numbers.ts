@@ -44,3 +44,8 @@ export function roundHalfEven(value: number): number {
 export function counted(number: number, noun: string, plural = `${noun}s`): string {
   return `${number} ${number === 1 ? noun : plural}`;
 }
+
+/** A number in so many significant digits, without the exponent that `general` gives to 112: `core.wording.rounded`. */
+export function rounded(value: number, digits: number): string {
+  return general(Number(value.toPrecision(digits)), 15);
+}

@@ -2,13 +2,15 @@
 
 import * as h5wasm from "h5wasm";
 import { classify, type Judgement, judgeScale, reconcile } from "./classify";
+import { FrameClock, regularity } from "./clock";
+import { DEFAULT_METHOD } from "./dff";
 import type { Matrix } from "./matrix";
-import { counted, general, median } from "./numbers";
+import { counted, general } from "./numbers";
 import { InputProblem, type Recording, sampleWindow, type Series } from "./recording";
 
 const SERIES_TYPES = ["RoiResponseSeries", "OphysEventDetection", "InferredSpikeRateSeries"];
+const CORRECTED = /correct|subtract|decontaminat|demix/i;
 const NOT_DFF: Record<string, string> = {
-  raw_fluorescence: "it is raw fluorescence, from which the command computes dF/F: --from-raw",
   neuropil: "it is neuropil fluorescence",
   baseline: "it is a baseline",
   z_scored: "it holds z-scores",
@@ -29,13 +31,14 @@ export function nwbRecording(name: string, file: h5wasm.File): Recording {
   if (!file.keys().length || attribute(file, "nwb_version") === null)
     throw new InputProblem(`${name} is an HDF5 file, but no NWB file: it states no nwb_version.`);
   const species = text(file, "/general/subject/species");
-  const masked = file.get_type("/intervals/invalid_times") !== null && file.get("/intervals/invalid_times") !== null;
+  const invalid = invalidTimes(file);
   const groups = seriesGroups(file, file, []);
   const found: Found[] = [];
   const series = groups.map(({ group, ancestors }) => {
     const [one, described] = describe(file, group, ancestors, species);
     found.push(one);
-    if (masked && !described.problem) described.problem = "the file has invalid_times, which the page does not leave out; the command does";
+    if (invalid) described.invalid = invalid;
+    else described.problem ||= "its invalid_times name series, which the page does not tell apart; the command does";
     return described;
   });
   if (!series.length) throw new InputProblem(`Expected a series of ROI traces in ${name}, found none.`);
@@ -46,8 +49,51 @@ export function nwbRecording(name: string, file: h5wasm.File): Recording {
     series.forEach((one, at) => kinds(one.kind) && !one.problem && judgeByValues(one, groups[at], found[at]));
   look((kind) => kind === "dff");
   if (!series.some((one) => one.kind === "dff")) look((kind) => kind !== "dff");
-  for (const one of series) one.problem ||= NOT_DFF[one.kind] ?? (one.scale === "counts" ? `its values look like no dF/F: ${one.scaleWhy}` : "");
-  return { name, format: "nwb", series, read, close: () => void file.close(), file };
+  const around = new Map<number, number>();
+  for (const [at, one] of series.entries()) {
+    one.problem ||= NOT_DFF[one.kind] ?? "";
+    if (one.problem || !(one.kind === "raw_fluorescence" || one.scale === "counts")) continue;
+    const neuropil = matchingNeuropil(file, series, at, attribute(groups[at].group, "description") ?? "", one);
+    if (neuropil !== null) around.set(at, neuropil);
+  }
+  const neuropil = (at: number, first: number, stop: number) => rows(found[around.get(at)!], [first, stop], [0, series[at].nFrames]);
+  return { name, format: "nwb", series, read, neuropil, close: () => void file.close(), file };
+}
+
+/** How dF/F is made of a raw series, told in it, and which neuropil traces are subtracted: `nwb.raw`. */
+function matchingNeuropil(file: h5wasm.File, series: Series[], at: number, description: string, raw: Series): number | null {
+  const without = (note: string) => {
+    raw.raw = { method: { ...DEFAULT_METHOD, neuropil: "none" }, neuropil: null };
+    raw.notes.push(note);
+    return null;
+  };
+  if (CORRECTED.test(`${raw.path} ${description}`))
+    return without(`${raw.path} is corrected already, by its name or description: no neuropil was subtracted.`);
+  const rois = (one: Series) => {
+    const region = file.get(`${one.path}/rois`);
+    return region instanceof h5wasm.Dataset ? `${tableOf(region)} ${Array.from(region.value as any, Number)}` : "";
+  };
+  const alike = (one: Series) => one.nRois === raw.nRois && one.nFrames === raw.nFrames && rois(one) === rois(raw);
+  const places = [...series.keys()].filter((other) => other !== at && series[other].kind === "neuropil" && alike(series[other]));
+  const narrowed = (found: number[], test: (one: Series) => boolean) => (found.some((other) => test(series[other])) ? found.filter((other) => test(series[other])) : found);
+  const twin = raw.path.replace(/fluorescence/gi, "neuropil").toLowerCase();
+  const name = (one: Series) => one.path.split("/").at(-1);
+  const found = narrowed(narrowed(places, (one) => one.path.toLowerCase() === twin), (one) => name(one) === name(raw));
+  if (!found.length) return without(`The file holds no neuropil traces of the ROIs of ${raw.path}: none was subtracted.`);
+  raw.raw = { method: DEFAULT_METHOD, neuropil: series[found[0]].path };
+  if (found.length > 1)
+    raw.problem = `several neuropil series could belong to it (${found.map((other) => series[other].path).join(", ")}): the command takes one by --neuropil-series`;
+  return found[0];
+}
+
+/** The intervals of the file that are not to be used, s; null if they are of certain series only. */
+function invalidTimes(file: h5wasm.File): [number, number][] | null {
+  const column = (name: string) => file.get(`/intervals/invalid_times/${name}`);
+  const [starts, stops] = [column("start_time"), column("stop_time")];
+  if (!(starts instanceof h5wasm.Dataset) || !(stops instanceof h5wasm.Dataset)) return [];
+  if (column("timeseries")) return null;
+  const ends = Array.from(stops.value as unknown as ArrayLike<number>, Number);
+  return Array.from(starts.value as unknown as ArrayLike<number>, (start, i) => [Number(start), ends[i]]);
 }
 
 interface Placed {
@@ -95,9 +141,8 @@ function describe(
   const table = region instanceof h5wasm.Dataset ? tableOf(region) : null;
   const layout = axes(shape, nRegion, nStamps, table ? rowsOf(file, table) : null);
   if (layout.problem) problems.push(layout.problem);
-  const timing = clock(file, group, stamps, layout.nFrames);
-  if (timing.problem) problems.push(timing.problem);
   const plane = table ? `${table}/imaging_plane` : null;
+  const timing = timingOf(file, group, stamps, layout.nFrames, plane ? scalar(file, `${plane}/imaging_rate`) : null);
   if (data && ![0, 1].includes(data.metadata.type)) problems.push("its data are no numbers");
   const one: Found = {
     group,
@@ -116,6 +161,9 @@ function describe(
     rateWhy: timing.why,
     startS: timing.startS,
     stamps: timing.stamps,
+    invalid: [],
+    raw: null,
+    notes: timing.notes,
     unit: (data && attribute(data, "unit")) ?? "",
     scale: "unknown",
     scaleWhy: "",
@@ -193,27 +241,55 @@ function axes(shape: number[], nRegion: number | null, nStamps: number | null, n
   return made(second, first, false, "no length tells its ROI axis from its time axis");
 }
 
-/** Rate and start; frames that are not even are left to the command. */
-function clock(file: h5wasm.File, group: h5wasm.Group, stamps: unknown, nFrames: number) {
-  const none = (why: string) => ({ rate: null, why, startS: 0, problem: "", stamps: null });
+interface Timing {
+  rate: number | null;
+  why: string;
+  startS: number;
+  stamps: Float64Array | null;
+  notes: string[];
+}
+
+const LEAST_RATE = 0.1;
+const UNITS: Record<string, number> = { milliseconds: 1e3, microseconds: 1e6, nanoseconds: 1e9 };
+
+/** When the frames of a series were, by its rate or its timestamps: `nwb.timing.timing_of`. */
+function timingOf(file: h5wasm.File, group: h5wasm.Group, stamps: unknown, nFrames: number, planeRate: number | null): Timing {
   if (stamps instanceof h5wasm.Dataset) {
-    const times = Float64Array.from(stamps.value as unknown as ArrayLike<number>, Number).subarray(0, nFrames);
+    const all = Float64Array.from(stamps.value as unknown as ArrayLike<number>, Number);
+    const times = all.slice(0, nFrames);
+    const none = (why: string): Timing => ({ rate: null, why, startS: 0, stamps: times, notes: [] });
     if (times.length < nFrames) return none(`there are ${counted(times.length, "timestamp")} for ${counted(nFrames, "frame")}`);
-    if (times.length < 2) return none("one timestamp makes no rate");
-    const intervals = times.subarray(1).map((time, i) => time - times[i]);
-    const usual = median(intervals.slice(0, 1000));
-    const even = usual > 0 && intervals.every((interval) => Math.abs(interval - usual) <= 0.25 * usual);
-    const rate = (times.length - 1) / (times[times.length - 1] - times[0]);
-    if (!even)
-      return { ...none("from timestamps, which are not even"), problem: "its frames are not even in time, which the page does not handle; the command does" };
-    if (rate < 0.1 || rate > 1000) return none(`its timestamps look like no seconds: ${general(rate, 3)} Hz is no imaging rate`);
-    return { rate, why: "from timestamps", startS: times[0], problem: "", stamps: times };
+    let clock: FrameClock;
+    try {
+      clock = FrameClock.fromTimestamps(times);
+    } catch (error) {
+      return none((error as Error).message);
+    }
+    const looks = unitOf(clock.imagingRate, planeRate);
+    if (clock.imagingRate < LEAST_RATE || looks)
+      return none(`its timestamps look like ${looks ?? "no seconds"}: ${general(clock.imagingRate, 3)} Hz is no imaging rate`);
+    const surplus = `There are ${all.length} timestamps for ${nFrames} frames: the first ${nFrames} are taken.`;
+    const notes = all.length > nFrames ? [surplus] : [];
+    return { rate: clock.imagingRate, why: `from timestamps${regularity(clock, times)}`, startS: times[0], stamps: times, notes };
   }
+  const none = (why: string): Timing => ({ rate: null, why, startS: 0, stamps: null, notes: [] });
   const start = file.get(`${group.path}/starting_time`);
   if (!(start instanceof h5wasm.Dataset)) return none("it has neither a rate nor timestamps");
   const rate = number(attributeOf(start, "rate"), NaN);
-  if (!(rate >= 0.1)) return none(`the stated rate is ${general(rate)} Hz`);
-  return { rate, why: "stated rate", startS: Number(start.value ?? 0), problem: "", stamps: null };
+  const startS = Number(start.value ?? 0);
+  if (!(rate > 0)) return { ...none(`the stated rate is ${general(rate)} Hz`), startS };
+  if (rate < LEAST_RATE)
+    return { ...none(`its stated rate looks like the interval between frames in seconds: ${general(rate, 3)} Hz is no imaging rate`), startS };
+  return { rate, why: "stated rate", startS, stamps: null, notes: [] };
+}
+
+/** The unit that times have whose rate would be this one if they were seconds; null if they may be. */
+function unitOf(rate: number, planeRate: number | null): string | null {
+  for (const [unit, perSecond] of Object.entries(UNITS)) {
+    if (planeRate && Math.abs(rate * perSecond - planeRate) <= 0.2 * planeRate) return unit;
+    if (rate < LEAST_RATE && 1 <= rate * perSecond && rate * perSecond < 1000) return unit;
+  }
+  return null;
 }
 
 /** What a link leads to that is not there. */
@@ -258,6 +334,12 @@ function attribute(item: h5wasm.Group | h5wasm.Dataset, name: string): string | 
 function number(value: unknown, otherwise: number): number {
   const one = value === null ? NaN : Number(Array.isArray(value) || ArrayBuffer.isView(value) ? (value as any)[0] : value);
   return Number.isNaN(one) ? otherwise : one;
+}
+
+function scalar(file: h5wasm.File, path: string): number | null {
+  const item = file.get(path);
+  const value = item instanceof h5wasm.Dataset ? number(item.value, NaN) : NaN;
+  return value > 0 ? value : null;
 }
 
 function text(file: h5wasm.File, path: string): string | null {

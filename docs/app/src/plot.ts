@@ -4,8 +4,9 @@ export interface Trace {
   dff: Float32Array;
   expectedSpikes: Float32Array;
   ensembleStd: Float32Array;
-  imagingRate: number;
-  startS: number;
+  /** Time of every frame, s, and its rate, Hz. */
+  times: Float64Array;
+  rates: Float64Array;
 }
 
 const LEFT = 56;
@@ -32,8 +33,14 @@ export class Plot {
 
   show(trace: Trace): void {
     this.trace = trace;
-    this.view = [0, trace.dff.length];
+    this.view = this.whole();
     this.draw();
+  }
+
+  /** From the first frame to the end of the last, s. */
+  private whole(): [number, number] {
+    const { times, rates } = this.trace!;
+    return [Math.min(times[0], times[times.length - 1]), Math.max(times[0], times[times.length - 1]) + 1 / rates[rates.length - 1]];
   }
 
   private get width(): number {
@@ -56,9 +63,9 @@ export class Plot {
   }
 
   private look(first: number, stop: number): void {
-    const n = this.trace!.dff.length;
-    const span = Math.min(Math.max(stop - first, 20), n);
-    const low = Math.min(Math.max(first, 0), n - span);
+    const [start, end] = this.whole();
+    const span = Math.min(Math.max(stop - first, 20 / this.trace!.rates[0]), end - start);
+    const low = Math.min(Math.max(first, start), end - span);
     this.view = [low, low + span];
     this.draw();
   }
@@ -72,10 +79,10 @@ export class Plot {
     const context = this.canvas.getContext("2d")!;
     context.scale(ratio, ratio);
     context.font = "12px system-ui, sans-serif";
-    const { dff, expectedSpikes, ensembleStd, imagingRate } = this.trace;
+    const { dff, expectedSpikes, ensembleStd, rates } = this.trace;
     const half = (height - AXIS) / 2;
-    const rate = expectedSpikes.map((value) => value * imagingRate);
-    const spread = ensembleStd.map((value) => value * imagingRate);
+    const rate = expectedSpikes.map((value, t) => value * rates[t]);
+    const spread = ensembleStd.map((value, t) => value * rates[t]);
     this.panel(context, 6, half - 12, "dF/F", [dff], COLOURS.dff);
     this.panel(context, half + 6, half - 12, "spikes/s", [rate, spread], COLOURS.spikes);
     this.times(context, height);
@@ -124,9 +131,12 @@ export class Plot {
 
   /** Least with spread, least, most, most with spread of the frames in a share of the view; none is NaN. */
   private extremes(main: Float32Array, spread: Float32Array | undefined, from: number, to: number): number[] {
+    const { times, rates } = this.trace!;
     const [low, high] = this.view;
-    const first = Math.floor(low + from * (high - low));
-    const stop = Math.min(Math.max(first + 1, Math.floor(low + to * (high - low))), main.length);
+    const begin = low + from * (high - low);
+    const before = firstAfter(times, begin) - 1; // the frame that lasts until here, unless a pause follows it
+    const first = before >= 0 && begin - times[before] < 1.5 / rates[before] ? before : before + 1;
+    const stop = firstAfter(times, low + to * (high - low));
     let [wideLow, least, most, wideHigh] = [Infinity, Infinity, -Infinity, -Infinity];
     for (let t = first; t < stop; t++) {
       const value = main[t];
@@ -141,8 +151,7 @@ export class Plot {
   }
 
   private times(context: CanvasRenderingContext2D, height: number): void {
-    const { imagingRate, startS } = this.trace!;
-    const [first, stop] = this.view.map((frame) => startS + frame / imagingRate);
+    const [first, stop] = this.view;
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600].find((one) => (stop - first) / one <= 10) ?? 7200;
     context.fillStyle = COLOURS.ink;
     context.textAlign = "center";
@@ -151,4 +160,15 @@ export class Plot {
       context.fillText(`${Number(time.toFixed(1))} s`, x, height - 6);
     }
   }
+}
+
+/** The first frame later than a time; of a clock that goes back, some such frame. */
+function firstAfter(times: Float64Array, time: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

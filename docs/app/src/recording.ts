@@ -1,5 +1,9 @@
 /** What the page knows of a recording, whatever it is read from. */
 
+import { FrameClock } from "./clock";
+import type { DffMethod } from "./dff";
+import { general } from "./numbers";
+
 export interface Series {
   path: string;
   kind: string;
@@ -8,9 +12,11 @@ export interface Series {
   nFrames: number;
   imagingRate: number | null;
   rateWhy: string;
+  /** Time of the first frame, s, and times of all, if the file states them one by one. */
   startS: number;
-  /** Times of the frames, s, if the file states them one by one. */
-  stamps?: Float64Array | null;
+  stamps: Float64Array | null;
+  /** Intervals whose frames count as missing, s. */
+  invalid: [number, number][];
   unit: string;
   scale: "fraction" | "percent" | "counts" | "unknown";
   scaleWhy: string;
@@ -18,6 +24,10 @@ export interface Series {
   indicator: string | null;
   species: string | null;
   roiIds: number[] | null;
+  /** How dF/F is made, if the series holds raw fluorescence, and of which neuropil. */
+  raw: { method: DffMethod; neuropil: string | null } | null;
+  /** What to know about the traces, one sentence each. */
+  notes: string[];
   /** Why it cannot be inferred here; empty if it can. */
   problem: string;
 }
@@ -28,12 +38,39 @@ export interface Recording {
   series: Series[];
   /** Rows [first, stop) of a series, as stored values in their unit: conversion and offset applied. */
   read(series: number, first: number, stop: number): Float32Array[];
+  /** The same rows of the neuropil that `raw` names. */
+  neuropil?(series: number, first: number, stop: number): Float32Array[];
   close(): void;
   /** The open file of an NWB recording, from which the session is copied. */
   file?: unknown;
 }
 
 export class InputProblem extends Error {}
+
+/** When the frames of a series were: as it states, or evenly at a rate that somebody gives (`nwb.timing.clock_at`). */
+export function clockAt(series: Series, imagingRate: number): FrameClock {
+  const { nFrames, startS, stamps, invalid } = series;
+  let clock: FrameClock;
+  if (!stamps) clock = FrameClock.fromRate(imagingRate, nFrames, startS);
+  else if (imagingRate === series.imagingRate) clock = FrameClock.fromTimestamps(stamps);
+  else clock = givenClock(stamps, imagingRate, nFrames);
+  if (!invalid.length) return clock;
+  const times = clock.times();
+  const touched = new Uint8Array(nFrames);
+  for (const stretch of clock.stretches)
+    for (let t = stretch.first; t < stretch.stop; t++)
+      if (invalid.some(([start, stop]) => times[t] + 1 / stretch.rate > start && times[t] < stop)) touched[t] = 1;
+  return clock.without(touched, "they lie in invalid_times");
+}
+
+function givenClock(stamps: Float64Array, imagingRate: number, nFrames: number): FrameClock {
+  if (stamps.length === nFrames && stamps.every((time, t) => !t || time > stamps[t - 1]))
+    return FrameClock.fromRate(imagingRate, nFrames, 0, stamps);
+  const known = stamps.findIndex(Number.isFinite);
+  const start = known < 0 ? 0 : stamps[known] - known / imagingRate;
+  const note = `Its timestamps are not used: frames follow at the given ${general(imagingRate)} Hz from ${general(start)} s on.`;
+  return FrameClock.fromRate(imagingRate, nFrames, start, null, [note]);
+}
 
 /** The first ROIs and the middle frames, as `core.traces.sample_window`. */
 export function sampleWindow(nRois: number, nFrames: number): { rois: number; first: number; stop: number } {

@@ -1,20 +1,20 @@
-/** The rest level of a trace and how active it is: `nwb_cascade.core.rest_level`, for stretches of one rate. */
+/** The rest level of a trace and how active it is: `nwb_cascade.core.rest_level`. */
 
 import { roundHalfEven } from "./numbers";
 import type { Facts } from "./rules";
 
 export interface Told {
-  /** Rest level at the first frame of each stretch, and its change per frame. */
+  /** Rest level at the first frame of each stretch, and its change per frame there. */
   first: number[];
-  step: number;
+  step: number[];
   activity: number;
 }
 
-const QUANTILE = 0.15;
+export const QUANTILE = 0.15;
 const QUANTILE_Z = 1.0364;
 
-/** What networks are told of the stretches of one ROI, whose noise levels (% Hz^-1/2) are known: `tell`. */
-export function tell(parts: Float32Array[], imagingRate: number, levels: number[], facts: Facts): Told {
+/** What networks are told of the stretches of one ROI, whose rates (Hz) and noise levels (% Hz^-1/2) are known: `tell`. */
+export function tell(parts: Float32Array[], rates: number[], levels: number[], facts: Facts): Told {
   const half: number[] = [];
   const halfTimes: number[] = [];
   const noise: number[] = [];
@@ -24,6 +24,7 @@ export function tell(parts: Float32Array[], imagingRate: number, levels: number[
   let start = 0;
   parts.forEach((trace, part) => {
     starts.push(start);
+    const imagingRate = rates[part];
     const width = Math.max(1, Math.min(roundHalfEven(0.5 * imagingRate), trace.length));
     const own = means(trace, width);
     const at = own.map((_, i) => start + ((i + 0.5) * width) / imagingRate);
@@ -43,16 +44,16 @@ export function tell(parts: Float32Array[], imagingRate: number, levels: number[
   const low = quantile(ordered, QUANTILE);
   const rest = ordered.length ? raised(low, quantile(ordered, 0.5), Math.sqrt(variance)) : 0;
   const activity = activityOf(half.map((value, i) => value - rest - slope * halfTimes[i]), noise);
-  return { first: starts.map((at) => rest + slope * at), step: slope / imagingRate, activity };
+  return { first: starts.map((at) => rest + slope * at), step: rates.map((rate) => slope / rate), activity };
 }
 
 /** Rest level in every frame of a stretch. */
 export function restOf(told: Told, part: number, nFrames: number): Float64Array {
-  return Float64Array.from({ length: nFrames }, (_, t) => told.first[part] + told.step * t);
+  return Float64Array.from({ length: nFrames }, (_, t) => told.first[part] + told.step[part] * t);
 }
 
 export function meanRest(told: Told, part: number, nFrames: number): number {
-  return told.first[part] + (told.step * (nFrames - 1)) / 2;
+  return told.first[part] + (told.step[part] * (nFrames - 1)) / 2;
 }
 
 /** 1 + r: the fluorescence at rest in units of the F0 that was used. */
@@ -73,7 +74,8 @@ function means(trace: Float32Array, width: number): number[] {
   });
 }
 
-function raised(low: number, middle: number, noise: number): number {
+/** A low percentile without what noise of a standard deviation lowers it by. */
+export function raised(low: number, middle: number, noise: number): number {
   const spread = (middle - low) / QUANTILE_Z;
   const signal = Math.sqrt(Math.max(spread ** 2 - noise ** 2, 0));
   return low + QUANTILE_Z * Math.max(Math.min(spread, Math.hypot(signal, noise)) - signal, 0);

@@ -43,6 +43,8 @@ export interface Facts {
   noise_centre: number;
   rate_centre: number;
   level_per_std: number;
+  /** `asdict(DffMethod())`. */
+  dff_method: Record<string, unknown>;
   indicators: { name: string; spellings: string[]; largest_dff: number | null; told: Record<string, IndicatorTold> }[];
   unknown: IndicatorTold;
 }

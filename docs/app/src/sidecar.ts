@@ -1,6 +1,7 @@
 /** The result as a small NWB file: session, subject, ROIs and rates, as `nwb_cascade.nwb.sidecar` lays them out. */
 
 import * as h5wasm from "h5wasm";
+import type { FrameClock } from "./clock";
 import type { RoiResult } from "./engine";
 import { InputProblem, type Series } from "./recording";
 import type { Facts } from "./rules";
@@ -19,6 +20,7 @@ export interface Specifications {
 export interface Run {
   name: string;
   series: Series;
+  clock: FrameClock;
   ask: Ask;
   told: string;
   results: RoiResult[];
@@ -150,11 +152,12 @@ class Sidecar {
     this.numbers(`${path}/rois`, rows, [rows.length], { namespace: "hdmf-common", neurodata_type: "DynamicTableRegion", description: "ROIs" });
     this.references.push({ path: `${path}/rois`, name: "table", target: table });
     this.file.create_soft_link(model, `${path.slice(1)}/model`);
-    if (series.stamps) {
-      this.numbers(`${path}/timestamps`, series.stamps, [series.stamps.length], { unit: "seconds" });
+    const { timestamps } = run.clock;
+    if (timestamps) {
+      this.numbers(`${path}/timestamps`, timestamps, [timestamps.length], { unit: "seconds" });
       (this.file.get(`${path}/timestamps`) as h5wasm.Dataset).create_attribute("interval", Int32Array.of(1), []);
     } else {
-      this.numbers(`${path}/starting_time`, Float64Array.of(series.startS), [], { unit: "seconds" });
+      this.numbers(`${path}/starting_time`, Float64Array.of(run.clock.startS), [], { unit: "seconds" });
       (this.file.get(`${path}/starting_time`) as h5wasm.Dataset).create_attribute("rate", Float64Array.of(ask.imagingRate), []);
     }
   }
@@ -186,6 +189,8 @@ class Sidecar {
       alignment: "trained",
       kernel: "gaussian",
       smoothing_s: ask.smoothingS,
+      ...(run.series.raw ? { dff: { method: { ...facts.dff_method, ...run.series.raw.method }, neuropil_series: run.series.raw.neuropil } } : {}),
+      ...(run.clock.isEven ? {} : { stretches: run.clock.record() }),
       software: { "nwb-cascade": facts.software_version, runtime: "onnxruntime-web" },
     };
   }

@@ -3,14 +3,17 @@
 import * as h5wasm from "h5wasm";
 import mjs from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import type { FrameClock } from "./clock";
+import { dffOf } from "./dff";
 import { inferBlock, type Network, roisPerBlock, type RoiResult } from "./engine";
 import { matrixRecording, readMat5, readNpy } from "./matrix";
 import { loadNetwork, placeRuntime } from "./network";
 import { mat73Matrices, nwbRecording } from "./nwb";
 import { Population, type RoiFinding } from "./population";
-import { InputProblem, type Recording, type Series } from "./recording";
+import { general } from "./numbers";
+import { clockAt, InputProblem, type Recording, type Series } from "./recording";
 import { RangeFile, resolved } from "./remote";
-import { type Facts, toldIndicator } from "./rules";
+import { type Facts, type Finding, toldIndicator } from "./rules";
 import { type Run, sidecar, type Specifications } from "./sidecar";
 
 export interface Ask {
@@ -26,7 +29,7 @@ export type Request = { kind: "open"; file: File } | { kind: "address"; address:
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
-  | { kind: "done"; seconds: number; told: string; warnings: RoiFinding[] }
+  | { kind: "done"; seconds: number; told: string; notes: string[]; warnings: RoiFinding[] }
   | { kind: "sidecar"; bytes: Uint8Array }
   | { kind: "problem"; message: string };
 
@@ -98,6 +101,18 @@ async function hdf5(file: File): Promise<h5wasm.File> {
   return opened(`${folder}/recording`, file.name);
 }
 
+/** dF/F of ROIs [first, stop), read or made of raw fluorescence, and what is unusual about each. */
+function dffBlock(ask: Ask, series: Series, clock: FrameClock, first: number, stop: number): { dff: Float32Array[]; notes: Finding[][] } {
+  const block = recording!.read(ask.series, first, stop);
+  if (series.raw) {
+    const around = series.raw.neuropil === null ? null : recording!.neuropil!(ask.series, first, stop);
+    const made = block.map((trace, i) => dffOf(trace, around ? around[i] : null, clock.stretches, series.raw!.method, clock.missing));
+    return { dff: made.map(({ dff }) => dff), notes: made.map(({ notes }) => notes) };
+  }
+  const dff = ask.scale === "percent" ? block.map((trace) => trace.map((value) => value * 0.01)) : block;
+  return { dff, notes: block.map(() => []) };
+}
+
 async function infer(ask: Ask): Promise<void> {
   if (!recording) throw new InputProblem("Choose a recording first.");
   const series = recording.series[ask.series];
@@ -110,23 +125,26 @@ async function infer(ask: Ask): Promise<void> {
   placeRuntime({ mjs, wasm });
   network ??= fetched("model/model.onnx").then(async (response) => loadNetwork(new Uint8Array(await response.arrayBuffer())));
   const [known, run] = await Promise.all([facts, network]);
+  const clock = clockAt(series, ask.imagingRate);
   const [low, high] = known.rates;
-  const off = Math.abs(ask.imagingRate - Math.min(Math.max(ask.imagingRate, low), high)) / ask.imagingRate;
-  if (off > 0.05) throw new InputProblem(`${known.name} serves rates from ${low} to ${high} Hz, the recording has ${ask.imagingRate} Hz.`);
+  for (const { rate } of clock.stretches) {
+    const off = Math.abs(rate - Math.min(Math.max(rate, low), high)) / rate;
+    if (off > 0.05) throw new InputProblem(`${known.name} serves rates from ${low} to ${high} Hz, the recording has ${general(rate, 4)} Hz.`);
+  }
   const told = toldIndicator(ask.indicator || null, ask.species || null, known);
-  const asked = { imagingRate: ask.imagingRate, told, smoothingS: ask.smoothingS };
-  const factor = ask.scale === "percent" ? 0.01 : 1;
+  const asked = { clock, told, smoothingS: ask.smoothingS };
   const began = performance.now();
   last = null;
   const results: RoiResult[] = [];
   const rows = roisPerBlock(series.nFrames);
   const population = new Population(series.nFrames, ask.imagingRate);
   for (let first = 0; first < series.nRois; first += rows) {
-    const block = recording.read(ask.series, first, Math.min(first + rows, series.nRois));
-    const dff = factor === 1 ? block : block.map((trace) => trace.map((value) => value * factor));
+    const stop = Math.min(first + rows, series.nRois);
+    const { dff, notes } = dffBlock(ask, series, clock, first, stop);
     let roi = first;
     for await (const result of inferBlock(dff, asked, known, run)) {
       if (Number.isFinite(result.modelNoiseLevel)) population.add(roi, dff[roi - first]);
+      result.warnings.push(...notes[roi - first]);
       results.push(result);
       answer({ kind: "roi", roi, dff: dff[roi - first], result });
       roi++;
@@ -134,8 +152,9 @@ async function infer(ask: Ask): Promise<void> {
   }
   const warnings = population.warnings();
   for (const { roi, code, message } of warnings) results[roi].warnings.push({ code, message });
-  last = { name: recording.name, series, ask, told: told.sentence, results };
-  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, warnings });
+  last = { name: recording.name, series, clock, ask, told: told.sentence, results };
+  const notes = [...series.notes, ...clock.notes];
+  answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, notes, warnings });
 }
 
 function answer(message: Answer): void {

@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { judgeScale, kindsOfWords } from "../src/classify";
+import { FrameClock, regularity } from "../src/clock";
+import { describeDff, dffOf } from "../src/dff";
 import { inferBlock, type RoiResult } from "../src/engine";
 import { loadNetwork } from "../src/network";
 import { Population } from "../src/population";
@@ -16,6 +18,18 @@ const vectors = JSON.parse(read("vectors.json").toString());
 function unpacked(text: string): Float32Array {
   const bytes = Uint8Array.from(Buffer.from(text, "base64"));
   return new Float32Array(bytes.buffer);
+}
+
+function times(text: string): Float64Array {
+  const bytes = Uint8Array.from(Buffer.from(text, "base64"));
+  return new Float64Array(bytes.buffer);
+}
+
+function clockOf(one: any): FrameClock {
+  if (!one.times) return FrameClock.fromRate(one.imaging_rate, one.n_frames);
+  const missing = new Uint8Array(one.n_frames);
+  for (const frame of one.missing) missing[frame] = 1;
+  return FrameClock.fromTimestamps(times(one.times)).without(missing, "");
 }
 
 function rows(text: string, n: number): Float32Array[] {
@@ -34,17 +48,18 @@ function difference(received: ArrayLike<number>, expected: ArrayLike<number>): n
   return largest;
 }
 
-describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
+describe.each(Object.entries<any>({ ...vectors.recordings, ...vectors.uneven }))("%s", (_, one) => {
   const told: Facts = { ...facts, conditions: one.conditions };
   const traces = rows(one.dff, one.n_frames);
+  const clock = clockOf(one);
   let results: RoiResult[];
   beforeAll(async () => {
     const own = one.conditions === facts.conditions;
     const network = await loadNetwork(read(own ? "../public/model/model.onnx" : "other.onnx"));
     const indicator = toldIndicator(one.indicator, one.species, facts);
-    const asked = { imagingRate: one.imaging_rate, told: indicator, smoothingS: facts.smoothing_s };
+    const asked = { clock, told: indicator, smoothingS: facts.smoothing_s };
     results = [];
-    const population = new Population(one.n_frames, one.imaging_rate);
+    const population = new Population(one.n_frames, clock.imagingRate);
     for await (const result of inferBlock(traces, asked, told, network)) {
       if (Number.isFinite(result.modelNoiseLevel)) population.add(results.length, traces[results.length]);
       results.push(result);
@@ -52,15 +67,20 @@ describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
     for (const { roi, code, message } of population.warnings()) results[roi].warnings.push({ code, message });
   }, 300_000);
 
-  test("noise levels and their changes", () => {
-    expect(difference(traces.map((trace) => noiseLevel(trace, one.imaging_rate)), unpacked(one.noise_levels))).toBeLessThan(1e-4);
+  test("noise levels", () => {
+    expect(difference(results.map((result) => result.noiseLevel), unpacked(one.noise_levels))).toBeLessThan(1e-4);
+  });
+
+  test.skipIf(one.times)("noise levels of whole traces and their changes", () => {
+    expect(difference(traces.map((trace) => noiseLevel(trace, one.imaging_rate)), unpacked(one.trace_noise_levels))).toBeLessThan(1e-4);
     expect(noiseChanges(traces, one.imaging_rate)).toEqual(one.changes);
   });
 
-  test("rest level and activity", () => {
-    const told = traces.map((trace, roi) => tell([trace], one.imaging_rate, [unpacked(one.noise_levels)[roi]], facts));
+  test.skipIf(one.times)("rest level and activity", () => {
+    const levels = unpacked(one.trace_noise_levels);
+    const told = traces.map((trace, roi) => tell([trace], [one.imaging_rate], [levels[roi]], facts));
     expect(difference(told.map(({ first }) => first[0]), unpacked(one.rest_first))).toBeLessThan(1e-5);
-    expect(difference(told.map(({ step }) => step * one.n_frames), unpacked(one.rest_moves))).toBeLessThan(1e-5);
+    expect(difference(told.map(({ step }) => step[0] * one.n_frames), unpacked(one.rest_moves))).toBeLessThan(1e-5);
     expect(difference(told.map(({ activity }) => activity), unpacked(one.activity))).toBeLessThan(1e-5);
   });
 
@@ -80,6 +100,30 @@ describe.each(Object.entries<any>(vectors.recordings))("%s", (_, one) => {
     const expected = results.map((_, roi) => one.warnings.filter(([at]: [number]) => at === roi).map(([, code, text]: string[]) => [code, text]));
     expect(received).toEqual(expected);
   });
+});
+
+test.each<any>(vectors.clocks)("stretches of $name", (one) => {
+  const stamps = times(one.times);
+  if (!one.record) return expect(() => FrameClock.fromTimestamps(stamps)).toThrow(one.why);
+  const clock = FrameClock.fromTimestamps(stamps);
+  const record = clock.record() as any[];
+  expect(record.map(({ frames, holes }) => ({ frames, holes }))).toEqual(one.record.map(({ frames, holes }: any) => ({ frames, holes })));
+  record.forEach(({ imaging_rate_hz }, i) => expect(imaging_rate_hz).toBeCloseTo(one.record[i].imaging_rate_hz, 6));
+  expect(clock.imagingRate).toBeCloseTo(one.rate, 6);
+  expect(clock.notes).toEqual(one.notes);
+  expect(`from timestamps${regularity(clock, stamps)}`).toBe(one.why);
+});
+
+test.each<any>(vectors.raw)("dF/F of raw fluorescence, clock $clock, $described", (one) => {
+  const stamps = times(vectors.clocks.find(({ name }: any) => name === one.clock).times).slice(0, one.n_frames);
+  const { stretches } = FrameClock.fromTimestamps(stamps);
+  const [fluorescence, neuropil, expected] = [one.fluorescence, one.neuropil, one.dff].map((text) => rows(text, one.n_frames));
+  fluorescence.forEach((trace, roi) => {
+    const { dff, notes } = dffOf(trace, neuropil[roi], stretches, one.method);
+    expect(difference(dff, expected[roi]), `ROI ${roi}`).toBeLessThan(1e-5);
+    expect(notes.map(({ code, message }) => [code, message])).toEqual(one.notes[roi]);
+  });
+  expect(describeDff(one.method)).toBe(one.described);
 });
 
 test("smoothing", () => {
