@@ -2,33 +2,43 @@
 
     python -m scripts.count_tables --ground-truth ../shared/ground_truth --output /somewhere
 
-Writes ``coverage.md``, ``calibration.md`` and ``coverage.png``; ``--model`` takes another model than the bundled one.
+Writes ``coverage.md``, ``calibration.md``, ``responses.md`` and ``coverage.png``; ``--model`` takes another model than
+the bundled one, ``--only responses`` makes one of them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.cascade_mat import list_cells, read_cell
+from ground_truth_nwb.kinetics_fit import MIN_ISOLATED_SPIKES, isolated_response
 from nwb_cascade.core.calibration import gain_from_cells
 from nwb_cascade.core.count_model import CountModel
 from nwb_cascade.core.spike_counts import COUNT_MODELS
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Condition
 from nwb_cascade.evaluation.count_coverage import LEVELS, CountCoverage, count_coverage, coverage_means
-from nwb_cascade.evaluation.count_fit import known_counts
-from nwb_cascade.models.bundle import Model
+from nwb_cascade.evaluation.count_fit import KnownCounts, known_counts
+from nwb_cascade.evaluation.labelled import calibration_from_response
+from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.library import load_model
+from nwb_cascade.training.conditional_bundle import take_members
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
 
 CONDITIONS = tuple(Condition(rate, level, "gaussian", 0.05) for rate, level in ((30.0, 2.0), (15.0, 4.0), (7.5, 8.0)))
 LABELLED = (1, 2, 3, 5)
 DRAWS = 30
+RESPONSES_HEAD = (
+    "| dataset | indicator | usual dF/F of one spike | found | log2 bias, as inferred | calibrated by it |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
 
 
 def coverage_rows(found: Sequence[CountCoverage], condition: Condition) -> list[str]:
@@ -61,6 +71,53 @@ def biases(model: Model, recordings: Sequence[KnownRecording], condition: Condit
                 drawn = [_drawn(cells, means, number, models[dataset], generator) for _ in range(DRAWS)]
                 found[number].append(float(np.median(drawn)))
     return {number: float(np.median(of)) for number, of in found.items()}
+
+
+def response_rows(model: Model, recordings: Sequence[KnownRecording], ground_truth: Path) -> list[str]:
+    """What the dF/F of one spike tells of the counts of excitatory cells that were not met: rows of a table."""
+    fitted = model.config.extra[COUNT_MODELS]["held_out"]
+    cells: dict[str, list[KnownCounts]] = {}
+    for (one,) in known_counts(model.config, model.weights, recordings, CONDITIONS[0], (None,)):
+        if one.kind == "unmet" and len(one.recording.indicator_codes) == 1 and one.counts.sum() > 0:
+            cells.setdefault(one.recording.dataset, []).append(one)
+    rows, logs = [], []
+    for dataset, own in sorted(cells.items()):
+        response, recording, judge = one_spike_dff(ground_truth, dataset), own[0].recording, own[0].judge
+        if response is None:
+            continue
+        config, weights = take_members(model.config, model.weights, [int(judge)])
+        alone = make_model(replace(config, extra={COUNT_MODELS: fitted[judge]}), weights)
+        made = calibration_from_response(alone, recording.indicator, response, 0.0, species=recording.species or None)
+        stated, true = _log_gains(own, CountModel.from_dict(fitted[judge]["unmet"]))
+        implied = np.log(made.evidence["spikes_found_of_usual"] / made.evidence["spikes_found"])
+        logs.append((stated, np.log(made.gain) - true, true - implied))
+        usual = made.evidence["usual_spike_dff"]
+        biases = " | ".join(f"{one / np.log(2):+.2f}" for one in logs[-1][:2])
+        rows.append(f"| {dataset} | {recording.indicator} | {usual:.3f} | {response:.3f} | {biases} |")
+    stated, after, rest = np.array(logs).T
+    sizes = " | ".join(f"{np.median(np.abs(one)) / np.log(2):.2f}" for one in (stated, after))
+    spread = 1.4826 * np.median(np.abs(rest - np.median(rest)))
+    print(f"log of the true gain less what the response says: median {np.median(rest):.2f}, SD {spread:.2f}")
+    return [*rows, f"| median size | | | | {sizes} |"]
+
+
+def _log_gains(cells: Sequence[KnownCounts], model: CountModel) -> tuple[float, float]:
+    """Medians over cells of the log of stated over true counts, and of true ones over the model's means."""
+    known, expected, seconds = (
+        np.array([getattr(one, key).sum() for one in cells]) for key in ("counts", "expected", "window_s")
+    )
+    means = model.means(expected, [one.noise_level for one in cells], seconds)
+    pairs = (expected, known), (known, means)
+    stated, true = (float(np.median(np.log((a + 0.5) / (b + 0.5)))) for a, b in pairs)
+    return stated, true
+
+
+def one_spike_dff(ground_truth: Path, dataset: str) -> float | None:
+    """Peak dF/F of the median response of a dataset's cells to one spike; None if no cell has ten isolated ones."""
+    (folder,) = ground_truth.glob(f"{dataset}-*")
+    averages = [isolated_response(read_cell(path)) for path in list_cells(folder)]
+    responses = [response for response, n_spikes in averages if n_spikes >= MIN_ISOLATED_SPIKES]
+    return float(np.nanmax(np.nanmedian(responses, axis=0))) if responses else None
 
 
 def _drawn(
@@ -114,9 +171,23 @@ def main() -> None:
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="conditional-1-120Hz")
+    parser.add_argument("--only", default="coverage,responses,calibration")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     model, recordings = load_model(arguments.model), load_recordings(arguments.ground_truth)
+    parts = {
+        "coverage": lambda: coverage_table(model, recordings, arguments.output),
+        "responses": lambda: [*RESPONSES_HEAD, *response_rows(model, recordings, arguments.ground_truth)],
+        "calibration": lambda: calibration_table(model, recordings),
+    }
+    for name in arguments.only.split(","):
+        text = "\n".join(parts[name]()) + "\n"
+        (arguments.output / f"{name}.md").write_text(text, encoding="utf-8")
+        print(text, flush=True)
+
+
+def coverage_table(model: Model, recordings: Sequence[KnownRecording], output: Path) -> list[str]:
+    """Coverage of all conditions; the figure is of the first."""
     levels = " / ".join(f"{100 * level:g} %" for level in LEVELS)
     rows = [
         f"| condition | dataset | class | cells | event windows | events, {levels} | all windows | width of 80 % |",
@@ -125,17 +196,19 @@ def main() -> None:
     for number, condition in enumerate(CONDITIONS):
         found = count_coverage(model.config, model.weights, recordings, condition)
         rows += coverage_rows(found, condition)
-        (arguments.output / "coverage.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        print("\n".join(row for row in coverage_rows(found, condition) if "| mean |" in row), flush=True)
         if number == 0:
-            draw(found, arguments.output / "coverage.png")
+            draw(found, output / "coverage.png")
+    return rows
+
+
+def calibration_table(model: Model, recordings: Sequence[KnownRecording]) -> list[str]:
+    """What labelled cells mend."""
     table = ["| condition | not calibrated | " + " | ".join(f"{n} labelled" for n in LABELLED) + " |"]
     table.append("| --- " * (len(LABELLED) + 2) + "|")
     for condition in CONDITIONS:
         values = " | ".join(f"{one:.2f}" for one in biases(model, recordings, condition).values())
         table.append(f"| {condition.imaging_rate:g} Hz, ν {condition.noise_level:g} | {values} |")
-    (arguments.output / "calibration.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
+    return table
 
 
 if __name__ == "__main__":

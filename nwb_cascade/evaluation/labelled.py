@@ -164,7 +164,13 @@ def calibration_from_response(
         _found(model, told.indicator, replace(usual, amplitude=one)) for one in (usual.amplitude, spike_dff)
     )
     gain, sd = gain_from_response(expected, found, response_share, counts_model)
-    evidence = {"spike_dff": spike_dff, "uncertainty": response_share, "usual_spike_dff": usual.amplitude}
+    evidence = {
+        "spike_dff": spike_dff,
+        "uncertainty": response_share,
+        "usual_spike_dff": usual.amplitude,
+        "spikes_found": round(found, 3),
+        "spikes_found_of_usual": round(expected, 3),
+    }
     return Calibration(gain, sd, "unit response", model.config.name, model.sha256, told.indicator, evidence)
 
 
