@@ -70,7 +70,7 @@ def batch_cluster(
     }
     with private_folder(logs) as private:
         tls = written_credentials(distributed, private)
-        prologue = [*exported({**ONE_THREAD, **as_environment(tls)}), *mark_of_end(private)]
+        prologue = [*exported({**ONE_THREAD, **as_environment(tls)}), *mark_of_end(private, system)]
         settings = _settings({"memory": memory, "log_directory": str(logs), **options}, prologue, dashboard)
         with dask.config.set({**config, **tls}), _cluster(kind, settings, options) as cluster:
             logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # what fails is told in one sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 from collections import deque
@@ -36,9 +37,11 @@ class Losses:
         Connected to the cluster.
     ledger : Ledger
         Where jobs are noted that were begun.
+    patience_s : float, optional
+        Most seconds without any worker; by default for ever.
     """
 
-    def __init__(self, client: Any, ledger: Ledger) -> None:
+    def __init__(self, client: Any, ledger: Ledger, patience_s: float = math.inf) -> None:
         self._ledger = ledger
         self._events: deque[dict[str, Any]] = deque()
         self._useful: set[str] = set()
@@ -46,6 +49,7 @@ class Losses:
         self._most_workers = self._in_a_row = 0
         self._started = time.time()
         self._last_job = "?"
+        self._patience_s, self._seen = patience_s, time.monotonic()
         self._client = client
         for topic in ("all", TOPIC):
             client.subscribe_topic(topic, lambda event: self._events.append(event[1]))
@@ -62,8 +66,12 @@ class Losses:
         self._in_a_row = 0
 
     def too_many(self, workers: int) -> str:
-        """Say how many workers were lost in a row if no more may be; ``workers`` are there now."""
+        """Say how many workers were lost in a row if no more may be, or that none came; ``workers`` are there now."""
         self._most_workers = max(self._most_workers, workers)
+        if workers:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > self._patience_s:
+            return f"There has been no worker for {self._patience_s / 3600:.3g} h; {self._newest_log()}"
         while self._events:
             self._in_a_row += self._is_loss(self._events.popleft())
         if self._in_a_row < max(MOST_LOST, self._most_workers):
@@ -90,10 +98,14 @@ class Losses:
     def _newest_log(self) -> str:
         """The last lines of the newest log of this run that says anything; that of a batch job that ended first."""
         logs = [path for path in (self._ledger.folder / LOGS_FOLDER).glob("*") if path.is_file()]
-        for path in sorted(logs, key=lambda path: (self._last_job in path.name, path.stat().st_mtime), reverse=True):
+        for path in sorted(logs, key=self._telling, reverse=True):
             if path.stat().st_mtime >= self._started and (lines := last_lines(path)):
                 return f'the newest log, {path}, ends "{lines}".'
         return f"there is no log of them in {self._ledger.folder / LOGS_FOLDER}."
+
+    def _telling(self, path: Path) -> tuple[bool, bool, float]:
+        """How likely a log says why a worker ended: of the job that ended first, what it complained of, the newest."""
+        return self._last_job in path.name, path.suffix == ".err", path.stat().st_mtime
 
 
 def last_lines(path: Path) -> str:

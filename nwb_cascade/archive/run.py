@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections import deque
@@ -73,6 +74,7 @@ def run_manifest(
     *,
     work: Work = perform,
     progress: TallyProgress | None = None,
+    patience_s: float = math.inf,
 ) -> Tally:
     """Do all jobs of a manifest that are not done yet.
 
@@ -91,14 +93,16 @@ def run_manifest(
         Does one job; may be any function that the workers can import.
     progress : callable, optional
         Called with the tally and an outcome whenever there is one, and about every second.
+    patience_s : float
+        Most seconds without any worker, s; batch jobs may wait in a queue.
 
     Raises
     ------
     RunStoppedError
-        If the scheduler goes away, nothing can be written, no server answers, or workers end before they have done
-        anything; the sentence says so.
+        If the scheduler goes away, nothing can be written, no server answers, workers end before they have done
+        anything, or none comes; the sentence says so.
     """
-    return _Run(client, manifest, settings, work, progress or (lambda tally, outcome: None)).execute()
+    return _Run(client, manifest, settings, work, progress or (lambda tally, outcome: None), patience_s).execute()
 
 
 def at_a_worker(work: Work, job: Job, settings: Settings) -> tuple[str, JobOutcome]:
@@ -112,7 +116,13 @@ class _Run:
     """The state of one run."""
 
     def __init__(
-        self, client: Any, manifest: Manifest, settings: Settings, work: Work, progress: TallyProgress
+        self,
+        client: Any,
+        manifest: Manifest,
+        settings: Settings,
+        work: Work,
+        progress: TallyProgress,
+        patience_s: float,
     ) -> None:
         self.client, self.settings, self.work, self.progress = client, settings, work, progress
         self.ledger = Ledger(settings.out, lease_s=settings.lease_s)
@@ -124,7 +134,7 @@ class _Run:
         self.looked_at_held = time.monotonic()
         self.n_submitted = self.n_in_vain = 0
         self.in_vain = ""
-        self.losses = Losses(client, self.ledger)
+        self.losses = Losses(client, self.ledger, patience_s)
         self.threads, self.asked_threads = 1, 0.0
         self.to_do = self._unsettled(manifest)
 

@@ -24,6 +24,7 @@ from nwb_cascade.files.private import OWNER, make_private
 GONE = ("closed", "closing", "failed", "stopped", "created")  # the last of a batch job that was not accepted
 # Where batch systems tell a job its number; one that they do not tell is only missed when it has been at work.
 JOB_NUMBER = "${SLURM_JOB_ID:-${PBS_JOBID:-${LSB_JOBID:-${OAR_JOB_ID:-${JOB_ID:-unknown}}}}}"
+CONDOR, CONDOR_NUMBER = "htcondor", "$(ClusterId)"  # tells it nowhere, but writes it into the words of a job
 
 
 @contextmanager
@@ -87,10 +88,11 @@ def exported(variables: Mapping[str, str]) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
-def mark_of_end(marks: Path) -> list[str]:
-    """Return the lines of a batch script by which it leaves a mark when it ends, however early."""
+def mark_of_end(marks: Path, system: str = "") -> list[str]:
+    """Return the lines of a script for a batch system by which it leaves a mark when it ends, however early."""
+    number = CONDOR_NUMBER if system == CONDOR else JOB_NUMBER
     return [
-        f'nwb_cascade_ended() {{ touch {shlex.quote(str(marks))}/"{JOB_NUMBER}" 2>/dev/null; }}',
+        f'nwb_cascade_ended() {{ touch {shlex.quote(str(marks))}/"{number}" 2>/dev/null; }}',
         "trap nwb_cascade_ended EXIT",
     ]
 

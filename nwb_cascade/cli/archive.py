@@ -98,6 +98,14 @@ def plan_command(
     multiple=True,
     help="Such as queue=gpu, walltime=4:00:00; lists as JSON.",
 )
+@click.option(
+    "--wait-for-workers",
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop when there has been none for so long; batch jobs may wait in a queue.",
+)
 @api_calls_option
 @click.option("--retry-failed", is_flag=True, help="Take up jobs that failed.")
 @click.option("--dashboard", metavar="HOST:PORT", default="127.0.0.1:0", help="Address of dask's dashboard.")
@@ -123,9 +131,9 @@ def run_command(manifest: Path, out: Path, **options: Any) -> None:
     _prepare(Ledger(out))
     if problem := output_problem(out):
         raise PermissionError(problem)
-    settings = _settings(out, options)
+    settings, patience_s = _settings(out, options), 3600 * options.pop("wait_for_workers")
     with asked_cluster(out, **options) as client, run_progress(client) as progress:
-        tally = run_manifest(client, plan, settings, progress=progress)
+        tally = run_manifest(client, plan, settings, progress=progress, patience_s=patience_s)
     failed = tally.failed + tally.before_failed
     echo(f"{tally.done + tally.before_done} of {counted(tally.total, 'job')} done, {failed} failed; results in {out}.")
     if failed:

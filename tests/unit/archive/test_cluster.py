@@ -40,8 +40,29 @@ setsid bash -c 'export SLURM_JOB_ID=$$; exec bash "$0" > "${1/\\%J/$$}" 2>&1' "$
 echo "$!" >> "$SPOOL/jobs"
 echo "Submitted batch job $!"
 """
-SCANCEL = '#!/bin/bash\nkill -TERM -- "-$1"\n'
+SCANCEL = '#!/bin/bash\ngrep -qx "$1" "$SPOOL/jobs" && kill -TERM -- "-$1"\n'  # none but what the stand-in started
 REFUSING = "#!/bin/bash\necho 'sbatch: error: invalid partition specified: nowhere' >&2\nexit 1\n"
+
+CONDOR_SUBMIT = (
+    f"#!{sys.executable}\n"
+    + """
+# stands for condor_submit: fills in the numbers, takes the words of the job apart and runs it in the background
+import os, subprocess, sys
+text = open(sys.argv[-1]).read()
+number = str(os.getpid())
+values = dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
+filled = {"$(LogDirectory)": values["LogDirectory"], "$F(MY.JobId)": number + ".0", "$(ClusterId)": number}
+def fill(words):
+    for name, value in filled.items():
+        words = words.replace(name, value)
+    return words
+words = values["Arguments"][5:-2].replace(2 * chr(39), chr(39)).replace(2 * chr(34), chr(34))  # after "-c '
+with open(fill(values["Error"]), "w") as log:
+    job = [values["Executable"], "-c", fill(words)]
+    subprocess.Popen(job, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+print("1 job(s) submitted to cluster " + number + ".")
+"""
+)
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +182,39 @@ def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path,
     ), ended.output
     assert len(jobs_of(spool)) >= MOST_LOST
     assert [path.name for path in (out / "logs").iterdir() if path.name.startswith(".")] == []
+
+
+def test_jobs_of_htcondor_that_end_before_they_are_ready_stop_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "KEEP_JOBS_EVERY_S", 0.2)
+    put_on_path(monkeypatch, tmp_path / "condor", {"condor_submit": CONDOR_SUBMIT, "condor_rm": "#!/bin/sh\n"})
+    manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "it's out"
+    command = ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", "htcondor"]
+    options = ["python=/no/such/python", "disk=1GB"]
+    ended = CliRunner().invoke(main, [*command, *(part for one in options for part in ("--jobqueue-option", one))])
+    assert ended.exit_code == 1
+    assert re.fullmatch(
+        r"Error: \d+ workers in a row ended before they had finished a job; the newest log, "
+        rf"{out}/logs/worker-\d+\.0\.err, "
+        r"ends \".*/no/such/python: not found\"\. Stopped after 0 of 1 job; .*",
+        ended.stderr.splitlines()[-1],
+    ), ended.output
+
+
+STUCK = "#!/bin/bash\necho 'Submitted batch job 4194305'\n"  # a number that no process has
+
+
+def test_batch_jobs_that_never_begin_stop_the_run_in_time(spool, tmp_path):
+    (spool / "sbatch").write_text(STUCK)
+    (spool / "scancel").write_text("#!/bin/bash\n")
+    manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "out"
+    command = ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", "slurm"]
+    command += ["--wait-for-workers", "0.0005"]
+    ended = CliRunner().invoke(main, command)
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"Error: There has been no worker for 0.0005 h; there is no log of them in {out}/logs. "
+        "Stopped after 0 of 1 job; what is done is kept, and the same command goes on from there."
+    ), ended.output
 
 
 @pytest.mark.parametrize(
