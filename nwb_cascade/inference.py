@@ -23,7 +23,7 @@ from nwb_cascade.core.merging import joined_rois, merged, nothing_inferred, stre
 from nwb_cascade.core.noise_changes import changed_clocks
 from nwb_cascade.core.population import Population
 from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.rest_level import FROM_REST, Told, tell, tell_block
+from nwb_cascade.core.rest_level import Told, tell, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch, select_model
@@ -114,7 +114,7 @@ class InferenceRun:
             "smoothing_s": self.smoothing_s,
             **({} if self.noise_level is None else {"noise_level": self.noise_level}),
             **({} if self.calibration is None else {"calibration": self.calibration.to_dict()}),
-            **({"rest_level": FROM_REST} if self.networks.from_rest else {}),
+            **({} if self.networks.reading.record is None else {"rest_level": self.networks.reading.record}),
         }
 
 

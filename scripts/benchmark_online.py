@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nwb_cascade.architectures.online import told_sizes
+from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.models.library import load_model
 from nwb_cascade.online.inference import BLOCK_ROIS, DEFAULT_MODEL, OnlineInference, OnlineOptions
 
@@ -26,7 +26,7 @@ SETTLING = 150  # frames: until all rings have been written to, and noise levels
 
 def products(n_rois: int) -> Callable[[], None]:
     """The matrix products of one frame, on arrays of the same sizes."""
-    sizes = told_sizes(load_model(DEFAULT_MODEL).config)
+    sizes = OnlineSizes.from_network(load_model(DEFAULT_MODEL).config.network)
     shapes = [(sizes.first_filter_size * 3, sizes.channels)]
     shapes += [(sizes.filter_size * sizes.channels, sizes.channels)] * len(sizes.dilations)
     shapes += [(sizes.channels, sizes.hidden), (sizes.hidden, len(sizes.delays))]

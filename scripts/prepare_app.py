@@ -24,8 +24,9 @@ from pynwb import NWBHDF5IO, NWBFile
 from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 from nwb_cascade import infer
 from nwb_cascade.architectures import conditional
-from nwb_cascade.architectures.conditional_sizes import CONDITION, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE
+from nwb_cascade.architectures.told_sizes import CONDITION
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.core.noise import LEVEL_PER_STD, noise_level

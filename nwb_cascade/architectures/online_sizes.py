@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from nwb_cascade.architectures.architecture import Shapes
-from nwb_cascade.architectures.conditional_sizes import CODES, N_CHANNELS
+from nwb_cascade.architectures.told_sizes import N_CHANNELS, ToldSizes, layer
 from nwb_cascade.core.bounds import Bounds, require
 from nwb_cascade.errors import ModelFileError
 
 MOST_REACH = 10_000  # frames
-N_CONDITIONS = 2  # noise level and imaging rate
 BOUNDS = {
     "channels": Bounds(int, 1, 1024),
     "dilations": Bounds(int, 1, 4096, (1, 64)),
@@ -28,8 +26,8 @@ BOUNDS = {
 
 
 @dataclass(frozen=True)
-class OnlineSizes:
-    """Sizes of the online network; ``asdict`` of it is ``ModelConfig.network``.
+class OnlineSizes(ToldSizes):
+    """Sizes of the online network.
 
     Parameters
     ----------
@@ -57,6 +55,7 @@ class OnlineSizes:
         10,000 frames are seen.
     """
 
+    kind: ClassVar[str] = "an online network"
     channels: int = 32
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 16, 32, 64)
     filter_size: int = 3
@@ -69,7 +68,7 @@ class OnlineSizes:
     whole_delay: int = 8
 
     def __post_init__(self) -> None:
-        require(vars(self), BOUNDS, "an online network")
+        require(vars(self), BOUNDS, self.kind)
         if list(self.delays) != sorted(set(self.delays)) or self.delays[0] != 0:
             raise ModelFileError(f"Expected delays of an online network that ascend from 0, received {self.delays}.")
         if self.whole_delay not in self.delays:
@@ -78,19 +77,6 @@ class OnlineSizes:
             raise ModelFileError(
                 f"Expected an online network with at most {MOST_REACH} frames of context, received {self.context}."
             )
-
-    @classmethod
-    def from_network(cls, network: Mapping[str, Any]) -> OnlineSizes:
-        """Read ``ModelConfig.network``; a ModelFileError if a size is missing or unknown."""
-        try:
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
-            return cls(**values)
-        except TypeError as error:
-            raise ModelFileError(f"Expected the sizes of an online network, {error}.") from error
-
-    def to_network(self) -> dict[str, Any]:
-        """The sizes as ``ModelConfig.network``, JSON-able."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @property
     def reach(self) -> int:
@@ -103,22 +89,28 @@ class OnlineSizes:
         return self.reach + self.delays[-1]
 
     @property
-    def conditions(self) -> int:
-        """Numbers that the network is told."""
-        return N_CONDITIONS
+    def before(self) -> int:
+        """Frames before one that an output for a frame of a whole trace depends on."""
+        return self.context
 
     @property
-    def halo(self) -> int:
-        """Frames of context, under the name that other sizes have for it."""
-        return self.context
+    def after(self) -> int:
+        """Frames after one that an output for a frame of a whole trace depends on."""
+        return self.whole_delay
+
+    @property
+    def lag(self) -> int:
+        """Frames that the networks give fewer than they see, at the end."""
+        return self.whole_delay
+
+    @property
+    def conditions(self) -> int:
+        """Numbers that the network is told: noise level and imaging rate."""
+        return 2
 
     def delay(self, look_ahead_s: float, imaging_rate: float) -> int:
         """Which of the delays is nearest to a look-ahead at a rate, frames."""
         return min(self.delays, key=lambda delay: (abs(delay - look_ahead_s * imaging_rate), delay))
-
-    def indicator_code(self, indicator: str | None) -> int:
-        """Position of an indicator's code; 0 (unknown) for None and for one without a code."""
-        return self.indicators.index(indicator) + 1 if indicator in self.indicators else 0
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -126,26 +118,14 @@ class OnlineSizes:
         return tuple(f"layer{index}" for index in range(len(self.dilations)))
 
     @property
-    def films(self) -> dict[str, int]:
-        """Channels of every layer that turns conditions into the gains or the offsets of another, by name."""
-        scaled = {"first": self.channels, **dict.fromkeys(self.layers, self.channels), "hidden": self.hidden}
-        return {f"{name}_film_{part}": width for name, width in scaled.items() for part in ("gain", "offset")}
+    def scaled(self) -> dict[str, int]:
+        """Channels of every layer that is scaled and shifted, by name."""
+        return {"first": self.channels, **dict.fromkeys(self.layers, self.channels), "hidden": self.hidden}
 
     def shapes(self) -> Shapes:
         """Shapes of one network's arrays, by ``"{layer}/{kernel|bias|embeddings}"``; kernels are (frames, in, out)."""
-        shapes: Shapes = {
-            CODES: (len(self.indicators) + 1, self.embedding),
-            **_layer("condition1", N_CONDITIONS + self.embedding, self.condition),
-            **_layer("condition2", self.condition, self.condition),
-            "first/kernel": (self.first_filter_size, N_CHANNELS, self.channels),
-        }
-        for name, width in self.films.items():
-            shapes |= _layer(name, self.condition, width)
+        shapes = self.told_shapes({"first/kernel": (self.first_filter_size, N_CHANNELS, self.channels)})
         for name in self.layers:
             shapes[f"{name}_conv/kernel"] = (self.filter_size, self.channels, self.channels)
         shapes["hidden/kernel"] = (self.channels, self.hidden)
-        return shapes | _layer("output", self.hidden, len(self.delays))
-
-
-def _layer(name: str, *kernel: int) -> Shapes:
-    return {f"{name}/kernel": kernel, f"{name}/bias": kernel[-1:]}
+        return shapes | layer("output", self.hidden, len(self.delays))

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.architecture import Told, Weights
-from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.conditional_sizes import CODES, HasFilms
+from nwb_cascade.architectures.architecture import Told
+from nwb_cascade.architectures.told_sizes import CODES, ToldSizes
 from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.core.indicators import NEAR, match_indicator
+from nwb_cascade.core.indicators import match_indicator
 from nwb_cascade.core.noise import noise_std
 
 # Scales that bring the conditions to the order of 1; part of the format, since trained weights assume them.
 NOISE_CENTRE, RATE_CENTRE = 4.0, 25.0
 COMPRESSION_NOISE, COMPRESSION_DFF = 4.0, 4.0
-CONDITIONS_TOLD = (
-    f"Natural logarithms of the noise level in % Hz^-1/2 over {NOISE_CENTRE:g} and of the imaging rate in Hz over "
-    f"{RATE_CENTRE:g}, both clipped to what the model was trained for."
-)
-ACTIVITY_TOLD = (
-    " Then how active the whole trace is; the trace is dF/F from its rest level, and the noise level that of this "
-    "trace (both as nwb_cascade.core.rest_level has them)."
-)
 FILMS = "films"
 Tensors = Mapping[str, Any]
-Network = Callable[[Any, Tensors, Tensors], Any]
 
 
 def told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
@@ -39,7 +28,7 @@ def told(indicator: str | None, config: ModelConfig, species: str | None) -> Tol
     return Told(match.code, match.message)
 
 
-def joined(sizes: HasFilms, weights: Tensors) -> dict[str, Any]:
+def joined(sizes: ToldSizes, weights: Tensors) -> dict[str, Any]:
     """Weights with all layers of gains and offsets side by side in one: they read the same, few products are faster.
 
     Works for one network and for several, stacked along the first axis.
@@ -72,9 +61,14 @@ def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((table + table[:1]) / 2, np.float32)
 
 
+def all_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A table of codes and, behind it, those for what is only near each indicator."""
+    return np.concatenate([table, near_codes(table)[1:]])
+
+
 def told_arrays(
     config: ModelConfig,
-    sizes: HasFilms,
+    sizes: ToldSizes,
     noise_level: NDArray[np.float32],
     activity: NDArray[np.float32],
     *,
@@ -91,14 +85,6 @@ def told_arrays(
         ),
         "indicator": np.full(len(level), told_code(sizes, indicator), np.int32),
     }
-
-
-def _stacked(weights: Weights, key: str, n_members: int) -> NDArray[np.float32]:
-    """An array of all members; behind the codes of the indicators those for what is only near them."""
-    members: Sequence[NDArray[np.float32]] = [weights[f"{member}/{key}"] for member in range(n_members)]
-    if key == CODES:
-        members = [np.concatenate([table, near_codes(table)[1:]]) for table in members]
-    return np.stack(members)
 
 
 def input_channels(trace: Any, present: Any, condition: Any) -> Any:
@@ -124,7 +110,7 @@ def dense(x: Any, weights: Tensors, name: str) -> Any:
     return ops.biased(x, weights[f"{name}/bias"]) if f"{name}/bias" in weights else x
 
 
-def films(sizes: HasFilms, context: Any, weights: Tensors) -> Tensors:
+def films(sizes: ToldSizes, context: Any, weights: Tensors) -> Tensors:
     """What the conditions make of every layer's channels, (batch, 1, channels) each."""
     from nwb_cascade.architectures.backend import network_ops as ops
 
@@ -154,62 +140,7 @@ def context(weights: Tensors, inputs: Tensors) -> Any:
     return ops.relu(dense(ops.relu(dense(found, weights, "condition1")), weights, "condition2"))
 
 
-def told_code(sizes: HasFilms, indicator: str | None) -> int:
+def told_code(sizes: ToldSizes, indicator: str | None) -> int:
     """Position of what a network is told of an indicator, in any spelling."""
     codes = sizes.indicators
     return sizes.indicator_code(indicator if indicator in codes else match_indicator(indicator, codes).code)
-
-
-def with_near_codes(codes: Sequence[str]) -> tuple[str, ...]:
-    """Codes of indicators, and one more each for what is near it, as ``stacked`` weights have them."""
-    return (*codes, *(NEAR + code for code in codes))
-
-
-def stacked_members(config: ModelConfig, sizes: HasFilms, weights: Weights) -> dict[str, NDArray[np.float32]]:
-    """Arrays of all networks of a model, by ``"{layer}/{variable}"``, members along the first axis."""
-    return {key: _stacked(weights, key, config.ensemble_size) for key in sizes.shapes()}
-
-
-def portable_members(config: ModelConfig, sizes: HasFilms, weights: Weights) -> tuple[Weights, ...]:
-    """Arrays of each network of a model, arranged for other runtimes."""
-    arrays = stacked_members(config, sizes, weights)
-    return tuple(
-        joined(sizes, {key: array[member] for key, array in arrays.items()}) for member in range(config.ensemble_size)
-    )
-
-
-def portable_inputs(sizes: HasFilms, conditions_told: str) -> dict[str, tuple[Argument, str]]:
-    """What other runtimes give beside the trace, with a sentence each."""
-    codes = ", ".join(f"{sizes.indicator_code(name)} {name}" for name in sizes.indicators)
-    return {
-        "condition": (Argument((None, sizes.conditions)), conditions_told),
-        "indicator": (Argument((None,), "int64"), f"Position of the indicator's code: 0 unknown, {codes}."),
-    }
-
-
-def portable_arrays(
-    config: ModelConfig, sizes: HasFilms
-) -> Callable[[NDArray[np.float32], NDArray[np.float32], float, str | None], dict[str, NDArray[Any]]]:
-    """Function from noise levels and activity (batch,), imaging rate and indicator to what other runtimes give."""
-
-    def arrays(
-        levels: NDArray[np.float32], activity: NDArray[np.float32], rate: float, indicator: str | None
-    ) -> dict[str, NDArray[Any]]:
-        found = told_arrays(config, sizes, levels, activity, imaging_rate=rate, indicator=indicator)
-        return {name: array.astype(np.int64 if name == "indicator" else np.float32) for name, array in found.items()}
-
-    return arrays
-
-
-@cache
-def compiled_members(network: Network, sizes: HasFilms, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
-    """One compiled function for all models whose stacked weights have these shapes: weights are arguments."""
-    from nwb_cascade.architectures.backend import network_ops as ops
-
-    def evaluate(members: Tensors, inputs: Tensors) -> Any:
-        return ops.each_member(lambda weights: network(sizes, weights, inputs), members)
-
-    members = {key: Argument(shape) for key, shape in shapes}
-    rows = {"trace": Argument((None, None)), "present": Argument((None, None))}
-    given = {"condition": Argument((None, sizes.conditions)), "indicator": Argument((None,), "int32")}
-    return ops.compiled(evaluate, (members, rows | given))

@@ -7,14 +7,15 @@ memory, however long the recording is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.preparation import Prepared, prepare_trace
-from nwb_cascade.core.rest_level import Told, fluorescence, from_rest, tell_block
+from nwb_cascade.core.reading import AS_IT_IS, Reading
+from nwb_cascade.core.rest_level import Told, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 
 TILE_FRAMES = (
@@ -65,15 +66,13 @@ class Ensemble(Protocol):
 class NetworkSet:
     """A model's networks: one ensemble per noise level, or a single one (``levels`` empty) that takes any.
 
-    ``from_rest`` tells whether they read dF/F from its rest level; otherwise they read it as it is. ``prepare`` is what
-    is done with whole traces before they are cut into rows, if anything.
+    ``reading`` is what they make of whole traces, before those are cut into rows.
     """
 
     levels: tuple[float, ...]
     ensemble_size: int
     ensemble: Callable[[float], Ensemble]
-    from_rest: bool = False
-    prepare: Callable[[Sequence[Prepared]], list[Prepared]] | None = None
+    reading: Reading = AS_IT_IS
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +147,7 @@ def infer_stretches(
 
     ``told`` is what the networks are told of each stretch; the rest as `infer_block`.
     """
-    levels = [_told_levels(one, part.shape[1], networks) for one, part in zip(told, parts, strict=True)]
+    levels = [networks.reading.noise_levels(one, part.shape[1]) for one, part in zip(told, parts, strict=True)]
     used = [nearest_levels(one, networks.levels) for one in levels]
     outputs = [np.full((networks.ensemble_size, *part.shape), np.nan, np.float32) for part in parts]
     warnings: list[list[RoiWarning]] = [[] for _ in parts]
@@ -159,13 +158,7 @@ def infer_stretches(
         window_size = ensemble.before + 1 + ensemble.after
         traces = [(parts[part][roi], part, roi) for part, roi in (rows[member] for member in members)]
         prepared = [prepare_trace(one, window_size, fills_edges=ensemble.fills_edges) for one, _, _ in traces]
-        if networks.from_rest:
-            prepared = [
-                _moved(one, told[part].rest(roi, len(dff)))
-                for one, (dff, part, roi) in zip(prepared, traces, strict=True)
-            ]
-        if networks.prepare is not None:
-            prepared = networks.prepare(prepared)
+        prepared = networks.reading.traces(prepared, [(told[part], roi) for _, part, roi in traces])
         for tile, values in _evaluate(prepared, told_levels[members], activity[members], ensemble):
             _, part, roi = traces[tile.trace]
             outputs[part][:, roi, tile.first : tile.stop] = values
@@ -218,18 +211,6 @@ def _groups(used: NDArray[np.float32], model_levels: Sequence[float]) -> Iterato
         return
     for level in np.unique(used):
         yield float(level), np.flatnonzero(used == level)
-
-
-def _told_levels(told: Told, n_frames: int, networks: NetworkSet) -> NDArray[np.float32]:
-    """Noise levels of the traces as the networks read them."""
-    if not networks.from_rest:
-        return told.noise_level
-    return np.asarray(told.noise_level / fluorescence(told.mean_rest(n_frames)), np.float32)
-
-
-def _moved(one: Prepared, rest: NDArray[np.float64]) -> Prepared:
-    """A trace that rests at 0; missing frames stay as they are."""
-    return replace(one, trace=np.where(one.present, from_rest(one.trace, rest), one.trace))
 
 
 def _evaluate(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level, noise_std
 
-FROM_REST = "(dF/F - r) / (1 + r)"  # what networks read; in the record of a run
 HALF_WINDOW_S = 0.5
 QUANTILE, QUANTILE_Z = 0.15, 1.0364  # the share of windows below the line, and how far that is in a normal distribution
 DRIFT_FROM_S = 60.0  # in a shorter recording a slope would follow the activity

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Weights
-from nwb_cascade.architectures.conditional_sizes import CODES, N_CHANNELS
 from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.architectures.told import COMPRESSION_DFF, COMPRESSION_NOISE, conditions
+from nwb_cascade.architectures.told_sizes import N_CHANNELS
 from nwb_cascade.core.noise import noise_std
 
 STEP_OF_NOISE = 1.02  # noise levels that run along are told in such steps, so that few ROIs change at a frame
@@ -205,10 +205,3 @@ class FrameNetwork:
         np.minimum(outputs, 80, out=outputs)  # from 20 on the softplus below is its argument anyway
         np.exp(outputs, out=outputs)
         return np.log1p(outputs, out=outputs)
-
-
-def code_of(weights: Weights, code: int) -> Array:
-    """One row of a network's table of indicator codes, behind which stand those for what is only near an indicator."""
-    table = weights[CODES]
-    row = table[code] if code < len(table) else (table[code - len(table) + 1] + table[0]) / 2
-    return np.asarray(row, np.float32)

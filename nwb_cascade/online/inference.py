@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nwb_cascade.architectures.online import ONLINE, told_sizes
+from nwb_cascade.architectures.online import ONLINE
+from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.architectures.registry import architecture_of
-from nwb_cascade.architectures.told import told_code
+from nwb_cascade.architectures.told import all_codes, told_code
+from nwb_cascade.architectures.told_networks import with_near_codes
+from nwb_cascade.architectures.told_sizes import CODES
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch
@@ -26,7 +29,7 @@ from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
 from nwb_cascade.online.block import REASONS, Block, Method, Smoothing
-from nwb_cascade.online.frame_network import FrameWeights, NoiseSteps, code_of
+from nwb_cascade.online.frame_network import FrameWeights, NoiseSteps
 
 DEFAULT_MODEL = "online-1-120Hz"
 BLOCK_ROIS = 256  # their layers fit into a core's cache
@@ -358,14 +361,14 @@ def _method(online: OnlineInference) -> Method:
     """What all ROIs share."""
     config, rate, options = online.model.config, online.imaging_rate, online.options
     _require(config, rate, options, online.look_ahead_s)
-    sizes = told_sizes(config)
+    sizes = with_near_codes(OnlineSizes.from_network(config.network))
     code = told_code(sizes, ONLINE.told(online.indicator, config, options.species).indicator)
     told_rate = float(np.clip(rate, *config.model_rates_hz))
     networks = []
     for member in range(options.n_networks):
         prefix = f"{member}/"
         own = {key.removeprefix(prefix): array for key, array in online.model.weights.items() if key.startswith(prefix)}
-        networks.append(FrameWeights.make(sizes, own, code=code_of(own, code), imaging_rate=told_rate))
+        networks.append(FrameWeights.make(sizes, own, code=all_codes(own[CODES])[code], imaging_rate=told_rate))
     delays = [sizes.delay(ahead, rate) for ahead in online.look_ahead_s]
     kernel = smoothing_kernel(options.kernel, options.smoothing_s, rate)
     smoothing = Smoothing.make(delays, kernel, sizes.delays[-1])

@@ -5,27 +5,22 @@ Every batch depends on (seed, step) alone, so that a training that was killed co
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level, noise_std
-from nwb_cascade.core.progress import Progress
-from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.core.rest_level import fluorescence, from_rest, tell_apart
-from nwb_cascade.training.recordings import KnownRecording, KnownTrial
+from nwb_cascade.training.bank import SegmentBank, TrainingSegment
 from nwb_cascade.training.silence import draw_silence
 
 LOWEST_NOISE = 0.3
-MIN_FRAMES = 24
-MANY_CELLS = 20  # teach what transients of an indicator look like
 CONTEXT_FRAMES = 8192  # of a trial, around a crop, by which its rest level and activity are known
 QUIET_S = 2.0  # without a spike on either side, a frame is quiet ...
 QUIET_WEIGHT = 2.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
-LARGEST_JITTER = 0.45  # frames; beyond half a frame two of them would change places
 
 
 @dataclass(frozen=True)
@@ -48,190 +43,52 @@ class Augmentation:
     noise_spread: float = 0.05
 
 
-@dataclass(frozen=True)
-class RateRange:
-    """Which imaging rates are drawn, Hz: log-uniform in ``usual``, a share of the draws in all of ``full``.
-
-    A recording is not brought to more than ``max(upsampling * own rate, always_up_to)``.
-    """
-
-    full: tuple[float, float] = (1.0, 122.0)
-    usual: tuple[float, float] = (5.0, 60.0)
-    full_share: float = 0.25
-    upsampling: float = 1.2
-    always_up_to: float = 35.0
-
-    def draw(self, own_rate: float, generator: np.random.Generator) -> float:
-        """Draw a target rate for a recording of this rate, Hz."""
-        low, high = self.full if generator.random() < self.full_share else self.usual
-        high = max(min(high, max(self.upsampling * own_rate, self.always_up_to)), low)
-        return float(np.exp(generator.uniform(np.log(low), np.log(high))))
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSegment:
-    """One trial at one rate: trace (n,) float32 with NaN, counts (n,) float32, and what the network is told."""
-
-    trace: NDArray[np.float32]
-    counts: NDArray[np.float32]
-    imaging_rate: float
-    noise_level: float
-    indicator: int
-    counts_per_frame: float
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentBank:
-    """Resampled trials, grouped so that datasets and, within them, cells are drawn evenly.
-
-    ``cells`` holds for each of ``datasets`` its cells, each a tuple of segments; ``shares`` is the probability of
-    each dataset; ``bounds`` the cumulated probabilities of each cell's segments; ``well_known`` the codes of many
-    cells.
-    """
-
-    datasets: tuple[str, ...]
-    shares: NDArray[np.float64]
-    cells: tuple[tuple[tuple[TrainingSegment, ...], ...], ...]
-    bounds: tuple[tuple[NDArray[np.float64], ...], ...]
-    well_known: frozenset[int]
-
-    @classmethod
-    def assemble(cls, datasets: Mapping[str, tuple[Sequence[tuple[TrainingSegment, ...]], float]]) -> SegmentBank:
-        """Make a bank from each dataset's cells and its share; empty datasets are left out.
-
-        Raises
-        ------
-        ValueError
-            If nothing is left.
-        """
-        kept = {name: (tuple(cells), share) for name, (cells, share) in datasets.items() if cells}
-        if not kept:
-            raise ValueError(
-                f"Expected recordings of {MIN_FRAMES} frames or more, quiet enough to train on; received none."
-            )
-        shares = np.array([share for _, share in kept.values()])
-        cells = tuple(cells for cells, _ in kept.values())
-        bounds = tuple(tuple(_segment_bounds(cell) for cell in one) for one in cells)
-        met = Counter(code for one in cells for cell in one for code in {segment.indicator for segment in cell})
-        well_known = frozenset(code for code, n_cells in met.items() if n_cells >= MANY_CELLS)
-        return cls(tuple(kept), shares / shares.sum(), cells, bounds, well_known)
-
-    @property
-    def n_frames(self) -> int:
-        """Frames in all segments together."""
-        return sum(s.trace.size for cells in self.cells for cell in cells for s in cell)
-
-
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
     """Inputs and targets of one step; arrays (batch, n) float32 unless said otherwise.
 
-    ``trace`` is dF/F, ``from_rest`` the same relative to its rest level; both are 0 and ``present`` 0 where nothing
-    was measured; ``noise_level`` (and that of ``from_rest``), ``imaging_rate`` and ``activity`` (batch,); ``indicator``
-    (batch,) int32; ``counts`` spikes per frame; ``weight`` of every frame's error.
+    ``trace`` is dF/F, 0 and ``present`` 0 where nothing was measured; ``noise_level`` and ``imaging_rate`` (batch,);
+    ``indicator`` (batch,) int32; ``counts`` spikes per frame; ``weight`` of every frame's error; ``around`` what was
+    recorded around the crops, NaN where nothing was, and ``offsets`` (batch,) the frame of it where each begins.
     """
 
     trace: NDArray[np.float32]
-    from_rest: NDArray[np.float32]
     present: NDArray[np.float32]
     noise_level: NDArray[np.float32]
-    noise_level_from_rest: NDArray[np.float32]
     imaging_rate: NDArray[np.float32]
-    activity: NDArray[np.float32]
     indicator: NDArray[np.int32]
     counts: NDArray[np.float32]
     weight: NDArray[np.float32]
+    around: NDArray[np.float32]
+    offsets: NDArray[np.intp]
 
+    @property
+    def from_rest(self) -> NDArray[np.float32]:
+        """``trace`` relative to its rest level, 0 where nothing was measured."""
+        return np.where(self.present > 0, from_rest(self.trace, self._rest), 0).astype(np.float32)
 
-def make_bank(
-    recordings: Sequence[KnownRecording],
-    indicator_code: Callable[[str], int],
-    generator: np.random.Generator,
-    *,
-    rates: RateRange | None = None,
-    versions: int = 8,
-    emphasis: Mapping[str, float] | None = None,
-    frame_jitter: float = 0.0,
-    progress: Progress | None = None,
-) -> SegmentBank:
-    """Resample every trial to several random rates.
+    @property
+    def noise_level_from_rest(self) -> NDArray[np.float32]:
+        """Noise level of ``from_rest``, (batch,)."""
+        return (self.noise_level / fluorescence(self._rest.mean(axis=1))).astype(np.float32)
 
-    Parameters
-    ----------
-    recordings : sequence of KnownRecording
-        The cells to train on.
-    indicator_code : callable
-        Indicator name to the network's code.
-    generator : numpy.random.Generator
-        Source of rates, phases and exposures.
-    rates : RateRange, optional
-        Which rates to draw.
-    versions : int
-        Versions of each trial.
-    emphasis : mapping of str to float, optional
-        Factor on a dataset's share; shares go with the square root of the imaged time otherwise.
-    frame_jitter : float
-        Standard deviation of the time of each frame about the regular grid, in frames.
-    progress : callable, optional
-        Called as ``progress(done, total)`` after each cell.
-    """
-    rates, emphasis = rates or RateRange(), emphasis or {}
-    names = tuple(sorted({r.dataset for r in recordings}))
-    cells: dict[str, list[tuple[TrainingSegment, ...]]] = {name: [] for name in names}
-    minutes = dict.fromkeys(names, 0.0)
-    for done, recording in enumerate(recordings, start=1):
-        codes = [indicator_code(name) for name in recording.indicator_codes]
-        drawn = (
-            resample_trial(
-                trial,
-                rates.draw(trial.imaging_rate, generator),
-                recording.spike_rate,
-                codes[int(generator.integers(len(codes)))],
-                generator,
-                frame_jitter=frame_jitter,
-            )
-            for trial in recording.trials
-            for _ in range(versions)
-        )
-        segments = tuple(s for s in drawn if s is not None)
-        if segments:
-            cells[recording.dataset].append(segments)
-            minutes[recording.dataset] += sum(t.duration_s for t in recording.trials) / 60
-        if progress is not None:
-            progress(done, len(recordings))
-    return SegmentBank.assemble(
-        {name: (cells[name], np.sqrt(minutes[name]) * emphasis.get(name, 1.0)) for name in names}
-    )
+    @property
+    def activity(self) -> NDArray[np.float32]:
+        """How active the whole trace is, (batch,)."""
+        return self._told[2]
 
+    @property
+    def _rest(self) -> NDArray[np.float64]:
+        first, step, _ = self._told
+        return (first + step * self.offsets)[:, None] + step[:, None] * np.arange(self.trace.shape[1])
 
-def resample_trial(
-    trial: KnownTrial,
-    imaging_rate: float,
-    spike_rate: float,
-    indicator: int,
-    generator: np.random.Generator,
-    *,
-    frame_jitter: float = 0.0,
-) -> TrainingSegment | None:
-    """Bring a trial to a rate, at a random phase and exposure; None if too few frames are left.
-
-    With jitter (in frames) fluorescence is taken a little off the grid, on which the spikes are counted all the same.
-    """
-    start = trial.times[0] + generator.random() / imaging_rate
-    if (trial.times[-1] - start) * imaging_rate < MIN_FRAMES:
-        return None
-    frame_times = frame_grid(start, float(trial.times[-1]), imaging_rate)
-    exposure = float(generator.choice([1.0, generator.uniform(0.3, 1.2)]))
-    taken = frame_times
-    if frame_jitter > 0:
-        off = frame_jitter * generator.standard_normal(frame_times.size)
-        taken = frame_times + np.clip(off, -LARGEST_JITTER, LARGEST_JITTER) / imaging_rate
-    trace = resample_trace(trial.dff, trial.times, taken, imaging_rate, exposure=exposure)
-    counts = bin_spikes(trial.spike_times, frame_times, imaging_rate).astype(np.float32)
-    level = float(noise_level(trace[None], imaging_rate)[0])
-    if not np.isfinite(level):
-        return None
-    return TrainingSegment(trace, counts, imaging_rate, max(level, 1e-3), indicator, spike_rate / imaging_rate)
+    @cached_property
+    def _told(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+        """Rest level at the first frame, its change per frame, and activity, as inference finds them; (batch,) each."""
+        rows = [row[: 1 + np.flatnonzero(np.isfinite(row))[-1]] for row in self.around]
+        rates = self.imaging_rate.tolist()
+        levels = [float(noise_level(row[None], rate)[0]) for row, rate in zip(rows, rates, strict=True)]
+        return tell_apart(rows, rates, levels)
 
 
 def draw_batch(
@@ -263,30 +120,25 @@ def draw_batch(
         background, is_slow = draw_silence(around.shape[1], float(rate[row]), generator)
         around[row] = np.where(np.isfinite(around[row]), background, np.nan)
         counts[row], own_level[row], weight[row] = 0.0, 0.0, cell_weight(0.0)
-        if (
-            is_slow and indicator[row] not in bank.well_known
-        ):  # its code would learn that all its transients are silence
-            indicator[row] = 0
+        if is_slow and indicator[row] not in bank.well_known:
+            indicator[row] = 0  # its code would learn that all its transients are silence
     around, level = _with_noise(around, own_level, rate, vary, generator)
-    first, step, activity = _told(around, rate)
     trace = np.stack([_cut(row, offset, n_frames, np.nan) for row, offset in zip(around, offsets, strict=True)])
     trace += _slow_changes(trace, vary, generator)
     _cut_gaps(trace, vary.gap_share, generator)
     present = np.isfinite(trace)
-    rest = (first + step * offsets)[:, None] + step[:, None] * np.arange(n_frames)
     indicator[generator.random(batch_size) < unknown_share] = 0
     level *= np.exp(vary.noise_spread * generator.standard_normal(batch_size))
     return TrainingBatch(
         trace=np.where(present, trace, 0).astype(np.float32),
-        from_rest=np.where(present, from_rest(trace, rest), 0).astype(np.float32),
         present=present.astype(np.float32),
         noise_level=level.astype(np.float32),
-        noise_level_from_rest=(level / fluorescence(rest.mean(axis=1))).astype(np.float32),
         imaging_rate=rate,
-        activity=activity,
         indicator=indicator,
         counts=(counts * present).astype(np.float32),
         weight=weight[:, None] * np.where(_quiet(counts, rate), QUIET_WEIGHT, 1.0).astype(np.float32),
+        around=around,
+        offsets=offsets,
     )
 
 
@@ -297,12 +149,6 @@ def cell_weight(counts_per_frame: float, exponent: float = 0.75) -> float:
     keeps near-silent cells from ruling.
     """
     return float((counts_per_frame + 0.003) ** -exponent)
-
-
-def _segment_bounds(segments: Sequence[TrainingSegment]) -> NDArray[np.float64]:
-    # Long and slow versions of one trial are drawn alike: by duration, not by frames.
-    seconds = np.array([s.trace.size / s.imaging_rate for s in segments])
-    return np.asarray(np.cumsum(seconds / seconds.sum()))
 
 
 def _draw_crop(bank: SegmentBank, generator: np.random.Generator, n_frames: int) -> tuple[TrainingSegment, int]:
@@ -338,15 +184,6 @@ def _with_context(
     for row, part in zip(around, parts, strict=True):
         row[: part.size] = part
     return around, np.subtract(places, starts)
-
-
-def _told(
-    around: NDArray[np.float32], rate: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Rest level at the first frame, its change per frame, and activity, as inference finds them; (batch,) each."""
-    rows = [row[: 1 + np.flatnonzero(np.isfinite(row))[-1]] for row in around]
-    levels = [float(noise_level(row[None], float(hz))[0]) for row, hz in zip(rows, rate, strict=True)]
-    return tell_apart(rows, rate.tolist(), levels)
 
 
 def _quiet(counts: NDArray[np.float32], rate: NDArray[np.float32]) -> NDArray[np.bool_]:

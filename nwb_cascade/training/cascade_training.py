@@ -20,7 +20,8 @@ from nwb_cascade.architectures.cascade import CASCADE, n_time_steps
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.errors import InputError
-from nwb_cascade.training.batches import RateRange, SegmentBank, TrainingBatch
+from nwb_cascade.training.bank import RateRange, SegmentBank
+from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.recordings import KnownRecording
 from nwb_cascade.training.steps import (
     Arrays,

@@ -1,4 +1,4 @@
-"""From trained members to a conditional bundle: indicator codes that a member never met, and the record of training."""
+"""From trained members to a bundle of told networks: codes that a member never met, and the record of training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.conditional import CONDITIONAL
-from nwb_cascade.architectures.conditional_sizes import CODES, HasFilms
 from nwb_cascade.architectures.told import near_codes
+from nwb_cascade.architectures.told_sizes import CODES, ToldSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.indicators import nearest_code
 from nwb_cascade.training.batches import LOWEST_NOISE
@@ -62,7 +61,7 @@ def describe_member(
     )
 
 
-def adopt_codes(weights: Weights, sizes: HasFilms, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
+def adopt_codes(weights: Weights, sizes: ToldSizes, met: Collection[str]) -> dict[str, NDArray[np.float32]]:
     """Give indicators that a member never met the code near that of their nearest relative, else that of ``unknown``.
 
     Their own codes never left their random start, so that telling the network one of them would be noise.
@@ -77,9 +76,10 @@ def adopt_codes(weights: Weights, sizes: HasFilms, met: Collection[str]) -> dict
 
 def conditional_bundle(
     plan: TrainingPlan,
-    sizes: HasFilms,
+    sizes: ToldSizes,
     members: Sequence[TrainedMember],
     recordings: Sequence[KnownRecording],
+    **extra: Any,
 ) -> Bundle:
     """Configuration and arrays of a bundle, ready for ``nwb_cascade.models.bundle.save_bundle``.
 
@@ -93,6 +93,8 @@ def conditional_bundle(
         The trained networks.
     recordings : sequence of KnownRecording
         All that any member was trained on; their hashes are recorded.
+    **extra
+        What else the bundle's record holds, JSON-able.
     """
     arrays = {
         f"{index}/{key}": np.asarray(value, np.float32)
@@ -103,14 +105,14 @@ def conditional_bundle(
     config = ModelConfig(
         name=plan.name,
         version="1",
-        architecture=CONDITIONAL.name,
+        architecture=plan.architecture,
         model_rates_hz=RATES_HZ,
         kernel="gaussian",
         smoothing_s=plan.smoothing_s,
         noise_levels=(LOWEST_NOISE, plan.settings.augmentation.highest_noise),
         ensemble_size=len(members),
-        window_size=2 * sizes.halo + 1,
-        before_frames=sizes.halo,
+        window_size=sizes.before + 1 + sizes.after,
+        before_frames=sizes.before,
         network=sizes.to_network(),
         training_datasets=tuple(sorted(used)),
         indicators=sizes.indicators,
@@ -118,6 +120,7 @@ def conditional_bundle(
             **plan.record([r for r in recordings if r.dataset in used], scale_shares=list(plan.scale_shares)),
             "members": [_record(member) for member in members],
             **({"remark": plan.remark} if plan.remark else {}),
+            **extra,
         },
     )
     return config, arrays

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nwb_cascade.architectures.online import ONLINE, network
+from nwb_cascade.architectures.online import network
 from nwb_cascade.architectures.online_sizes import OnlineSizes
-from nwb_cascade.architectures.told import conditions, joined
+from nwb_cascade.architectures.told import conditions
 from nwb_cascade.core.running import REST_AVERAGE_S, REST_DOWN_S, REST_UP_S, above_rest
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.batches import TrainingBatch
 from nwb_cascade.training.conditional_bundle import TrainedMember, conditional_bundle
-from nwb_cascade.training.conditional_training import new_variable, train_told_member
 from nwb_cascade.training.losses import SCALE_SHARES, smoothed_error, smoothing_bank
 from nwb_cascade.training.recordings import KnownRecording, taught_codes
 from nwb_cascade.training.steps import Arrays, Trainee
+from nwb_cascade.training.told_training import told_trainee, train_told_member
 from nwb_cascade.training.training_plan import Bundle, MemberProgress, TrainingPlan
 from nwb_cascade.training.warm_start import WarmStart
 
@@ -42,22 +41,7 @@ def train_online(
     members = [
         train_online_member(plan, recordings, member, folder, progress=progress) for member in range(plan.ensemble_size)
     ]
-    return bundle_of(plan, sizes, members, recordings)
-
-
-def bundle_of(
-    plan: TrainingPlan, sizes: OnlineSizes, members: Sequence[TrainedMember], recordings: Sequence[KnownRecording]
-) -> Bundle:
-    """Configuration and arrays of a bundle; see ``conditional_bundle``."""
-    config, weights = conditional_bundle(plan, sizes, members, recordings)
-    config = replace(
-        config,
-        architecture=ONLINE.name,
-        window_size=sizes.context + 1 + sizes.whole_delay,
-        before_frames=sizes.context,
-        extra={**config.extra, "running_rest_level": REST_RECORD},
-    )
-    return config, weights
+    return conditional_bundle(plan, sizes, members, recordings, running_rest_level=REST_RECORD)
 
 
 def train_online_member(
@@ -76,41 +60,22 @@ def train_online_member(
 
 def online_trainee(sizes: OnlineSizes, scale_shares: tuple[float, ...] = SCALE_SHARES) -> Trainee:
     """Build an online network with its loss: that of a conditional network, averaged over the delays."""
-    from nwb_cascade.architectures.backend import keras
+    bank = smoothing_bank(scale_shares)
 
-    ops, bank = keras.ops, smoothing_bank(scale_shares)
+    def loss(predicted: Any, counts: Any, present: Any, weight: Any) -> Any:
+        from nwb_cascade.architectures.backend import keras
 
-    class OnlineModel(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(autocast=False)  # the network itself knows what may be rounded
-            self.arrays = {path: new_variable(path, shape) for path, shape in sizes.shapes().items()}
-            self.built = True
+        # Output k of frame t tells of frame t - delays[k]: each is moved to the frame that it tells of, and the
+        # delays stand below each other as if they were further crops.
+        ops, times = keras.ops, len(sizes.delays)
+        n = ops.shape(counts)[1]
+        later = ops.pad(predicted, [[0, 0], [0, sizes.delays[-1]], [0, 0]])
+        told = ops.concatenate([later[:, delay : delay + n, k] for k, delay in enumerate(sizes.delays)], axis=0)
+        known = [present * ops.cast(ops.arange(n) < n - delay, "float32") for delay in sizes.delays]
+        counts, weight = (ops.concatenate([one] * times, axis=0) for one in (counts, weight))
+        return smoothed_error(told, counts, ops.concatenate(known, axis=0), weight, bank)
 
-        def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
-            weights = {path: ops.cast(array, self.compute_dtype) for path, array in self.arrays.items()}
-            return network(sizes, joined(sizes, weights), inputs)
-
-        def compute_loss(
-            self,
-            x: Any = None,
-            y: Any = None,
-            y_pred: Any = None,
-            sample_weight: Any = None,
-            training: bool = True,
-        ) -> Any:
-            # Output k of frame t tells of frame t - delays[k]: each is moved to the frame that it tells of, and the
-            # delays stand below each other as if they were further crops.
-            n, last = ops.shape(y)[1], sizes.delays[-1]
-            later = ops.pad(y_pred, [[0, 0], [0, last], [0, 0]])
-            told = ops.concatenate([later[:, delay : delay + n, k] for k, delay in enumerate(sizes.delays)], axis=0)
-            known = [x["present"] * ops.cast(ops.arange(n) < n - delay, "float32") for delay in sizes.delays]
-            times = len(sizes.delays)
-            weight = ops.concatenate([sample_weight] * times, axis=0)
-            return smoothed_error(
-                told, ops.concatenate([y] * times, axis=0), ops.concatenate(known, axis=0), weight, bank
-            )
-
-    return Trainee(OnlineModel(), online_arrays, sizes.to_network())
+    return told_trainee(sizes, network, online_arrays, loss)
 
 
 def online_arrays(batch: TrainingBatch) -> Arrays:

@@ -1,4 +1,4 @@
-"""Train one network of either architecture: seeded batches, AdamW, averaged weights, checkpoints."""
+"""Train one network of any architecture: seeded batches, AdamW, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.training.batches import Augmentation, SegmentBank, TrainingBatch, draw_batch
+from nwb_cascade.training.bank import SegmentBank
+from nwb_cascade.training.batches import Augmentation, TrainingBatch, draw_batch
 from nwb_cascade.training.checkpoint import load_checkpoint, save_checkpoint
 
 StepProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -118,8 +119,8 @@ def train_network(
     model = trainee.model
     tests = [trainee.arrays(batch) for batch in _test_batches(held_out, settings)]
     total, count = 0.0, 0
-    for step, batch in _batches(bank, settings, first):
-        total += _loss(model, model.train_on_batch, trainee.arrays(batch))
+    for step, arrays in _batches(bank, settings, first, trainee.arrays):
+        total += _loss(model, model.train_on_batch, arrays)
         count += 1
         if (step + 1) % settings.checkpoint_steps == 0 or step + 1 == settings.n_steps:
             losses = {"step": float(step + 1), "loss": total / count}
@@ -252,11 +253,13 @@ def _resume(folder: Path, model: Any, record: dict[str, Any]) -> tuple[int, list
     return step, history
 
 
-def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Iterator[tuple[int, TrainingBatch]]:
-    """Steps from ``first`` on with their batches, drawn a few steps ahead in a thread of their own."""
+def _batches(
+    bank: SegmentBank, settings: TrainingSettings, first: int, arrays: Callable[[TrainingBatch], Arrays]
+) -> Iterator[tuple[int, Arrays]]:
+    """Steps from ``first`` on with their batches, made a few steps ahead in a thread of their own."""
 
-    def draw(step: int) -> TrainingBatch:
-        return draw_batch(
+    def draw(step: int) -> Arrays:
+        batch = draw_batch(
             bank,
             np.random.default_rng((settings.seed, 0, step)),
             batch_size=settings.batch_size,
@@ -265,6 +268,7 @@ def _batches(bank: SegmentBank, settings: TrainingSettings, first: int) -> Itera
             unknown_share=settings.unknown_share,
             silent_share=settings.silent_share,
         )
+        return arrays(batch)
 
     steps = range(first, settings.n_steps)
     with ThreadPoolExecutor(1) as pool:

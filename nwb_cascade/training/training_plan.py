@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.registry import ARCHITECTURES
 from nwb_cascade.core.config import KERNELS, ModelConfig
 from nwb_cascade.errors import InputError
-from nwb_cascade.training.batches import Augmentation, RateRange, SegmentBank, make_bank
+from nwb_cascade.training.bank import RateRange, SegmentBank, make_bank
+from nwb_cascade.training.batches import Augmentation
 from nwb_cascade.training.folds import N_FOLDS
 from nwb_cascade.training.losses import SCALE_SHARES
 from nwb_cascade.training.recordings import KnownRecording, dataset_hashes

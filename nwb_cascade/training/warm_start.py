@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.architectures.conditional import CONDITIONAL
-from nwb_cascade.architectures.conditional_sizes import CODES, CONDITION, ConditionalSizes, HasFilms
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.architectures.registry import architecture_of
+from nwb_cascade.architectures.told_sizes import CODES, CONDITION, ToldSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import InputError
 from nwb_cascade.training.conditional_bundle import TrainedMember
@@ -58,7 +59,7 @@ class WarmStart:
         kept = tuple(code for code in sizes.indicators if code in taught or code not in known)
         return replace(sizes, indicators=kept, conditions=3)
 
-    def member(self, member: int, fold: int | None, wanted: HasFilms) -> dict[str, NDArray[np.float32]]:
+    def member(self, member: int, fold: int | None, wanted: ToldSizes) -> dict[str, NDArray[np.float32]]:
         """Weights of one network, by layer, in the sizes that are wanted: what it was not told has no influence yet.
 
         Raises

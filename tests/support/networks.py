@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.registry import architecture_of
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
+from nwb_cascade.core.reading import AS_IT_IS, Reading
 
 
 class MovingSum:
@@ -28,9 +29,9 @@ class MovingSum:
         windows = np.lib.stride_tricks.sliding_window_view(traces * present, self.before + 1 + self.after, axis=1)
         return np.stack([(m + 1) * windows.sum(axis=2) for m in range(self.members)]).astype(np.float32)
 
-    def network_set(self, levels: tuple[float, ...] = (), *, from_rest: bool = False) -> NetworkSet:
+    def network_set(self, levels: tuple[float, ...] = (), reading: Reading = AS_IT_IS) -> NetworkSet:
         """This ensemble for every noise level."""
-        return NetworkSet(levels, self.members, lambda _level: self, from_rest)
+        return NetworkSet(levels, self.members, lambda _level: self, reading)
 
 
 def cascade_config(**changes: object) -> ModelConfig:

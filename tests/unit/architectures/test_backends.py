@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from nwb_cascade import infer
 from nwb_cascade.core.kernels import gaussian_kernel
-from nwb_cascade.training.batches import make_bank
+from nwb_cascade.training.bank import make_bank
 from nwb_cascade.training.cascade_training import CASCADE_NETWORK, cascade_trainee
 from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.training.conditional_training import conditional_trainee

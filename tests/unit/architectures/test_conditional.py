@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nwb_cascade.architectures.conditional import ConditionalEnsemble, conditional_networks
-from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.architectures.registry import build_networks
+from nwb_cascade.architectures.told_sizes import CODES
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.rest_level import from_rest, tell_block
@@ -49,7 +50,7 @@ def config() -> ModelConfig:
 
 def evaluate(config, weights, trace, present=None, *, rate=30.0, indicator="GCaMP6f", noise=4.0, activity=0.5):
     """Unsmoothed (members, frames) for one whole trace."""
-    ensemble = ConditionalEnsemble(config, weights, rate, indicator)
+    ensemble = build_networks(config, weights, imaging_rate=rate, indicator=indicator).ensemble(noise)
     present = np.ones(trace.shape, bool) if present is None else present
     halo = ensemble.before
     rows, there = (np.pad(a, (halo, halo))[None] for a in (trace, present))
@@ -67,7 +68,7 @@ def test_every_frame_gets_a_value_up_to_the_ends(config, weights):
 def test_blocks_reassemble_to_the_whole_trace(config, weights):
     trace = np.random.default_rng(1).standard_normal(9000).astype(np.float32)
     whole = evaluate(config, weights, trace, noise=float("nan")).mean(axis=0)
-    networks = conditional_networks(config, weights, imaging_rate=30.0, indicator="GCaMP6f")
+    networks = build_networks(config, weights, imaging_rate=30.0, indicator="GCaMP6f")
     blocks = infer_block(trace[None], 30.0, networks)
     told = tell_block(trace[None], 30.0)
     rest = told.rest(0, trace.size)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.core.engine import NetworkSet, infer_block, infer_stretches, nearest_levels, valid_bounds
+from nwb_cascade.core.reading import FromRest
 from nwb_cascade.core.rest_level import tell_block
 from tests.support.networks import MovingSum
 
@@ -207,7 +208,7 @@ def test_what_reads_from_rest_sees_no_wrong_f0_and_is_told_the_noise_of_what_it_
 
     dff = np.random.default_rng(0).normal(0.05, 0.1, (2, 3000)).astype(np.float32)
     told: list[tuple[np.ndarray, np.ndarray]] = []
-    networks = Told(before=4, after=2, fills_edges=True).network_set(from_rest=True)
+    networks = Told(before=4, after=2, fills_edges=True).network_set(reading=FromRest())
     right, wrong = (infer_block(one, 30.0, networks) for one in (dff, factor * (1 + dff) - 1))
     np.testing.assert_allclose(wrong.expected_spikes, right.expected_spikes, atol=1e-4)
     np.testing.assert_allclose(wrong.noise_levels, factor * right.noise_levels, rtol=1e-4)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nwb_cascade.architectures.conditional_sizes import CODES, ConditionalSizes
-from nwb_cascade.architectures.conditional_sizes import CONDITION as CONDITION_LAYER
+from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
+from nwb_cascade.architectures.told_sizes import CODES
+from nwb_cascade.architectures.told_sizes import CONDITION as CONDITION_LAYER
 from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Case, Condition, assess, evaluate, make_case, medians
@@ -133,7 +134,7 @@ def recordings():
 
 
 def test_no_network_of_a_held_out_recording_was_trained_on_it(recordings, monkeypatch, tmp_path):
-    from nwb_cascade.training import conditional_training
+    from nwb_cascade.training import told_training
 
     settings = TrainingSettings(n_steps=1, batch_size=2, n_frames=32)
     plan = TrainingPlan("tiny", folds=True, versions=1, network=SIZES.to_network(), settings=settings)
@@ -141,7 +142,7 @@ def test_no_network_of_a_held_out_recording_was_trained_on_it(recordings, monkey
         # The recordings of the member's own fold raise when they are read, so the training cannot have read them.
         watched = [poisoned(r) if fold_of(r) == member else r for r in recordings]
         with monkeypatch.context() as patch:
-            patch.setattr(conditional_training, "split", lambda chosen, fold: (split(chosen, fold)[0], []))
+            patch.setattr(told_training, "split", lambda chosen, fold: (split(chosen, fold)[0], []))
             trained = train_member(plan, watched, member, tmp_path)
         assert recordings[member].dataset not in trained.datasets
         assert recordings[member].animal not in trained.animals

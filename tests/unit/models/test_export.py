@@ -13,6 +13,7 @@ from nwb_cascade import infer
 from nwb_cascade.architectures.registry import ARCHITECTURES, architecture_of, build_networks
 from nwb_cascade.cli import main
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
+from nwb_cascade.core.reading import FromRest
 from nwb_cascade.core.rest_level import from_rest, tell_block
 from nwb_cascade.errors import InputError
 from nwb_cascade.models import export
@@ -81,7 +82,7 @@ def test_missing_frames_are_nan_and_the_file_smoothed_is_what_infer_gives(tmp_pa
     portable = architecture_of(model.config).portable(model.config, model.weights)
     told = tell_block(trace, 30.0)
     networks = build_networks(model.config, model.weights, imaging_rate=30.0, indicator=None)
-    rest = told.rest(slice(None), 700) * networks.from_rest
+    rest = told.rest(slice(None), 700) * isinstance(networks.reading, FromRest)
     arrays = portable.arrays(
         told.noise_level / (1 + rest.mean(axis=1)), told.activity, 30.0, result.parameters["indicator"]
     )

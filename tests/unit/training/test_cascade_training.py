@@ -10,7 +10,7 @@ import pytest
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.kernels import gaussian_kernel
-from nwb_cascade.training.batches import make_bank
+from nwb_cascade.training.bank import make_bank
 from nwb_cascade.training.cascade_training import (
     CASCADE_NETWORK,
     bundle_arrays,

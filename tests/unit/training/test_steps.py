@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
-from nwb_cascade.training.batches import Augmentation, RateRange, draw_batch, make_bank, resample_trial
+from nwb_cascade.training.bank import RateRange, make_bank, resample_trial
+from nwb_cascade.training.batches import Augmentation, draw_batch
 from nwb_cascade.training.conditional_training import conditional_trainee
 from nwb_cascade.training.steps import TrainingSettings, train_network
 from tests.support.simulated_recordings import simulated_recording
