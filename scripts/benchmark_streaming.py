@@ -41,7 +41,7 @@ from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import StreamSettings, open_remote
-from nwb_cascade.inference import InferenceRun
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
@@ -228,7 +228,7 @@ class Waiting(HalfAndWhole):
 
 
 def waiting_run(imaging_rate: float, options: InferenceOptions) -> InferenceRun:
-    """Stand in for `nwb_cascade.inference.prepare_run`."""
+    """Stand in for `nwb_cascade.inference_run.prepare_run`."""
     networks = NetworkSet((2.0, 4.0), 2, lambda _level: Waiting())
     return replace(fake_run(imaging_rate, options), networks=networks)
 

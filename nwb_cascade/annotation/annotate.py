@@ -17,7 +17,8 @@ from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.disk import clear_disk_errors, require_plain, require_space
 from nwb_cascade.files.replace import workplace
-from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, prepare_run, require_rates
+from nwb_cascade.inference import BLOCK_BYTES
+from nwb_cascade.inference_run import InferenceRun, prepare_run, require_rates
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.nwb.blocks import AHEAD_BYTES
 from nwb_cascade.nwb.choose import ALL, means_several

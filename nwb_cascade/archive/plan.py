@@ -19,7 +19,7 @@ from nwb_cascade.archive.manifest import Header, Job, Skipped, job_id, write_man
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.errors import InputError, NoModelError, RemoteError
 from nwb_cascade.files.kinds import MANIFEST, require_kind
-from nwb_cascade.inference import prepare_run, require_rates
+from nwb_cascade.inference_run import prepare_run, require_rates
 from nwb_cascade.models.library import load_model, model_reference
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.registry import reader_of

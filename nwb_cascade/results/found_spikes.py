@@ -18,7 +18,7 @@ from nwb_cascade.core.spike_total import SpikeTotal
 from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.discrete import POOR_FIT, discrete_spikes
 from nwb_cascade.errors import InputError
-from nwb_cascade.inference import InferenceRun
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.nwb.places import DEFAULT_RUN_NAME, SPIKES_KEY
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.provenance import canonical_json, software_versions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nwb_cascade.core.roi_choice import recorded
-from nwb_cascade.inference import InferenceRun
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.results.found_spikes import FoundSpikes
 from nwb_cascade.results.result import AnnotationResult

@@ -18,7 +18,8 @@ from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.core.wording import counted
 from nwb_cascade.errors import InputError
 from nwb_cascade.files.scratch import ScratchArray
-from nwb_cascade.inference import BLOCK_BYTES, InferenceRun, infer_blocks
+from nwb_cascade.inference import BLOCK_BYTES, infer_blocks
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.readers.recording import Recording
 
 

@@ -116,6 +116,6 @@ def chosen_model(settings: RunSettings) -> Model | None:
     """Return the model that scores the windows; None where none is asked for."""
     if not settings.model:
         return None
-    from nwb_cascade.inference import choose_model
+    from nwb_cascade.inference_run import choose_model
 
     return choose_model(settings.model, 30.0)[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nwb_cascade.annotation.annotate
-from nwb_cascade.inference import InferenceRun
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.options import InferenceOptions
 from tests.support.fake_runs import fake_run
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet
-from nwb_cascade.inference import InferenceRun
+from nwb_cascade.inference_run import InferenceRun
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.options import InferenceOptions
 
@@ -56,7 +56,7 @@ class HalfAndWhole:
 
 
 def fake_run(imaging_rate: float, options: InferenceOptions | None = None) -> InferenceRun:
-    """Stand in for `nwb_cascade.inference.prepare_run`; the name of the model changes its hash."""
+    """Stand in for `nwb_cascade.inference_run.prepare_run`; the name of the model changes its hash."""
     asked = options or InferenceOptions()
     sha256 = FAKE_SHA256 if asked.model == "auto" else ("cd" * 32)
     return InferenceRun(

@@ -30,6 +30,7 @@ LAYERS = {
     "readers": 5,
     "training": 5,
     "report": 6,
+    "inference_run": 5,
     "inference": 6,
     "evaluation": 6,
     "spikefinder": 6,
@@ -52,6 +53,7 @@ STRANGERS = [
 LEARNERS = ("training", "evaluation")
 INFERRING = (
     "inference",
+    "inference_run",
     "options",
     "readers",
     "results",

@@ -8,7 +8,8 @@ import pytest
 import nwb_cascade
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.errors import InputError, NoModelError
-from nwb_cascade.inference import infer_blocks, prepare_run
+from nwb_cascade.inference import infer_blocks
+from nwb_cascade.inference_run import prepare_run
 from nwb_cascade.models.bundle import make_model, save_bundle
 from nwb_cascade.options import InferenceOptions
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
@@ -121,7 +122,7 @@ def test_public_names_stay_what_they_are(name):
 def test_a_run_is_prepared_without_tensorflow(model):
     run_fresh(
         "import sys\n"
-        "from nwb_cascade.inference import prepare_run\n"
+        "from nwb_cascade.inference_run import prepare_run\n"
         "from nwb_cascade.options import InferenceOptions\n"
         f"assert prepare_run(30.0, InferenceOptions(model={model!r})).networks.ensemble_size > 0\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"

@@ -245,6 +245,6 @@ def test_delays_of_a_network_ascend_from_0():
 
 
 def test_nobody_gets_the_online_model_who_does_not_name_it():
-    from nwb_cascade.inference import choose_model
+    from nwb_cascade.inference_run import choose_model
 
     assert choose_model("auto", RATE)[0].config.name == load_model("conditional-1-120Hz").config.name
