@@ -34,7 +34,8 @@ from nwb_cascade.core.noise_changes import noise_changes
 from nwb_cascade.core.rest_level import tell_block
 from nwb_cascade.core.traces import DffTraces
 from nwb_cascade.dff import DffMethod, compute_dff
-from nwb_cascade.inference import infer_blocks, prepare_run
+from nwb_cascade.inference import infer_blocks
+from nwb_cascade.inference_run import prepare_run
 from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.export import export_onnx
 from nwb_cascade.models.library import load_model
