@@ -7,7 +7,9 @@ the repository: page and package come from one source and cannot drift.
 from __future__ import annotations
 
 import base64
+import io
 import json
+import pickle
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -240,6 +242,20 @@ def raw_vectors() -> list[dict[str, Any]]:
     return found
 
 
+def pickled_vectors() -> list[dict[str, Any]]:
+    """Settings of suite2p as NumPy saves them, with every protocol that it has used."""
+    ops = {"fs": 7.5, "neucoeff": np.float32(0.5), "badframes": np.arange(9) % 4 == 0, "diameter": [12, -3, 10**12]}
+    settings = np.empty((), object)
+    settings[()] = ops | {"date_proc": datetime(2020, 1, 1), "save_path": Path("a"), "mean": np.ones((2, 3)), "é": None}
+    found = []
+    for protocol in range(2, 6):
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(settings))
+        pickle.dump(settings, file, protocol=protocol)
+        found.append({"protocol": protocol, "content": base64.b64encode(file.getvalue()).decode()})
+    return found
+
+
 def uneven_vectors(model: Model) -> dict[str, Any]:
     """Recordings whose frames are not even, and what this package gives for them."""
     population = recordings()["population"][0]
@@ -325,6 +341,7 @@ def vectors(model: Model, another: Model) -> dict[str, Any]:
     return {
         "recordings": made,
         "clocks": clock_vectors(),
+        "pickled": pickled_vectors(),
         "raw": raw_vectors(),
         "uneven": uneven_vectors(model),
         "smoothed": smoothed,

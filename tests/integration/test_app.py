@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.io import loadmat
 
 from nwb_cascade import infer
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.options import FromRaw
 from tests.support.browser import chromium, console_problems, wait_for
 from tests.support.dandi_content import Archive
@@ -33,6 +35,7 @@ from tests.support.nwb_files import (
 from tests.support.raw_recordings import raw_recording
 from tests.support.recordings import dff_recording
 from tests.support.shared import shared_path
+from tests.support.suite2p_files import N_FRAMES, N_ROIS, write_suite2p
 
 APP = Path(__file__).parents[2] / "docs" / "app" / "dist"
 TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
@@ -71,10 +74,10 @@ def text(browser, name):
     return browser.execute_script(f"return document.getElementById('{name}').textContent")
 
 
-def opened(browser, path):
+def opened(browser, *paths):
     browser.get(browser.address)
     at(browser, "ready")
-    browser.find_element("id", "file").send_keys(str(path))
+    browser.find_element("id", "file").send_keys("\n".join(map(str, paths)))
     return at(browser, "opened", "problem")
 
 
@@ -84,10 +87,11 @@ def inferred(browser, folder, kind="npy", **values):
         browser.execute_script(f"document.getElementById('{name}').value = {str(value)!r}")
     browser.find_element("id", "infer").click()
     assert at(browser, "done", "problem") == "done", text(browser, "problem")
-    before = set(folder.iterdir())
+    for old in folder.iterdir():
+        old.unlink()  # a file of the same name would be replaced, which nobody sees
     browser.find_element("css selector", f"[data-file={kind}]").click()
     for _ in range(200):
-        new = [path for path in set(folder.iterdir()) - before if not path.name.endswith(".crdownload")]
+        new = [path for path in folder.iterdir() if not path.name.endswith(".crdownload")]
         if new:
             return new[0]
         time.sleep(0.1)
@@ -215,6 +219,50 @@ def test_frames_with_pauses_and_invalid_times_are_inferred_stretch_by_stretch(pa
     said = text(browser, "status")
     assert result.warnings
     assert all(one in said for one in result.warnings)
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory):
+    """A plane of suite2p whose ROIs have transients, and the rates that this package infers from it."""
+    folder = write_suite2p(tmp_path_factory.mktemp("session") / "plane0")
+    dff = traces(5, n_rois=N_ROIS, n_frames=N_FRAMES)
+    np.save(folder / "F.npy", (np.load(folder / "F.npy") * (1 + dff)).astype(np.float32))
+    ops = np.load(folder / "ops.npy", allow_pickle=True).item()
+    ops |= {"badframes": np.arange(N_FRAMES) == 50, "neucoeff": np.float32(0.5), "date": datetime(2020, 1, 1)}
+    np.save(folder / "ops.npy", ops)
+    result = annotate(folder, output=folder.parent / "rates.npy", indicator="GCaMP6s")
+    return folder, np.load(result.output)
+
+
+def test_a_plane_of_suite2p_becomes_dff_as_the_command_makes_it(page, plane):
+    browser, downloads = page
+    folder, expected = plane
+    names = ("F.npy", "Fneu.npy", "iscell.npy", "ops.npy", "stat.npy", "spks.npy")
+    assert opened(browser, *(folder / name for name in names)) == "opened", text(browser, "problem")
+    assert browser.execute_script("return document.getElementById('rate').value") == "30"
+    assert "F - 0.5 neuropil" in text(browser, "note")
+    received = np.load(inferred(browser, downloads, indicator="GCaMP6s"))
+    assert received == pytest.approx(expected, abs=1e-4, rel=1e-3, nan_ok=True)
+    assert np.isnan(received).all(axis=1).tolist() == [False, True, False, False]
+    assert "not asked for (iscell is 0)" in text(browser, "rois")
+    assert text(browser, "command") == "nwb-cascade infer 'FOLDER' --indicator 'GCaMP6s'"
+
+
+def test_the_rate_of_a_plane_is_asked_for_where_ops_cannot_be_read(page, plane, tmp_path):
+    browser, downloads = page
+    folder, _ = plane
+    (tmp_path / "ops.npy").write_bytes((folder / "ops.npy").read_bytes()[:200])
+    files = [folder / "F.npy", folder / "Fneu.npy", tmp_path / "ops.npy"]
+    assert opened(browser, *files) == "opened", text(browser, "problem")
+    assert browser.execute_script("return document.getElementById('rate').value") == ""
+    assert "Expected ops.npy as a dictionary saved by NumPy; reading it fails: it is truncated." in text(
+        browser, "note"
+    )
+    received = np.load(inferred(browser, downloads, rate=30, indicator="GCaMP6s"))
+    cells, around = (np.load(folder / name) for name in ("F.npy", "Fneu.npy"))
+    dff = compute_dff(cells, 30.0, DffMethod(), neuropil=around).dff
+    assert received == pytest.approx(infer(dff, 30.0, indicator="GCaMP6s").expected_spikes, abs=1e-4, nan_ok=True)
+    assert 'compute_dff(np.load("F.npy"), 30, DffMethod(neuropil_factor=0.7)' in text(browser, "python")
 
 
 def test_a_remote_recording_is_read_by_ranges(page, tmp_path):

@@ -5,6 +5,7 @@ import { describeDff } from "./dff";
 import { csvFile, npyFile, save } from "./downloads";
 import type { RoiResult } from "./engine";
 import { general } from "./numbers";
+import { type Dropped, dropped, together } from "./dropped";
 import { Plot } from "./plot";
 import { clockAt, type Series } from "./recording";
 import type { Facts } from "./rules";
@@ -30,8 +31,8 @@ function send(request: Request): void {
   worker.postMessage(request);
 }
 
-function open(file: File | undefined): void {
-  if (file) begin(file.name, { kind: "open", file });
+function open({ name, files }: Dropped): void {
+  if (files.size) begin(name, { kind: "open", name, files });
 }
 
 function begin(name: string, request: Request): void {
@@ -93,7 +94,8 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
   element("series").querySelector("tbody")!.replaceChildren(...body);
   const usable = recording.series.map((series, at) => ({ series, at })).filter(({ series }) => !series.problem);
   const likely = usable.filter(({ series }) => series.kind === "dff");
-  const meant = likely.length === 1 || recording.format !== "nwb" ? likely[0] : usable.length === 1 ? usable[0] : undefined;
+  const first = likely.length === 1 || recording.format !== "nwb" ? likely[0] : undefined;
+  const meant = first ?? (usable.length === 1 ? usable[0] : undefined);
   if (!usable.length)
     complain(`No series of ${recording.name} can be inferred here: ${recording.series.map((one) => `${one.path}: ${one.problem}`).join("; ")}.`);
   element("ask").hidden = !usable.length;
@@ -119,6 +121,7 @@ function choose(at: number): void {
   else if (series.scale === "percent" && !series.scaleStated) notes.push(`The values look like percent: ${series.scaleWhy}.`);
   element("note").textContent = notes.join(" ");
   input("scale").closest("label")!.hidden = !!series.raw;
+  input("rois-asked").closest("label")!.hidden = !series.accepted;
 }
 
 function infer(): void {
@@ -131,6 +134,7 @@ function infer(): void {
     indicator: input("indicator").value.trim(),
     species,
     scale: input("scale").value as Ask["scale"],
+    accepted: input("rois-asked").value === "accepted",
     smoothingS: Number(input("smoothing").value),
   };
   rows = [];
@@ -225,9 +229,9 @@ drop.addEventListener("dragleave", () => drop.classList.remove("over"));
 drop.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  open(event.dataTransfer?.files[0]);
+  dropped(event.dataTransfer!).then(open, (error: Error) => complain(error.message));
 });
-input("file").addEventListener("change", () => open(input("file").files?.[0]));
+input("file").addEventListener("change", () => open(together(Array.from(input("file").files ?? []))));
 element("remote").addEventListener("submit", (event) => {
   event.preventDefault();
   begin(input("address").value, { kind: "address", address: input("address").value });

@@ -13,6 +13,7 @@ export interface Matrix {
 }
 
 const KNOWN_VARIABLES = ["dF_traces", "dff", "dFF", "dfF", "dF_F", "df_f", "DFF", "dF", "traces"];
+const NOT_RAW = " (a matrix of raw fluorescence is taken only as F.npy, the name that suite2p gives it)";
 type Numbers = new (buffer: ArrayBuffer, offset: number, length: number) => ArrayLike<number>;
 const NPY_TYPES: Record<string, [Numbers, number]> = {
   "<f4": [Float32Array, 4],
@@ -23,9 +24,11 @@ const NPY_TYPES: Record<string, [Numbers, number]> = {
   "<u4": [Uint32Array, 4],
   "|i1": [Int8Array, 1],
   "|u1": [Uint8Array, 1],
+  "|b1": [Uint8Array, 1],
 };
 
-export function readNpy(name: string, content: ArrayBuffer): Matrix {
+/** A matrix; with `least` 1 also a vector, as a matrix of one column. */
+export function readNpy(name: string, content: ArrayBuffer, least = 2): Matrix {
   const bytes = new Uint8Array(content);
   const magic = String.fromCharCode(...bytes.subarray(0, 6));
   if (magic !== "\x93NUMPY") throw new InputProblem(`${name} is no .npy file: it does not begin as one.`);
@@ -38,6 +41,7 @@ export function readNpy(name: string, content: ArrayBuffer): Matrix {
   const type = /'descr': *'([^']+)'/.exec(header)?.[1] ?? "a structure";
   const fortran = /'fortran_order': *True/.test(header);
   const shape = (/'shape': *\(([^)]*)\)/.exec(header)?.[1] ?? "").split(",").filter((one) => one.trim()).map(Number);
+  if (shape.length === 1 && least === 1) shape.push(1);
   const known = NPY_TYPES[type];
   if (!known || shape.length !== 2)
     throw new InputProblem(`Expected numbers of shape (n_rois, n_frames) in ${name}, received ${type} of shape (${shape.join(", ")}).`);
@@ -155,6 +159,8 @@ export function matrixRecording(name: string, format: "npy" | "mat", matrices: M
       stamps: null,
       invalid: [],
       raw: null,
+      accepted: null,
+      leftOut: null,
       notes: [],
       unit: "",
       scale,
@@ -163,7 +169,7 @@ export function matrixRecording(name: string, format: "npy" | "mat", matrices: M
       indicator: null,
       species: null,
       roiIds: null,
-      problem: scale === "counts" ? `its values look like no dF/F: ${why}` : "",
+      problem: scale === "counts" ? `its values look like no dF/F: ${why}${NOT_RAW}` : "",
     };
   });
   return { name, format, series, read, close: () => {} };

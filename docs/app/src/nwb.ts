@@ -163,6 +163,8 @@ function describe(
     stamps: timing.stamps,
     invalid: [],
     raw: null,
+    accepted: null,
+    leftOut: null,
     notes: timing.notes,
     unit: (data && attribute(data, "unit")) ?? "",
     scale: "unknown",

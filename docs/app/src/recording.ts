@@ -26,6 +26,9 @@ export interface Series {
   roiIds: number[] | null;
   /** How dF/F is made, if the series holds raw fluorescence, and of which neuropil. */
   raw: { method: DffMethod; neuropil: string | null } | null;
+  /** ROIs that were accepted as cells, and frames to leave out of dF/F; null where that is not stated. */
+  accepted: boolean[] | null;
+  leftOut: Uint8Array | null;
   /** What to know about the traces, one sentence each. */
   notes: string[];
   /** Why it cannot be inferred here; empty if it can. */
@@ -34,7 +37,7 @@ export interface Series {
 
 export interface Recording {
   name: string;
-  format: "nwb" | "npy" | "mat";
+  format: "nwb" | "npy" | "mat" | "suite2p";
   series: Series[];
   /** Rows [first, stop) of a series, as stored values in their unit: conversion and offset applied. */
   read(series: number, first: number, stop: number): Float32Array[];

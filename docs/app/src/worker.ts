@@ -14,6 +14,7 @@ import { general } from "./numbers";
 import { clockAt, InputProblem, type Recording, type Series } from "./recording";
 import { RangeFile, resolved } from "./remote";
 import { type Facts, type Finding, toldIndicator } from "./rules";
+import { suite2pRecording } from "./suite2p";
 import { type Run, sidecar, type Specifications } from "./sidecar";
 
 export interface Ask {
@@ -22,10 +23,12 @@ export interface Ask {
   indicator: string;
   species: string;
   scale: "fraction" | "percent";
+  /** Only ROIs that were accepted as cells, where the recording says which. */
+  accepted: boolean;
   smoothingS: number;
 }
 
-export type Request = { kind: "open"; file: File } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string } | { kind: "sidecar" };
+export type Request = { kind: "open"; name: string; files: Map<string, File> } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string } | { kind: "sidecar" };
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
@@ -47,9 +50,12 @@ async function fetched(path: string): Promise<Response> {
   return response;
 }
 
-async function open(file: File): Promise<Recording> {
+async function open(name: string, files: Map<string, File>): Promise<Recording> {
   recording?.close();
   recording = null;
+  if (files.has("F.npy")) return suite2pRecording(name, files);
+  if (files.size > 1) throw new InputProblem(`Expected one recording, or F.npy with the files beside it, received ${[...files.keys()].join(", ")}.`);
+  const [file] = files.values();
   const start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
   if (!file.size) throw new InputProblem(`${file.name} is empty.`);
   const isHdf5 = start[0] === 0x89 && start[1] === 0x48 && start[2] === 0x44 && start[3] === 0x46;
@@ -101,12 +107,27 @@ async function hdf5(file: File): Promise<h5wasm.File> {
   return opened(`${folder}/recording`, file.name);
 }
 
+function isAsked(ask: Ask, series: Series, roi: number): boolean {
+  return !ask.accepted || !series.accepted || series.accepted[roi];
+}
+
+/** The result of a ROI that is not asked for: `core.merging.nothing_inferred`. */
+function notAsked(nFrames: number): RoiResult {
+  const values = new Float32Array(nFrames).fill(NaN);
+  const warnings = [{ code: "not-asked", message: "not asked for (iscell is 0), nothing inferred" }];
+  return { expectedSpikes: values, ensembleStd: values, noiseLevel: NaN, modelNoiseLevel: NaN, restLevel: NaN, validFrames: [0, 0], warnings };
+}
+
 /** dF/F of ROIs [first, stop), read or made of raw fluorescence, and what is unusual about each. */
 function dffBlock(ask: Ask, series: Series, clock: FrameClock, first: number, stop: number): { dff: Float32Array[]; notes: Finding[][] } {
   const block = recording!.read(ask.series, first, stop);
   if (series.raw) {
     const around = series.raw.neuropil === null ? null : recording!.neuropil!(ask.series, first, stop);
-    const made = block.map((trace, i) => dffOf(trace, around ? around[i] : null, clock.stretches, series.raw!.method, clock.missing));
+    const none = { dff: new Float32Array(series.nFrames).fill(NaN), notes: [] };
+    const leftOut = series.leftOut ?? clock.missing;
+    const made = block.map((trace, i) =>
+      isAsked(ask, series, first + i) ? dffOf(trace, around ? around[i] : null, clock.stretches, series.raw!.method, leftOut) : none,
+    );
     return { dff: made.map(({ dff }) => dff), notes: made.map(({ notes }) => notes) };
   }
   const dff = ask.scale === "percent" ? block.map((trace) => trace.map((value) => value * 0.01)) : block;
@@ -141,13 +162,14 @@ async function infer(ask: Ask): Promise<void> {
   for (let first = 0; first < series.nRois; first += rows) {
     const stop = Math.min(first + rows, series.nRois);
     const { dff, notes } = dffBlock(ask, series, clock, first, stop);
-    let roi = first;
-    for await (const result of inferBlock(dff, asked, known, run)) {
-      if (Number.isFinite(result.modelNoiseLevel)) population.add(roi, dff[roi - first]);
-      result.warnings.push(...notes[roi - first]);
+    const inferred = inferBlock(dff.filter((_, i) => isAsked(ask, series, first + i)), asked, known, run);
+    for (const [i, trace] of dff.entries()) {
+      const roi = first + i;
+      const result = isAsked(ask, series, roi) ? (await inferred.next()).value! : notAsked(series.nFrames);
+      if (Number.isFinite(result.modelNoiseLevel)) population.add(roi, trace);
+      result.warnings.push(...notes[i]);
       results.push(result);
-      answer({ kind: "roi", roi, dff: dff[roi - first], result });
-      roi++;
+      answer({ kind: "roi", roi, dff: trace, result });
     }
   }
   const warnings = population.warnings();
@@ -168,7 +190,7 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
       const specifications: Specifications = await (await fetched("model/specifications.json")).json();
       answer({ kind: "sidecar", bytes: await sidecar(recording.file as h5wasm.File, last, await facts!, specifications) });
     } else if (data.kind !== "infer") {
-      recording = data.kind === "open" ? await open(data.file) : await openRemote(data.address);
+      recording = data.kind === "open" ? await open(data.name, data.files) : await openRemote(data.address);
       answer({ kind: "opened", name: recording.name, format: recording.format, series: recording.series });
     } else {
       base = data.base;

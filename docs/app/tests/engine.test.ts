@@ -7,6 +7,7 @@ import { FrameClock, regularity } from "../src/clock";
 import { describeDff, dffOf } from "../src/dff";
 import { inferBlock, type RoiResult } from "../src/engine";
 import { loadNetwork } from "../src/network";
+import { arrayIn, numberIn, readPickled } from "../src/pickled";
 import { Population } from "../src/population";
 import { tell } from "../src/rest";
 import { canonicalIndicator, type Facts, gaussianKernel, noiseChanges, noiseLevel, smooth, toldIndicator } from "../src/rules";
@@ -124,6 +125,15 @@ test.each<any>(vectors.raw)("dF/F of raw fluorescence, clock $clock, $described"
     expect(notes.map(({ code, message }) => [code, message])).toEqual(one.notes[roi]);
   });
   expect(describeDff(one.method)).toBe(one.described);
+});
+
+test.each<any>(vectors.pickled)("settings of suite2p, protocol $protocol", ({ content }) => {
+  const bytes = Uint8Array.from(Buffer.from(content, "base64"));
+  const found = readPickled("ops.npy", bytes.buffer);
+  expect([numberIn(found, "fs"), numberIn(found, "neucoeff"), numberIn(found, "date_proc")]).toEqual([7.5, 0.5, null]);
+  expect(arrayIn(found, "badframes")).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+  expect(found.get("diameter")).toEqual([12, -3, 1e12]);
+  expect(() => readPickled("ops.npy", bytes.slice(0, -30).buffer)).toThrow("Expected ops.npy as a dictionary saved by NumPy; reading it fails");
 });
 
 test("smoothing", () => {
