@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nwb_cascade.inference import InferenceResult, infer
     from nwb_cascade.models.library import installed_models, load_model
     from nwb_cascade.options import FromRaw
-    from nwb_cascade.readers.nwb import inspect
+    from nwb_cascade.readers.inspecting import inspect
 
 __all__ = [
     "AnnotationResult",
@@ -38,7 +38,7 @@ _HOMES = {
     "annotate_all": "nwb_cascade.annotation.annotate",
     "annotate_spikes": "nwb_cascade.annotation.spikes",
     "infer": "nwb_cascade.inference",
-    "inspect": "nwb_cascade.readers.nwb",
+    "inspect": "nwb_cascade.readers.inspecting",
     "installed_models": "nwb_cascade.models.library",
     "load_model": "nwb_cascade.models.library",
 }

@@ -5,6 +5,14 @@ class InputError(ValueError):
     """The recording, a series in it or an option cannot be used as it is."""
 
 
+class NoRateError(InputError):
+    """A recording states no imaging rate, and none was given."""
+
+
+class OnePhotonError(InputError):
+    """Traces of a one-photon microscope that were not asked for."""
+
+
 class AmbiguousSeriesError(InputError):
     """More than one series could be meant; the message lists them and the option that picks one."""
 

@@ -28,9 +28,9 @@ WORDS = ("Series", "Plane", "Indicator", "Evidence", "Problems")
 )
 @click.pass_context
 def command(ctx: click.Context, files: tuple[str, ...], as_json: bool, series: str | None, no_statistics: bool) -> None:
-    """List the series of ROI traces in NWB files: what they hold, why it looks so, and what is wrong with them.
+    """List the series of ROI traces in recordings: what they hold, why it looks so, and what is wrong with them.
 
-    FILE is a path or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL); a dandiset,
+    FILE is a path (of an NWB file, or of what else 'infer' reads) or an address on DANDI (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL); a dandiset,
     folder or glob there means all its NWB files.
 
     Noise is the median noise level of the ROIs in % Hz^-1/2. The exit status is 1 if a file cannot be read.
@@ -63,7 +63,7 @@ def _inspect_all(
     from nwb_cascade.cli.failures import in_one_line, of_file
     from nwb_cascade.cli.named_files import listed
     from nwb_cascade.cli.progress import progress_bar
-    from nwb_cascade.readers.nwb import inspect
+    from nwb_cascade.readers.inspecting import inspect
     from nwb_cascade.readers.sources import name_of
 
     names: dict[str, None] = {}
@@ -129,7 +129,7 @@ def _facts(candidate: Candidate) -> tuple[str, ...]:
 
 def _words(candidate: Candidate) -> tuple[str, ...]:
     """Return the cells of a series that may be long."""
-    where = (candidate.object_path, candidate.plane or "-", candidate.indicator or "-")
+    where = (candidate.object_path or "-", candidate.plane or "-", candidate.indicator or "-")
     return (*where, candidate.why, " ".join(candidate.problems))
 
 

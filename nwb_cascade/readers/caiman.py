@@ -15,6 +15,7 @@ from nwb_cascade.core.traces import TraceArray
 from nwb_cascade.errors import InputError
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.one_file import Finished, given_rate, holds, opened_hdf5, recording_of
+from nwb_cascade.readers.one_photon import require_one_photon
 from nwb_cascade.readers.reader import Reader
 from nwb_cascade.readers.recording import Recording
 from nwb_cascade.readers.sources import Source, name_of
@@ -37,6 +38,8 @@ class CaimanReader(Reader):
     def open(self, source: Source, options: InferenceOptions, **_: Any) -> Iterator[tuple[Recording, ...]]:
         path = Path(name_of(source))
         with opened_hdf5(path) as file:
+            if one_photon := _one_photon(file):
+                require_one_photon(str(path), one_photon, options)  # before the advice to compute dF/F
             traces, variable = _traces(path, file, options)
             n_rois, n_frames = traces.shape
             rate, notes = given_rate(options, _number(file, RATE), path)
@@ -47,7 +50,7 @@ class CaimanReader(Reader):
                 variable,
                 "CaImAn",
                 accepted=None if rows is None else np.isin(np.arange(n_rois), rows),
-                one_photon=_one_photon(file),
+                one_photon=one_photon,
                 notes=notes,
             )
             yield (recording_of(path, found, options),)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.traces import DffTraces, TraceArray
-from nwb_cascade.errors import InputError
+from nwb_cascade.errors import InputError, NoRateError
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.nwb.candidate import FACTORS
 from nwb_cascade.options import InferenceOptions
@@ -42,7 +42,7 @@ class MatrixReader(Reader):
     def check(self, source: Source, options: InferenceOptions) -> None:
         super().check(source, options)
         if options.imaging_rate is None:
-            raise InputError(f"{name_of(source)} states no imaging rate: give it with --imaging-rate HZ.")
+            raise NoRateError(f"{name_of(source)} states no imaging rate: give it with --imaging-rate HZ.")
 
     @contextmanager
     def open(self, source: Source, options: InferenceOptions, **_: Any) -> Iterator[tuple[Recording, ...]]:

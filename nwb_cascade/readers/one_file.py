@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.roi_choice import ACCEPTED, chosen_rois, recorded
 from nwb_cascade.core.traces import DffTraces, TraceArray, sample_window
-from nwb_cascade.errors import InputError
+from nwb_cascade.errors import InputError, NoRateError
 from nwb_cascade.files.fence import fenced
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.nwb.candidate import FACTORS
@@ -165,7 +165,7 @@ def opened_hdf5(path: Path) -> Iterator[Mapping[str, Any]]:
 def given_rate(options: InferenceOptions, stated: float | None, where: object) -> tuple[float, tuple[str, ...]]:
     """Return the imaging rate, Hz: as given, else as stated; and what to say if these differ."""
     if options.imaging_rate is None and stated is None:
-        raise InputError(f"{where} states no imaging rate: give it with --imaging-rate HZ.")
+        raise NoRateError(f"{where} states no imaging rate: give it with --imaging-rate HZ.")
     if options.imaging_rate is None or stated is None or abs(options.imaging_rate / stated - 1) < 1e-3:
         return float(options.imaging_rate or stated or 0.0), ()
     return options.imaging_rate, (f"Frames follow at the given {options.imaging_rate:g} Hz; the file says {stated:g}.",)

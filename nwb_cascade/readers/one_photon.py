@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nwb_cascade.dff.one_photon import OneScale
-from nwb_cascade.errors import InputError
+from nwb_cascade.errors import OnePhotonError
 from nwb_cascade.nwb.candidate import ARBITRARY
 from nwb_cascade.options import InferenceOptions
 from nwb_cascade.readers.recording import Recording
@@ -17,7 +17,7 @@ UNCALIBRATED = (
 
 
 def require_one_photon(where: str, why: str, options: InferenceOptions) -> None:
-    """Raise InputError unless one-photon traces were asked for.
+    """Raise OnePhotonError unless one-photon traces were asked for.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def require_one_photon(where: str, why: str, options: InferenceOptions) -> None:
         What was asked for.
     """
     if not options.one_photon:
-        raise InputError(
+        raise OnePhotonError(
             f"Expected two-photon dF/F, but {where} comes from a one-photon microscope ({why}): its light from out of "
             "focus hides the baseline of a cell, so that there is no dF/F and no model is calibrated for it. Infer "
             "uncalibrated rates with one_photon=True (--one-photon)."

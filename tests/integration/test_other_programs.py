@@ -8,15 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.io import loadmat, savemat
 
 import nwb_cascade.annotation.annotate
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.cli import main
+from nwb_cascade.core.noise import noise_level
 from nwb_cascade.errors import InputError
+from nwb_cascade.readers.inspecting import inspect
 from nwb_cascade.readers.registry import reader_of
 from tests.support import program_files as made
 from tests.support.fake_runs import STORED, fake_run
 from tests.support.recordings import dff_recording, simulated_dff
+from tests.support.suite2p_files import write_suite2p
 
 DFF = simulated_dff(4, 300)
 
@@ -66,13 +71,53 @@ def test_caiman_without_dff_says_what_to_do(tmp_path: Path) -> None:
 def test_cnmf_e_is_one_photon(tmp_path: Path) -> None:
     traces = {"estimates/C": 80 * DFF, "estimates/YrA": np.ones_like(DFF)}
     path = made.write_caiman(tmp_path / "r.hdf5", None, **traces, **{"params/init/method_init": "corr_pnr"})
-    with pytest.raises(InputError, match="detrend_df_f"):
+    with pytest.raises(InputError, match=r"one-photon microscope \(CaImAn ran CNMF-E.*--one-photon"):
         annotate(path)
     result = annotate(path, one_photon=True)
     assert result.series == "estimates/C + estimates/YrA"
     with_dff = made.write_caiman(tmp_path / "d.hdf5", DFF, **{"params/init/center_psf": True})
     with pytest.raises(InputError, match=r"one-photon microscope \(CaImAn ran CNMF-E.*--one-photon"):
         annotate(with_dff)
+
+
+def test_inspect_shows_recordings_of_every_format(tmp_path: Path) -> None:
+    verdict = {"estimates/idx_components": np.array([0, 3])}
+    (caiman,) = inspect(made.write_caiman(tmp_path / "results.hdf5", DFF, **verdict))
+    assert (caiman.object_path, caiman.kind, caiman.scale, caiman.imaging_rate) == (
+        "estimates/F_dff",
+        "dff",
+        "fraction",
+        30.0,
+    )
+    assert caiman.noise_levels is not None
+    np.testing.assert_allclose(caiman.noise_levels.maximum, noise_level(DFF[[0, 3]], 30.0).max(), rtol=1e-5)
+    assert caiman.problems == ("accepted is 0 for 2 of 4 ROIs.",)
+    (allen,) = inspect(made.write_allen_nwb1(tmp_path / "allen.nwb", DFF), statistics=False)
+    assert (allen.indicator, allen.n_frames, allen.noise_levels) == ("GCaMP6f", 300, None)
+    write_suite2p(tmp_path / "s2p" / "plane0")
+    write_suite2p(tmp_path / "s2p" / "plane1")
+    planes = inspect(tmp_path / "s2p")
+    assert [(one.object_path, one.kind, one.imaging_rate) for one in planes] == [
+        ("plane0", "raw_fluorescence", 30.0),
+        ("plane1", "raw_fluorescence", 30.0),
+    ]
+    assert [one.object_path for one in inspect(tmp_path / "s2p", series="plane1")] == ["plane1"]
+
+
+def test_inspect_says_what_infer_will_ask_for(tmp_path: Path) -> None:
+    np.save(tmp_path / "dff.npy", DFF)
+    (matrix,) = inspect(tmp_path / "dff.npy")
+    assert (matrix.imaging_rate, matrix.imaging_rates, matrix.noise_levels) == (None, (), None)
+    assert matrix.problems == (f"{tmp_path / 'dff.npy'} states no imaging rate: give it with --imaging-rate HZ.",)
+    path = made.write_inscopix(tmp_path / "traces.csv", DFF, ["accepted", "undecided", "rejected", "accepted"])
+    (inscopix,) = inspect(path)
+    assert "--one-photon" in inscopix.problems[0]
+    assert inscopix.problems[1] == "accepted is 0 for 2 of 4 ROIs."
+    with pytest.raises(InputError, match="detrend_df_f"):
+        inspect(made.write_caiman(tmp_path / "results.hdf5", None))
+    done = CliRunner().invoke(main, ["inspect", str(path), str(tmp_path / "dff.npy"), "--json"])
+    assert done.exit_code == 0
+    assert [one["series"][0]["kind"] for one in json.loads(done.stdout)] == ["dff", "dff"]
 
 
 @pytest.mark.parametrize("name", ["v5.mat", "v73.mat"])
