@@ -94,6 +94,8 @@ def write_allen_nwb1(path: Path, dff: NDArray[Any]) -> Path:
         file[f"{pipeline}/DfOverF/imaging_plane_1/timestamps"] = 8.7 + np.arange(dff.shape[1]) / RATE
         file[f"{pipeline}/Fluorescence/imaging_plane_1/data"] = 300 * (1 + dff)
         file[f"{pipeline}/ImageSegmentation/cell_specimen_ids"] = 517472000 + np.arange(len(dff))
-        file["general/optophysiology/imaging_plane_1/indicator"] = np.bytes_("GCaMP6f")  # of a fixed length: AllenSDK asks its dtype
+        file["general/optophysiology/imaging_plane_1/indicator"] = np.bytes_(
+            "GCaMP6f"
+        )  # of a fixed length: AllenSDK asks its dtype
         file["general/subject/species"] = np.bytes_("Mus musculus")
     return path
