@@ -31,7 +31,8 @@ def command(ctx: click.Context, files: tuple[str, ...], as_json: bool, series: s
     """List the series of ROI traces in recordings: what they hold, why it looks so, and what is wrong with them.
 
     FILE is a path (of an NWB file, or of what else 'infer' reads) or an address on DANDI
-    (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL); a dandiset, folder or glob there means all its NWB files.
+    (dandi://INSTANCE/DANDISET@VERSION/PATH, a web or API URL); a dandiset, folder or glob there means all its NWB
+    files.
 
     Noise is the median noise level of the ROIs in % Hz^-1/2. The exit status is 1 if a file cannot be read.
     """
