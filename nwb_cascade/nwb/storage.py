@@ -120,26 +120,38 @@ def appending(
     import_extension()
     if is_zarr(path):
         import zarr
-        from zarr.errors import MetadataError
 
         from nwb_cascade.nwb.zarr_files import OwnZarrIO
 
-        group = zarr.open_group(str(path), mode="r+")
-        _edit(group, remove, generator)
-        try:
-            zarr.consolidate_metadata(group.store)
-        except (
-            MetadataError,
-            ValueError,
-        ) as error:  # what the list of all descriptions, which is read otherwise, hid so far
-            raise InputError(f"A description in it cannot be read ({error}): it is damaged. Copy it anew.") from error
-        with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
-            yield _read(io), io
+        with _told_descriptions():
+            group = zarr.open_group(str(path), mode="r+")
+            _edit(group, remove, generator)
+            try:
+                zarr.consolidate_metadata(group.store)
+            except ValueError as error:  # what the list of all descriptions, which is read otherwise, hid so far
+                raise _undescribed(error) from error
+            with OwnZarrIO(str(path), name=str(path), is_remote=False, mode="r+") as io:
+                yield _read(io), io
     else:
         with hdf5_file(path, "r+") as file:
             _edit(file, remove, generator)
             with IndexedHDF5IO(file, *judged(file, path), mode="a") as io:
                 yield _read(io), io
+
+
+@contextmanager
+def _told_descriptions() -> Iterator[None]:
+    """Tell of damaged descriptions that only writing meets, such as those of the cached specifications."""
+    from zarr.errors import MetadataError
+
+    try:
+        yield
+    except MetadataError as error:
+        raise _undescribed(error) from error
+
+
+def _undescribed(error: Exception) -> InputError:
+    return InputError(f"A description in it cannot be read ({error}): it is damaged. Copy it anew.")
 
 
 def _read(io: HDMFIO) -> NWBFile:

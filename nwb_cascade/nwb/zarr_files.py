@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import zarr
 from hdmf_zarr import NWBZarrIO
+from hdmf_zarr.backend import SPEC_LOC_ATTR
+from pynwb import get_type_map
 
 from nwb_cascade.errors import InputError
 
@@ -15,7 +18,8 @@ from nwb_cascade.errors import InputError
 class OwnZarrIO(NWBZarrIO):  # type: ignore[misc]  # hdmf has no type hints
     """NWBZarrIO that judges where a link or reference leads before it is followed.
 
-    ``elsewhere`` are the other stores that were read.
+    ``elsewhere`` are the other stores that were read. Namespaces cached in the store are read only if there is one that
+    pynwb does not know yet: the others are ignored by hdmf, after a request for each of a remote store.
     """
 
     def __init__(self, path: str, *, name: str, is_remote: bool, **options: Any) -> None:
@@ -24,6 +28,9 @@ class OwnZarrIO(NWBZarrIO):  # type: ignore[misc]  # hdmf has no type hints
         self.elsewhere: frozenset[str] = frozenset()
         if not is_remote:
             _require_own_files(Path(path))
+        if options.get("load_namespaces"):
+            cached = _cached_namespaces(path, options.get("storage_options"))
+            options["load_namespaces"] = not cached <= set(get_type_map().namespace_catalog.namespaces)
         super().__init__(path, **options)
 
     def resolve_ref(self, zarr_ref: Mapping[str, Any]) -> Any:
@@ -51,6 +58,13 @@ class OwnZarrIO(NWBZarrIO):  # type: ignore[misc]  # hdmf has no type hints
         if target.is_dir():
             _require_own_files(target)
         self.elsewhere |= {named}
+
+
+def _cached_namespaces(path: str, storage_options: Any) -> set[str]:
+    """Names of the namespaces that a store holds; none if it does not say where."""
+    store = zarr.open_group(path, mode="r", storage_options=storage_options)
+    place = store.attrs.get(SPEC_LOC_ATTR)
+    return set() if place is None else set(store[place])
 
 
 def _require_own_files(store: Path) -> None:

@@ -242,11 +242,21 @@ def test_a_filter_that_is_not_there_is_named_before_values_are_read(tmp_path: Pa
         assert "damaged" not in stderr
 
 
-def test_a_description_that_only_a_copy_meets_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Zarr is read by its one list of descriptions, and its copy gets a new list of those that stand alone."""
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("processing/ophys/ImageSegmentation/.zgroup", b'{"zarr_format" 2}'),
+        ("specifications/core/*/nwb.ophys/.zarray", b'{"zarr_format": 2}'),
+    ],
+)
+def test_a_description_that_only_a_copy_meets_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, content: bytes
+) -> None:
+    """A Zarr is read by its one list of descriptions; its copy gets a new list, and the specifications once more."""
     monkeypatch.setattr("nwb_cascade.annotation.annotate.prepare_run", fake_run)
     damaged, sound = (dff_recording(tmp_path / name, simulated_dff(4, 200)) for name in ("a.nwb.zarr", "b.nwb.zarr"))
-    (damaged / "processing" / "ophys" / "ImageSegmentation" / ".zgroup").write_bytes(b'{"zarr_format" 2}')
+    (described,) = damaged.glob(place)
+    described.write_bytes(content)
     status, output, stderr = run("infer", "--json", damaged, sound)
     assert status == 1
     assert told_once(stderr, damaged)

@@ -1,5 +1,7 @@
 """Remote Zarr assets through zarr and hdmf-zarr, against the test server."""
 
+import re
+
 import numpy as np
 import pytest
 import zarr
@@ -10,6 +12,7 @@ from nwb_cascade.dandi.assets import find_asset
 from nwb_cascade.dandi.stream import StreamSettings, open_remote
 from nwb_cascade.dandi.zarr_store import RemoteZarrFileSystem, open_zarr
 from nwb_cascade.errors import InputError, RemoteChangedError, RemoteError
+from nwb_cascade.nwb.discover import inspect
 from tests.support.dandi_faults import PASSING_FAULTS, Fault, Faults
 from tests.support.dandi_server import TOKEN
 from tests.support.recordings import dff_recording, simulated_dff
@@ -213,3 +216,19 @@ def test_no_listing_is_redirected_and_none_goes_below_a_description(address, ser
     assert all("/files/?" in target for target in listings)
     assert not any("zgroup" in target or "zarray" in target for target in listings)
     assert len(listings) == len(set(listings))
+
+
+def test_a_recording_is_described_by_its_lists_and_a_request_for_each_of_its_values(archive, server, tmp_path):
+    """What lies at the bottom: an object per value, which no server sends several of at once."""
+    path = dff_recording(tmp_path / "local.nwb.zarr", simulated_dff())
+    address = publish(archive, server, path, path="sub-1/sub-1.nwb.zarr")
+    assert len(inspect(open_zarr(find_asset(address)))) == 1
+    of_api = [one.target for one in server.served() if not one.is_storage]
+    of_storage = [one.target.split("/", 3)[3] for one in server.served("^/zarr/")]
+    assert len(of_api) <= 6, of_api
+    assert len(set(of_storage)) == len(of_storage)
+    assert of_storage[0] == ".zmetadata"
+    assert all(re.fullmatch(r"(general|processing|\w+)/.*\b0(\.0)?", key) for key in of_storage[1:]), of_storage
+    assert not any(key.startswith("specifications/") for key in of_storage)
+    n_values = sum(1 for key in of_storage if (path / key).stat().st_size < 200)
+    assert len(of_storage) == n_values + 2  # the list of all descriptions, and a chunk of the traces

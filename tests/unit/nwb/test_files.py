@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from pynwb import get_type_map
+from pynwb import NWBHDF5IO, get_type_map
 
 from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.files import open_nwb, source_name
@@ -67,6 +67,23 @@ def test_types_of_extensions_come_from_the_file(tmp_path):
         events = nwbfile.processing["ophys"]["event_detection"]
         assert events.neurodata_type == "OphysEventDetection"
         np.testing.assert_array_equal(events.lambdas[:], np.ones(4))
+
+
+def test_types_of_extensions_come_from_the_zarr_store_and_those_of_nwb_itself_are_not_read_again(tmp_path):
+    hdmf_zarr = pytest.importorskip("hdmf_zarr")
+    foreign, plain = tmp_path / "foreign.nwb.zarr", one_series(tmp_path / "plain.nwb.zarr", simulated_dff(3, 50).T)
+    with (
+        NWBHDF5IO(str(allen_behavior(tmp_path / "a.nwb")), "r") as source,
+        hdmf_zarr.NWBZarrIO(str(foreign), "w") as target,
+    ):
+        target.export(source, write_args={"link_data": False})
+    for namespace in ("core", "hdmf-common", "hdmf-experimental"):
+        for path in plain.glob(f"specifications/{namespace}/*/namespace/0"):
+            path.unlink()
+    with open_nwb(foreign) as (nwbfile, _):
+        assert nwbfile.processing["ophys"]["event_detection"].neurodata_type == "OphysEventDetection"
+    with open_nwb(plain) as (nwbfile, _):
+        assert len(nwbfile.processing["ophys"]["DfOverF"].roi_response_series) == 1
 
 
 def refused(source, kind=InputError):
