@@ -265,7 +265,23 @@ def test_the_rate_of_a_plane_is_asked_for_where_ops_cannot_be_read(page, plane, 
     assert 'compute_dff(np.load("F.npy"), 30, DffMethod(neuropil_factor=0.7)' in text(browser, "python")
 
 
-def test_a_remote_recording_is_read_by_ranges(page, tmp_path):
+def opened_address(browser, address):
+    browser.get(browser.address)
+    at(browser, "ready")
+    browser.find_element("id", "address").send_keys(address)
+    browser.find_element("css selector", "#remote button").click()
+    return at(browser, "opened", "problem")
+
+
+@pytest.mark.parametrize(
+    "address_of",
+    [
+        lambda api, asset: f"{api}/assets/{asset.asset_id}/download/",
+        lambda api, asset: f"{api}/dandisets/000001/versions/draft/assets/?path={asset.path}",
+    ],
+    ids=["download", "path"],
+)
+def test_a_remote_recording_is_read_by_ranges(page, tmp_path, address_of):
     browser, folder = page
     dff = traces(2, n_rois=4, n_frames=60_000)[:2, :900]
     nwbfile = bare_nwbfile()
@@ -278,12 +294,8 @@ def test_a_remote_recording_is_read_by_ranges(page, tmp_path):
     archive = Archive()
     asset = archive.add("000001").add("sub-1/sub-1_ophys.nwb", path)
     with DandiServer(archive) as server:
-        address = f"{server.api_url}/assets/{asset.asset_id}/download/"
-        browser.get(browser.address)
-        at(browser, "ready")
-        browser.find_element("id", "address").send_keys(address)
-        browser.find_element("css selector", "#remote button").click()
-        assert at(browser, "opened", "problem") == "opened", text(browser, "problem")
+        address = address_of(server.api_url, asset)
+        assert opened_address(browser, address) == "opened", text(browser, "problem")
         received = np.load(inferred(browser, folder))
         assert server.n_bytes() < path.stat().st_size / 2
     assert received == pytest.approx(infer(dff, 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
@@ -299,11 +311,7 @@ def test_a_remote_recording_is_read_by_ranges(page, tmp_path):
 )
 def test_an_address_that_is_none_gets_one_sentence(page, address, sentence):
     browser, _ = page
-    browser.get(browser.address)
-    at(browser, "ready")
-    browser.find_element("id", "address").send_keys(address)
-    browser.find_element("css selector", "#remote button").click()
-    assert at(browser, "opened", "problem") == "problem"
+    assert opened_address(browser, address) == "problem"
     assert sentence in text(browser, "problem")
 
 

@@ -1,6 +1,6 @@
 /** Remote files, read by ranges: only the blocks that HDF5 asks for are fetched. And addresses on DANDI. */
 
-import { InputProblem } from "./recording";
+import { InputProblem, quotedForShell } from "./recording";
 
 const BLOCK = 2 ** 18;
 const MOST_BLOCKS = 16; // of one request, for whoever reads on
@@ -101,24 +101,37 @@ function sent(request: XMLHttpRequest, url: string): void {
 export async function resolved(address: string): Promise<{ url: string; name: string }> {
   const text = address.trim();
   const located = /^(?:dandi:\/\/dandi\/|dandi:)?(\d{6})(?:@([^/\s]+)|\/(draft|\d+\.\d+\.\d+)(?=\/))?\/(.+)$/i.exec(text);
-  if (located) return asset(located[1], located[2] ?? located[3], located[4]);
-  const site = /^https:\/\/dandiarchive\.org\/dandiset\/(\d{6})\/([^/?]+)\/files\?.*location=([^&]+\.nwb)/.exec(text);
-  if (site) return asset(site[1], site[2], decodeURIComponent(site[3]));
+  if (located) return asset(DANDI, located[1], located[2] ?? located[3], located[4], text);
+  const site = /^https:\/\/(?:gui\.)?dandiarchive\.org\/(?:#\/)?dandiset\/(\d{6})\/([^/?]+)\/files\?.*location=([^&]+\.(?:nwb|zarr))/.exec(text);
+  if (site) return asset(DANDI, site[1], site[2], decodeURIComponent(site[3]), text);
+  const api = /^(https?:\/\/[^/?#]+\/api)\/dandisets\/(\d{6})\/versions\/([^/]+)\/assets\/?\?path=([^&]+)/.exec(text);
+  if (api) return asset(api[1], api[2], api[3], decodeURIComponent(api[4]), text);
   if (!/^https?:\/\//.test(text))
     throw new InputProblem(`Expected an address (https://…) or an asset on DANDI (dandi://dandi/000402/sub-x/….nwb), received ${text || "nothing"}.`);
+  if (/\.zarr\/?($|\?)/.test(text)) throw noZarr(text);
   const name = decodeURIComponent(new URL(text).pathname.split("/").filter(Boolean).at(-1) ?? text);
   return { url: text, name };
 }
 
-async function asset(dandiset: string, version: string | undefined, path: string): Promise<{ url: string; name: string }> {
-  const told = async (address: string) => {
-    const response = await fetch(address).catch(() => null);
+function noZarr(address: string): InputProblem {
+  return new InputProblem(`${address} is an NWB Zarr, which this page does not read; the command does: nwb-cascade infer ${quotedForShell(address)}.`);
+}
+
+async function asset(api: string, dandiset: string, version: string | undefined, path: string, address: string): Promise<{ url: string; name: string }> {
+  const told = async (where: string) => {
+    const response = await fetch(where).catch(() => null);
+    if (response?.status === 401 || response?.status === 403)
+      throw new InputProblem(
+        `Dandiset ${dandiset} is under embargo, and this page takes no API key; the command does: nwb-cascade infer ${quotedForShell(address)}.`,
+      );
+    if (response?.status === 404) throw new InputProblem(`DANDI has no dandiset ${dandiset}${version ? ` of version ${version}` : ""}.`);
     if (!response?.ok) throw new InputProblem(`DANDI does not answer for ${dandiset}/${path}${response ? ` (HTTP ${response.status})` : ""}.`);
     return response.json();
   };
-  const known = version ?? (await told(`${DANDI}/dandisets/${dandiset}/`)).most_recent_published_version?.version ?? "draft";
-  const listed = await told(`${DANDI}/dandisets/${dandiset}/versions/${known}/assets/?path=${encodeURIComponent(path)}`);
+  const known = version ?? (await told(`${api}/dandisets/${dandiset}/`)).most_recent_published_version?.version ?? "draft";
+  const listed = await told(`${api}/dandisets/${dandiset}/versions/${known}/assets/?path=${encodeURIComponent(path)}`);
   const found = listed.results.find((one: { path: string }) => one.path === path);
   if (!found) throw new InputProblem(`Dandiset ${dandiset}, version ${known}, has no asset ${path}.`);
-  return { url: `${DANDI}/assets/${found.asset_id}/download/`, name: path.split("/").at(-1)! };
+  if (found.zarr) throw noZarr(address);
+  return { url: `${api}/assets/${found.asset_id}/download/`, name: path.split("/").at(-1)! };
 }
