@@ -9,14 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pynwb.spec import (
-    NWBAttributeSpec,
-    NWBDatasetSpec,
-    NWBGroupSpec,
-    NWBLinkSpec,
-    NWBNamespaceBuilder,
-    export_spec,
-)
+from pynwb.spec import NWBAttributeSpec, NWBDatasetSpec, NWBGroupSpec, NWBLinkSpec, NWBNamespaceBuilder, export_spec
 
 NAME = "ndx-spike-inference"
 VERSION = "0.1.0"
@@ -34,6 +27,27 @@ def text_attribute(name: str, doc: str, *, required: bool = True) -> NWBAttribut
 def fixed_unit(unit: str) -> NWBAttributeSpec:
     """The unit of a dataset that allows no other."""
     return NWBAttributeSpec(name="unit", doc=f"Unit of the values, fixed to '{unit}'.", dtype="text", value=unit)
+
+
+def array(
+    name: str,
+    doc: str,
+    dtype: str | None,
+    *dims: str,
+    unit: str | None = None,
+    optional: bool = False,
+    kind: str | None = None,
+) -> NWBDatasetSpec:
+    """An array; a dimension that names two things, as in "lower, upper", has them as its two entries."""
+    stated = {"dtype": dtype, "neurodata_type_inc": kind, "quantity": "?" if optional else None}
+    return NWBDatasetSpec(
+        name=name,
+        doc=doc,
+        dims=list(dims),
+        shape=[2 if "," in dim else None for dim in dims],
+        attributes=[] if unit is None else [fixed_unit(unit)],
+        **{key: value for key, value in stated.items() if value is not None},
+    )
 
 
 def spike_inference_model() -> NWBGroupSpec:
@@ -72,17 +86,12 @@ def model_attributes() -> list[NWBAttributeSpec]:
             doc="Number of networks whose outputs are averaged for one ROI (no unit).",
             dtype="int32",
         ),
-        text_attribute(
-            "weights_sha256",
-            "SHA-256 of the file of weights, as 64 lower-case hexadecimal digits.",
-        ),
+        text_attribute("weights_sha256", "SHA-256 of the file of weights, as 64 lower-case hexadecimal digits."),
         text_attribute("software_name", "Name of the software that ran the model."),
         text_attribute("software_version", "Version of the software that ran the model."),
         text_attribute("description", "What the model is and for which recordings it is meant."),
         text_attribute(
-            "license",
-            "Terms of the model's weights, as an SPDX identifier if there is one.",
-            required=False,
+            "license", "Terms of the model's weights, as an SPDX identifier if there is one.", required=False
         ),
         text_attribute("citation", "What to cite when the model's results are used.", required=False),
     ]
@@ -91,33 +100,28 @@ def model_attributes() -> list[NWBAttributeSpec]:
 def model_datasets() -> list[NWBDatasetSpec]:
     """Arrays and long text of a model."""
     return [
-        NWBDatasetSpec(
-            name="model_rates_hz",
-            doc="Lowest and highest imaging rate that the model was trained for; equal if it serves one.",
-            dtype="float64",
-            dims=["lowest, highest"],
-            shape=[2],
-            attributes=[fixed_unit("Hz")],
+        array(
+            "model_rates_hz",
+            "Lowest and highest imaging rate that the model was trained for; equal if it serves one.",
+            "float64",
+            "lowest, highest",
+            unit="Hz",
         ),
-        NWBDatasetSpec(
-            name="noise_levels",
-            doc=(
-                "Noise levels for which the model has a network of its own or, for a model conditioned "
-                "on the noise level, the ends of the range it was trained for. The noise level of a "
-                "trace is 100 * median(abs(diff(dF/F))) / sqrt(imaging rate in Hz)."
-            ),
-            dtype="float64",
-            dims=["num_noise_levels"],
-            shape=[None],
-            attributes=[fixed_unit(NOISE_UNIT)],
+        array(
+            "noise_levels",
+            "Noise levels for which the model has a network of its own or, for a model conditioned "
+            "on the noise level, the ends of the range it was trained for. The noise level of a "
+            "trace is 100 * median(abs(diff(dF/F))) / sqrt(imaging rate in Hz).",
+            "float64",
+            "num_noise_levels",
+            unit=NOISE_UNIT,
         ),
-        NWBDatasetSpec(
-            name="training_datasets",
-            doc="Names of the ground-truth datasets that the model was trained on (no unit).",
-            dtype="text",
-            dims=["num_training_datasets"],
-            shape=[None],
-            quantity="?",
+        array(
+            "training_datasets",
+            "Names of the ground-truth datasets that the model was trained on (no unit).",
+            "text",
+            "num_training_datasets",
+            optional=True,
         ),
         NWBDatasetSpec(
             name="configuration",
@@ -179,8 +183,7 @@ def run_attributes() -> list[NWBAttributeSpec]:
             "smoothed spike set to 0, except next to larger ones).",
         ),
         text_attribute(
-            "run_key",
-            "Hash over the inputs, the model and the parameters of the run; equal for equal runs.",
+            "run_key", "Hash over the inputs, the model and the parameters of the run; equal for equal runs."
         ),
         text_attribute("run_parameters", "All parameters of the run as one JSON object."),
     ]
@@ -237,14 +240,14 @@ def rate_datasets() -> list[NWBDatasetSpec]:
                 )
             ],
         ),
-        NWBDatasetSpec(
-            name="ensemble_std",
-            doc="Standard deviation of the output over the networks of the ensemble; NaN where data is NaN.",
-            dtype="float32",
-            dims=["num_times", "num_rois"],
-            shape=[None, None],
-            quantity="?",
-            attributes=[fixed_unit(RATE_UNIT)],
+        array(
+            "ensemble_std",
+            "Standard deviation of the output over the networks of the ensemble; NaN where data is NaN.",
+            "float32",
+            "num_times",
+            "num_rois",
+            unit=RATE_UNIT,
+            optional=True,
         ),
     ]
 
@@ -252,43 +255,36 @@ def rate_datasets() -> list[NWBDatasetSpec]:
 def per_roi_datasets() -> list[NWBDatasetSpec]:
     """Datasets with one entry per ROI, in the order of the series' columns."""
     return [
-        NWBDatasetSpec(
-            name="noise_level",
-            doc="Noise level of each ROI's dF/F, computed with the recording's imaging rate; NaN if unknown.",
-            dtype="float32",
-            dims=["num_rois"],
-            shape=[None],
-            attributes=[fixed_unit(NOISE_UNIT)],
+        array(
+            "noise_level",
+            "Noise level of each ROI's dF/F, computed with the recording's imaging rate; NaN if unknown.",
+            "float32",
+            "num_rois",
+            unit=NOISE_UNIT,
         ),
-        NWBDatasetSpec(
-            name="model_noise_level",
-            doc="Noise level of the network, or given to the network, that served each ROI; NaN if none did.",
-            dtype="float32",
-            dims=["num_rois"],
-            shape=[None],
-            attributes=[fixed_unit(NOISE_UNIT)],
+        array(
+            "model_noise_level",
+            "Noise level of the network, or given to the network, that served each ROI; NaN if none did.",
+            "float32",
+            "num_rois",
+            unit=NOISE_UNIT,
         ),
-        NWBDatasetSpec(
-            name="valid_frames",
-            doc=(
-                "First frame with a value and the frame after the last one, per ROI, counted from 0; "
-                "equal if the ROI has no value."
-            ),
-            dtype="int64",
-            dims=["num_rois", "first, stop"],
-            shape=[None, 2],
-            attributes=[fixed_unit("frames")],
+        array(
+            "valid_frames",
+            "First frame with a value and the frame after the last one, per ROI, counted from 0; "
+            "equal if the ROI has no value.",
+            "int64",
+            "num_rois",
+            "first, stop",
+            unit="frames",
         ),
-        NWBDatasetSpec(
-            name="roi_warnings",
-            doc=(
-                "What a user of each ROI's values should know (no unit): a line per warning, its stable code, a colon, "
-                "a space and a sentence, e.g. 'constant: every frame is 0, nothing inferred'; empty text if nothing."
-            ),
-            dtype="text",
-            dims=["num_rois"],
-            shape=[None],
-            quantity="?",
+        array(
+            "roi_warnings",
+            "What a user of each ROI's values should know (no unit): a line per warning, its stable code, a colon, "
+            "a space and a sentence, e.g. 'constant: every frame is 0, nothing inferred'; empty text if nothing.",
+            "text",
+            "num_rois",
+            optional=True,
         ),
     ]
 
@@ -296,26 +292,23 @@ def per_roi_datasets() -> list[NWBDatasetSpec]:
 def count_datasets() -> list[NWBDatasetSpec]:
     """Spike counts with intervals, one per ROI."""
     return [
-        NWBDatasetSpec(
-            name="spike_count",
-            doc="Expected number of spikes of each ROI in its frames with a value; NaN if it has none.",
-            dtype="float32",
-            dims=["num_rois"],
-            shape=[None],
-            quantity="?",
-            attributes=[fixed_unit("spikes")],
+        array(
+            "spike_count",
+            "Expected number of spikes of each ROI in its frames with a value; NaN if it has none.",
+            "float32",
+            "num_rois",
+            unit="spikes",
+            optional=True,
         ),
-        NWBDatasetSpec(
-            name="spike_count_interval",
-            doc=(
-                "Between which numbers of spikes, both included, the true count of each ROI lies with the probability "
-                "spike_count_level; NaN if it has no value."
-            ),
-            dtype="float32",
-            dims=["num_rois", "lower, upper"],
-            shape=[None, 2],
-            quantity="?",
-            attributes=[fixed_unit("spikes")],
+        array(
+            "spike_count_interval",
+            "Between which numbers of spikes, both included, the true count of each ROI lies with the probability "
+            "spike_count_level; NaN if it has no value.",
+            "float32",
+            "num_rois",
+            "lower, upper",
+            unit="spikes",
+            optional=True,
         ),
     ]
 
@@ -345,40 +338,36 @@ def inferred_spikes_table() -> NWBGroupSpec:
 def spike_columns() -> list[NWBDatasetSpec]:
     """Columns of the table of spikes."""
     return [
-        NWBDatasetSpec(
-            name="roi",
-            neurodata_type_inc="DynamicTableRegion",
-            doc="The ROI of the row, as a row of the table of ROIs (no unit).",
-            dims=["num_rois"],
-            shape=[None],
+        array(
+            "roi",
+            "The ROI of the row, as a row of the table of ROIs (no unit).",
+            None,
+            "num_rois",
+            kind="DynamicTableRegion",
         ),
-        NWBDatasetSpec(
-            name="spike_times",
-            neurodata_type_inc="VectorData",
-            doc="Spike times of each ROI, ascending, on the clock of all time series of the file.",
-            dtype="float64",
-            dims=["num_spikes"],
-            shape=[None],
-            attributes=[fixed_unit("seconds")],
+        array(
+            "spike_times",
+            "Spike times of each ROI, ascending, on the clock of all time series of the file.",
+            "float64",
+            "num_spikes",
+            unit="seconds",
+            kind="VectorData",
         ),
-        NWBDatasetSpec(
-            name="spike_times_index",
-            neurodata_type_inc="VectorIndex",
-            doc="Index of the last spike time of each row, plus one (no unit).",
-            dims=["num_rois"],
-            shape=[None],
+        array(
+            "spike_times_index",
+            "Index of the last spike time of each row, plus one (no unit).",
+            None,
+            "num_rois",
+            kind="VectorIndex",
         ),
-        NWBDatasetSpec(
-            name="fit_error",
-            neurodata_type_inc="VectorData",
-            doc=(
-                "Misfit of the spike times: the sum over the valid frames of the absolute difference "
-                "between the smoothed spike train and the inferred rates, divided by the sum of the "
-                "rates (a ratio, no unit); NaN if unknown."
-            ),
-            dtype="float32",
-            dims=["num_rois"],
-            shape=[None],
+        array(
+            "fit_error",
+            "Misfit of the spike times: the sum over the valid frames of the absolute difference "
+            "between the smoothed spike train and the inferred rates, divided by the sum of the "
+            "rates (a ratio, no unit); NaN if unknown.",
+            "float32",
+            "num_rois",
+            kind="VectorData",
         ),
     ]
 
