@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ NOISE_CENTRE, RATE_CENTRE = 4.0, 25.0
 COMPRESSION_NOISE, COMPRESSION_DFF = 4.0, 4.0
 FILMS = "films"
 Tensors = Mapping[str, Any]
+Array = TypeVar("Array")
 
 
 def told(indicator: str | None, config: ModelConfig, species: str | None) -> Told:
@@ -51,6 +52,12 @@ def conditions(
     rate = np.broadcast_to(np.asarray(imaging_rate, np.float32), noise_level.shape)
     told = [np.log(noise_level / NOISE_CENTRE), np.log(rate / RATE_CENTRE)]
     return np.stack(told if activity is None else [*told, activity], axis=-1).astype(np.float32)
+
+
+def of_number(arrays: Mapping[str, Array], number: int) -> dict[str, Array]:
+    """Those of numbered arrays, ``"{number}/{name}"``, that have this number, by name."""
+    prefix = f"{number}/"
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
 
 
 def near_codes(table: NDArray[np.float32]) -> NDArray[np.float32]:

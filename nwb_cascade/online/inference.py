@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nwb_cascade.architectures.online import ONLINE
 from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.architectures.registry import architecture_of
-from nwb_cascade.architectures.told import all_codes, told_code
+from nwb_cascade.architectures.told import all_codes, of_number, told_code
 from nwb_cascade.architectures.told_networks import with_near_codes
 from nwb_cascade.architectures.told_sizes import CODES
 from nwb_cascade.core.config import ModelConfig
@@ -25,15 +24,14 @@ from nwb_cascade.core.selection import RATE_TOLERANCE, rate_mismatch
 from nwb_cascade.core.traces import require_rate
 from nwb_cascade.core.wording import ranged
 from nwb_cascade.errors import InputError
-from nwb_cascade.files.replace import install, stamp, workplace
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
 from nwb_cascade.online.block import REASONS, Block, Method, Smoothing
 from nwb_cascade.online.frame_network import FrameWeights, NoiseSteps
+from nwb_cascade.online.state import read_state, write_state
 
 DEFAULT_MODEL = "online-1-120Hz"
 BLOCK_ROIS = 256  # their layers fit into a core's cache
-STATE_FORMAT = 1
 Values = NDArray[np.float32]
 
 
@@ -236,7 +234,6 @@ class OnlineInference:
     def save(self, path: str | PathLike[str]) -> None:
         """Write all that the next frames depend on, so that ``resume`` goes on as if nothing had happened."""
         record = {
-            "format": STATE_FORMAT,
             "imaging_rate": self.imaging_rate,
             "indicator": self.indicator,
             "look_ahead_s": self.look_ahead_s if self._several else self.look_ahead_s[0],
@@ -246,18 +243,9 @@ class OnlineInference:
             "model": self.model.config.name,
             "weights_sha256": self.model.sha256,
         }
-        arrays: dict[str, Any] = {
-            f"{number}/{name}": array for number, block in enumerate(self._blocks) for name, array, _ in block.arrays()
-        }
-        arrays = {"record": np.array(json.dumps(record)), "noise_level": self._noise_level, **arrays}
-        arrays["sizes"] = np.array([block.n_rois for block in self._blocks])
-        target = Path(path)
-        before = stamp(target)
-        with workplace(target) as work:
-            prepared = work / target.name
-            with prepared.open("wb") as file:
-                np.savez(file, **arrays)
-            install(prepared, target, expected=before)
+        sizes = np.array([block.n_rois for block in self._blocks])
+        own = {f"{number}/{name}": one for number, block in enumerate(self._blocks) for name, one, _ in block.arrays()}
+        write_state(Path(path), record, {"noise_level": self._noise_level, "sizes": sizes, **own})
 
     @classmethod
     def resume(
@@ -279,7 +267,7 @@ class OnlineInference:
         InputError
             If the file is no such state, or was written with other weights.
         """
-        record, arrays = _read_state(Path(path))
+        record, arrays = read_state(Path(path))
         loaded = model if isinstance(model, Model) else load_model(model or record["model"])
         if loaded.sha256 != record["weights_sha256"]:
             raise InputError(
@@ -298,9 +286,7 @@ class OnlineInference:
         online._noise_level = arrays["noise_level"]
         online._grow(int(arrays["sizes"].sum()))
         for number, block in enumerate(online._blocks):
-            prefix = f"{number}/"
-            own = {name.removeprefix(prefix): one for name, one in arrays.items() if name.startswith(prefix)}
-            block.take_over(own)
+            block.take_over(of_number(arrays, number))
         online.n_frames = int(record["n_frames"])
         return online
 
@@ -366,8 +352,7 @@ def _method(online: OnlineInference) -> Method:
     told_rate = float(np.clip(rate, *config.model_rates_hz))
     networks = []
     for member in range(options.n_networks):
-        prefix = f"{member}/"
-        own = {key.removeprefix(prefix): array for key, array in online.model.weights.items() if key.startswith(prefix)}
+        own = of_number(online.model.weights, member)
         networks.append(FrameWeights.make(sizes, own, code=all_codes(own[CODES])[code], imaging_rate=told_rate))
     delays = [sizes.delay(ahead, rate) for ahead in online.look_ahead_s]
     kernel = smoothing_kernel(options.kernel, options.smoothing_s, rate)
@@ -411,19 +396,3 @@ def _positive(noise_level: ArrayLike, n_rois: int) -> Values:
             f"Expected noise levels above 0 % Hz^-1/2, one or one per ROI ({n_rois}), received {noise_level!r:.60}."
         )
     return levels
-
-
-def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        record = json.loads(str(arrays.pop("record")))
-    except (ValueError, KeyError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise InputError(
-            f"Expected a state that OnlineInference.save wrote, received {path}, which fails: {error}."
-        ) from error
-    if record.get("format") != STATE_FORMAT:
-        raise InputError(f"Expected a state of format {STATE_FORMAT} in {path}, received {record.get('format')!r}.")
-    return record, arrays

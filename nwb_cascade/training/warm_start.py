@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.conditional import CONDITIONAL
 from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.architectures.registry import architecture_of
+from nwb_cascade.architectures.told import of_number
 from nwb_cascade.architectures.told_sizes import CODES, CONDITION, ToldSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.errors import InputError
@@ -77,8 +78,7 @@ class WarmStart:
                 f"Expected network {member} of {self.config.name} to have been trained without fold {fold}: it was "
                 "not, so nothing of that fold could be called held out. Train without folds, or from another model."
             )
-        prefix = f"{member}/"
-        weights = {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+        weights = of_number(self.weights, member)
         own = ConditionalSizes.from_network(self.config.network)
         rows = [0, *(own.indicator_code(code) for code in wanted.indicators)]
         condition = weights[CONDITION]
