@@ -1,6 +1,6 @@
 """Make the tables of docs/accuracy.md: every model against known spikes under every condition that the page reports.
 
-    python scripts/accuracy_tables.py --ground-truth ../shared/ground_truth --published ../shared/cascade_models/NAME \
+    python -m scripts.accuracy_tables --ground-truth ../shared/ground_truth --published ../shared/cascade_models/NAME \
         --output /somewhere [--only gcamp8,published,slow,causal,unknown,coverage]
 
 Each part is written as a CSV file of all cells and a Markdown table when it is done; a part whose table is there is
@@ -10,7 +10,6 @@ package oasis-deconv is installed.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.import_cascade import read_cascade_folder
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
+from scripts.measuring import markdown_table, options_of
 
 GCAMP8 = ("DS30", "DS31", "DS32")
 PUBLISHED = ("DS03", "DS04", "DS05", "DS07", "DS08", *(f"DS{n}" for n in range(10, 21)))
@@ -106,13 +106,11 @@ class Tables:
         self._write(name, cells, COLUMNS, rows)
 
     def _write(self, name: str, records: Sequence[Mapping[str, object]], columns: Sequence[str], rows: Rows) -> None:
-        table = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-        table += ["| " + " | ".join(row) + " |" for row in rows]
         with (self.output / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(records[0]))
             writer.writeheader()
             writer.writerows(records)
-        (self.output / f"{name}.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+        (self.output / f"{name}.md").write_text(markdown_table(columns, rows), encoding="utf-8")
         print(f"{name}: done", flush=True)
 
 
@@ -150,7 +148,7 @@ def _rows(condition: Condition, results: Sequence[Result]) -> Rows:
 
 def main() -> None:
     """Make the parts that are asked for and not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--published", type=Path, required=True, help="folder of Global_EXC_30Hz_smoothing25ms")
     parser.add_argument("--output", type=Path, required=True)

@@ -1,7 +1,7 @@
 """Measure the runner: overhead per job and memory for many tiny jobs, and how throughput grows with workers.
 
-    python scripts/benchmark_archive.py tiny --jobs 1000 10000
-    python scripts/benchmark_archive.py workers --recordings 8
+    python -m scripts.benchmark_archive tiny --jobs 1000 10000
+    python -m scripts.benchmark_archive workers --recordings 8
 
 ``tiny`` does jobs without a recording: with ``--work ledger`` each is claimed, writes one byte and is noted as done, as
 real ones are, with ``--work nothing`` it returns at once, which leaves the runner's own overhead. Time is that of the
@@ -12,7 +12,6 @@ resident set of that process at the end. ``workers`` infers simulated recordings
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -21,13 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from scripts.measuring import COMMAND, options_of
 
 
 def main() -> None:
     """Measure what was asked for and print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = options_of(__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     tiny = kinds.add_parser("tiny")
     tiny.add_argument("--jobs", type=int, nargs="+", default=[1000, 10_000])
@@ -46,8 +44,8 @@ def main() -> None:
         print(json.dumps(run_tiny(options.n_jobs, options.workers, options.work)))
     elif options.kind == "tiny":
         for n_jobs in options.jobs:  # in a process each, so that memory can be compared
-            call = [sys.executable, "-W", "ignore", __file__, "one-tiny", str(n_jobs), str(options.workers)]
-            call.append(options.work)
+            call = [sys.executable, "-W", "ignore", "-m", "scripts.benchmark_archive", "one-tiny"]
+            call += [str(n_jobs), str(options.workers), options.work]
             print(subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip(), flush=True)
     else:
         print(json.dumps(compare_workers(options.recordings, options.rois, options.frames), indent=1))
@@ -128,13 +126,10 @@ def compare_workers(n_recordings: int, n_rois: int, n_frames: int) -> dict[str, 
         plan([str(data)], path, readers=1)
         for workers in (1, 2):
             out = Path(folder, f"out{workers}")
-            code = "from nwb_cascade.cli import main; main()"
-            call = [sys.executable, "-W", "ignore", "-c", code, "archive", "run", str(path), "--out", str(out)]
-            subprocess.run([*call, "--workers", str(workers)], check=True, capture_output=True, cwd=ROOT)
+            call = [sys.executable, "-W", "ignore", "-c", COMMAND, "archive", "run", str(path), "--out", str(out)]
+            subprocess.run([*call, "--workers", str(workers)], check=True, capture_output=True)
             records = [Ledger(out).entry(job.id).record for job in Manifest(path).jobs()]
-            warm = sorted(record["time"] for record in records)[
-                workers - 1 :
-            ]  # the first of each worker loads networks
+            warm = sorted(record["time"] for record in records)[workers - 1 :]  # the first of each loads networks
             times[workers] = (warm[-1] - warm[0]) / (len(warm) - 1)
     return {
         "seconds_per_recording_1_worker": round(times[1], 2),

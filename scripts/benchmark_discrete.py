@@ -1,6 +1,6 @@
 """Speed and fit of discrete spikes; the figures of docs/discrete_spikes.md.
 
-    python scripts/benchmark_discrete.py [--frames 6000] [--rois 200] [--threads 2] [--rates FILE.npz]
+    python -m scripts.benchmark_discrete [--frames 6000] [--rois 200] [--threads 2] [--rates FILE.npz]
 
 Prints frames per second at three firing rates for several kernels, per CPU second (which other work on the machine
 hardly alters), as a ratio to the CPU time of SciPy's Gaussian filter on the same array in the same run, and the fit
@@ -11,8 +11,6 @@ error that any train of conserved total could have.
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ from scipy.sparse import coo_array, csr_array, eye_array, hstack
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.spike_total import SPIKE_TOTALS
 from nwb_cascade.discrete import discrete_spikes
+from scripts.measuring import markdown_head, markdown_row, measured, options_of
 
 KERNELS = [
     ("gaussian", 0.025, 30.0),
@@ -37,24 +36,21 @@ KERNELS = [
     ("causal", 0.2, 30.0),
 ]
 FIRING_RATES = (1.0, 5.0, 15.0)
+COLUMNS = (
+    "kernel", "rate", "firing", "Mframes/s", "per CPU second", "CPU time / filter's", "fit error", "found / true",
+)  # fmt: skip
 
 
 def shortest(repeats: int, call: Callable[[], object]) -> tuple[float, float]:
     """Least wall time and least CPU time (of all threads) of several calls, s."""
-    wall, cpu = [], []
-    for _ in range(repeats):
-        begin = time.perf_counter(), time.process_time()
-        call()
-        wall.append(time.perf_counter() - begin[0])
-        cpu.append(time.process_time() - begin[1])
-    return min(wall), min(cpu)
+    costs = [measured(call) for _ in range(repeats)]
+    return min(cost.wall_s for cost in costs), min(cost.cpu_s for cost in costs)
 
 
 def measure_noise_free(n_rois: int, n_frames: int, n_threads: int, repeats: int) -> None:
     """Print one line per kernel and firing rate."""
     print(f"{n_rois} ROIs x {n_frames} frames, {n_threads} threads, best of {repeats}")
-    print("| kernel | rate | firing | Mframes/s | per CPU second | CPU time / filter's | fit error | found / true |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(markdown_head(COLUMNS))
     for name, smoothing_s, imaging_rate in KERNELS:
         kernel = smoothing_kernel(name, smoothing_s, imaging_rate)
         for firing_rate in FIRING_RATES:
@@ -65,12 +61,10 @@ def measure_noise_free(n_rois: int, n_frames: int, n_threads: int, repeats: int)
             smooth = partial(gaussian_filter1d, rates, smoothing_s * imaging_rate, axis=1)
             found, (wall, cpu), (_, cpu_filter) = find(), shortest(repeats, find), shortest(repeats, smooth)
             spikes = sum(times.size for times in found.spike_times)
-            print(
-                f"| {name} {1000 * smoothing_s:g} ms | {imaging_rate:g} Hz | {firing_rate:g} Hz "
-                f"| {rates.size / wall / 1e6:.2f} | {rates.size / cpu / 1e6:.2f} | {cpu / cpu_filter:.0f} "
-                f"| {found.fit_error.mean():.4f} | {spikes} / {true.sum()} |",
-                flush=True,
-            )
+            what = (f"{name} {1000 * smoothing_s:g} ms", f"{imaging_rate:g} Hz", f"{firing_rate:g} Hz")
+            speed = (f"{rates.size / wall / 1e6:.2f}", f"{rates.size / cpu / 1e6:.2f}", f"{cpu / cpu_filter:.0f}")
+            fit = (f"{found.fit_error.mean():.4f}", f"{spikes} / {true.sum()}")
+            print(markdown_row((*what, *speed, *fit)), flush=True)
 
 
 def measure_real(path: Path, n_threads: int, repeats: int) -> None:
@@ -118,7 +112,7 @@ def smallest_fit_error(rates: NDArray[np.float64], kernel: NDArray[np.float64]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--rois", type=int, default=200)
     parser.add_argument("--frames", type=int, default=6000)
     parser.add_argument("--threads", type=int, default=2)

@@ -5,17 +5,14 @@ batches of 1,024, as published) with the dense evaluation of this package, and t
 with a float32 matrix product; and the bundled conditional ensemble with the same windowed evaluation. They take turns,
 so that a busy machine slows all of them alike; medians are given.
 
-    python scripts/benchmark_inference.py [--rounds 5] [--output docs/benchmarks/inference.json]
+    python -m scripts.benchmark_inference [--rounds 5] [--output docs/benchmarks/inference.json]
 
 Weights of the published form are random: speed does not depend on them.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,6 +26,7 @@ from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.models.library import load_model
+from scripts.measuring import measured, options_of, show_json
 
 LENGTHS = (2_000, 20_000, 200_000)
 WINDOWED_FRAMES = 20_000
@@ -83,13 +81,6 @@ def bundle_weights(networks: list[keras.Model]) -> dict[str, np.ndarray]:
     return weights
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Time that one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def benchmark(rounds: int) -> dict[str, object]:
     """Measure all in turns."""
     config = published_sizes()
@@ -127,9 +118,9 @@ def benchmark(rounds: int) -> dict[str, object]:
         work()
     for _ in range(rounds):
         for name, (work, frames) in works.items():
-            rates[name].append(frames / seconds(work))
+            rates[name].append(frames / measured(work).wall_s)
             for library, product in products.items():
-                product_rates[library].append(2 * MATRIX**3 / seconds(product))
+                product_rates[library].append(2 * MATRIX**3 / measured(product).wall_s)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     product_medians = {library: statistics.median(values) for library, values in product_rates.items()}
     flops = 2 * MULTIPLY_ADDS * config.ensemble_size
@@ -147,14 +138,11 @@ def benchmark(rounds: int) -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    text = json.dumps(benchmark(options.rounds), indent=1)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    show_json(benchmark(options.rounds), options.output)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time per frame of the online inference, beside the matrix products that it cannot do without.
 
-    OPENBLAS_NUM_THREADS=1 python scripts/benchmark_online.py [--rois 1000 --rois 10000] [--frames 600] [--threads 1]
+    OPENBLAS_NUM_THREADS=1 python -m scripts.benchmark_online [--rois 1000 --rois 10000] [--frames 600] [--threads 1]
 
 Frames of noise are pushed one after another, and in between the same products are taken without anything else, so that
 a busy machine slows both alike. Printed are median and 99th percentile by wall clock and by the processor time of this
@@ -9,9 +9,7 @@ process, the ratio of its median to that of the products, and by how much memory
 
 from __future__ import annotations
 
-import argparse
 import resource
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -19,9 +17,15 @@ import numpy as np
 from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.models.library import load_model
 from nwb_cascade.online.inference import BLOCK_ROIS, DEFAULT_MODEL, OnlineInference, OnlineOptions
+from scripts.measuring import markdown_head, markdown_row, measured, options_of
 
 RATE = 30.0
 SETTLING = 150  # frames: until all rings have been written to, and noise levels change for few ROIs at a time
+
+
+COLUMNS = (
+    "ROIs", "threads", "ms", "99 %", "processor ms", "99 %", "by products", "MB of state", "kB more at the end",
+)  # fmt: skip
 
 
 def products(n_rois: int) -> Callable[[], None]:
@@ -44,13 +48,6 @@ def products(n_rois: int) -> Callable[[], None]:
     return once
 
 
-def timed(action: Callable[[], object]) -> tuple[float, float]:
-    """Wall clock and processor time, ms."""
-    wall, own = time.perf_counter(), time.process_time()
-    action()
-    return 1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - own)
-
-
 def measure(n_rois: int, n_frames: int, n_threads: int) -> str:
     """One line of the table."""
     online = OnlineInference(n_rois, RATE, indicator="jGCaMP8m", options=OnlineOptions(n_threads=n_threads))
@@ -60,29 +57,28 @@ def measure(n_rois: int, n_frames: int, n_threads: int) -> str:
     frames, alone = [], []
     first = 0
     for number in range(SETTLING + n_frames):
-        one = timed(lambda number=number: online.push(noise[number % 64]))  # type: ignore[misc]
+        one = measured(lambda number=number: online.push(noise[number % 64]))  # type: ignore[misc]
         if number >= SETTLING:
-            frames.append(one)
-            alone.append(timed(plain)[1])
+            frames.append((one.wall_s, one.cpu_s))
+            alone.append(measured(plain).cpu_s)
         elif number == SETTLING - 1:
             first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, own = np.array(frames).T
+    wall, own = 1000 * np.array(frames).T
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first
     figures = (np.median(wall), np.percentile(wall, 99), np.median(own), np.percentile(own, 99))
-    times = " | ".join(f"{one:.2f}" for one in figures)
-    ratio = np.median(own) / np.median(alone)
-    return f"| {n_rois:,} | {n_threads} | {times} | {ratio:.1f} | {online.nbytes / 1e6:.0f} | {grown} |"
+    ratio = np.median(own) / np.median(alone) / 1000
+    times = (f"{one:.2f}" for one in figures)
+    return markdown_row((f"{n_rois:,}", n_threads, *times, f"{ratio:.1f}", f"{online.nbytes / 1e6:.0f}", grown))
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--rois", type=int, action="append")
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    print("| ROIs | threads | ms | 99 % | processor ms | 99 % | by products | MB of state | kB more at the end |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(markdown_head(COLUMNS))
     for n_rois in arguments.rois or (1_000, 10_000):
         print(measure(n_rois, arguments.frames, arguments.threads), flush=True)
 

@@ -8,7 +8,6 @@ that in headless Chromium if it is installed. Needs 8 bytes of disk per ROI and 
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.kernels import gaussian_kernel, smooth
 from nwb_cascade.nwb.write import write_runs
+from scripts.measuring import options_of
 from tests.support.recordings import bare_nwbfile, write_recording
 from tests.support.run_records import run_record
 
@@ -62,7 +62,7 @@ class Simulated:
 
 def main() -> None:
     """Write the recording, make the page, open it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--rois", type=int, default=2000)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, help="for temporary files")

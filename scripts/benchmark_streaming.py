@@ -13,7 +13,6 @@ that inference takes about as long as transfer.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import shutil
@@ -47,6 +46,7 @@ from nwb_cascade.nwb.discover import find_candidates, inspect
 from nwb_cascade.nwb.files import open_nwb
 from nwb_cascade.nwb.read import open_traces
 from nwb_cascade.options import InferenceOptions
+from scripts.measuring import options_of
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
 from tests.support.fake_runs import HalfAndWhole, fake_run
@@ -278,7 +278,7 @@ def forget() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that every request waits")
     parser.add_argument("--bandwidth", type=float, default=25.0, help="MB/s of each connection")
     parser.add_argument("--only", choices=["annotate"], help="measure only this")

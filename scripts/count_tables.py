@@ -8,7 +8,6 @@ the bundled one, ``--only responses`` makes one of them.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +30,12 @@ from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.conditional_bundle import take_members
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
+from scripts.measuring import markdown_head, markdown_row, options_of
 
 CONDITIONS = tuple(Condition(rate, level, "gaussian", 0.05) for rate, level in ((30.0, 2.0), (15.0, 4.0), (7.5, 8.0)))
 LABELLED = (1, 2, 3, 5)
 DRAWS = 30
-RESPONSES_HEAD = (
-    "| dataset | indicator | usual dF/F of one spike | found | log2 bias, as inferred | calibrated by it |",
-    "| --- | --- | --- | --- | --- | --- |",
-)
+RESPONSES = ("dataset", "indicator", "usual dF/F of one spike", "found", "log2 bias, as inferred", "calibrated by it")
 
 
 def coverage_rows(found: Sequence[CountCoverage], condition: Condition) -> list[str]:
@@ -46,9 +43,14 @@ def coverage_rows(found: Sequence[CountCoverage], condition: Condition) -> list[
     rows = []
     for one in [*found, *coverage_means(found)]:
         shares = [" / ".join(f"{share:.2f}" for share in of) for of in (one.within, one.within_all)]
-        name = f"| {condition.imaging_rate:g} Hz, ν {condition.noise_level:g} | {one.dataset} | {one.kind} "
-        rows.append(f"{name}| {one.n_cells} | {one.n_event_windows} | {shares[0]} | {shares[1]} | {one.width:.2f} |")
+        numbers = (one.n_cells, one.n_event_windows, *shares, f"{one.width:.2f}")
+        rows.append(markdown_row((condition_name(condition), one.dataset, one.kind, *numbers)))
     return rows
+
+
+def condition_name(condition: Condition) -> str:
+    """A condition as tables have it."""
+    return f"{condition.imaging_rate:g} Hz, ν {condition.noise_level:g}"
 
 
 def biases(model: Model, recordings: Sequence[KnownRecording], condition: Condition) -> dict[int, float]:
@@ -92,13 +94,13 @@ def response_rows(model: Model, recordings: Sequence[KnownRecording], ground_tru
         implied = np.log(made.evidence["spikes_found_of_usual"] / made.evidence["spikes_found"])
         logs.append((stated, np.log(made.gain) - true, true - implied))
         usual = made.evidence["usual_spike_dff"]
-        biases = " | ".join(f"{one / np.log(2):+.2f}" for one in logs[-1][:2])
-        rows.append(f"| {dataset} | {recording.indicator} | {usual:.3f} | {response:.3f} | {biases} |")
+        biases = (f"{one / np.log(2):+.2f}" for one in logs[-1][:2])
+        rows.append(markdown_row((dataset, recording.indicator, f"{usual:.3f}", f"{response:.3f}", *biases)))
     stated, after, rest = np.array(logs).T
-    sizes = " | ".join(f"{np.median(np.abs(one)) / np.log(2):.2f}" for one in (stated, after))
+    sizes = (f"{np.median(np.abs(one)) / np.log(2):.2f}" for one in (stated, after))
     spread = 1.4826 * np.median(np.abs(rest - np.median(rest)))
     print(f"log of the true gain less what the response says: median {np.median(rest):.2f}, SD {spread:.2f}")
-    return [*rows, f"| median size | | | | {sizes} |"]
+    return [*rows, markdown_row(("median size", "", "", "", *sizes))]
 
 
 def _log_gains(cells: Sequence[KnownCounts], model: CountModel) -> tuple[float, float]:
@@ -167,7 +169,7 @@ def _lines(drawing: Any, found: Sequence[CountCoverage], single: str, events: st
 
 def main() -> None:
     """Make all of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="conditional-1-120Hz")
@@ -177,7 +179,7 @@ def main() -> None:
     model, recordings = load_model(arguments.model), load_recordings(arguments.ground_truth)
     parts = {
         "coverage": lambda: coverage_table(model, recordings, arguments.output),
-        "responses": lambda: [*RESPONSES_HEAD, *response_rows(model, recordings, arguments.ground_truth)],
+        "responses": lambda: [markdown_head(RESPONSES), *response_rows(model, recordings, arguments.ground_truth)],
         "calibration": lambda: calibration_table(model, recordings),
     }
     for name in arguments.only.split(","):
@@ -189,10 +191,8 @@ def main() -> None:
 def coverage_table(model: Model, recordings: Sequence[KnownRecording], output: Path) -> list[str]:
     """Coverage of all conditions; the figure is of the first."""
     levels = " / ".join(f"{100 * level:g} %" for level in LEVELS)
-    rows = [
-        f"| condition | dataset | class | cells | event windows | events, {levels} | all windows | width of 80 % |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    shares = (f"events, {levels}", "all windows", "width of 80 %")
+    rows = [markdown_head(("condition", "dataset", "class", "cells", "event windows", *shares))]
     for number, condition in enumerate(CONDITIONS):
         found = count_coverage(model.config, model.weights, recordings, condition)
         rows += coverage_rows(found, condition)
@@ -203,11 +203,10 @@ def coverage_table(model: Model, recordings: Sequence[KnownRecording], output: P
 
 def calibration_table(model: Model, recordings: Sequence[KnownRecording]) -> list[str]:
     """What labelled cells mend."""
-    table = ["| condition | not calibrated | " + " | ".join(f"{n} labelled" for n in LABELLED) + " |"]
-    table.append("| --- " * (len(LABELLED) + 2) + "|")
+    table = [markdown_head(("condition", "not calibrated", *(f"{n} labelled" for n in LABELLED)))]
     for condition in CONDITIONS:
-        values = " | ".join(f"{one:.2f}" for one in biases(model, recordings, condition).values())
-        table.append(f"| {condition.imaging_rate:g} Hz, ν {condition.noise_level:g} | {values} |")
+        values = (f"{one:.2f}" for one in biases(model, recordings, condition).values())
+        table.append(markdown_row((condition_name(condition), *values)))
     return table
 
 

@@ -8,7 +8,6 @@ is judged by networks that never saw the animal.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from nwb_cascade.evaluation.evaluation_run import held_out_estimator
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
+from scripts.measuring import markdown_table, options_of
 
 Trace = NDArray[np.float32]
 Row = tuple[str, ...]
@@ -134,14 +134,9 @@ def _totals(estimate: Estimator, cases: Sequence[Case]) -> NDArray[np.float64]:
     return np.array([sum(float(np.nansum(trial)) for trial in trials) for trials in estimate(cases)])
 
 
-def _table(rows: Iterator[Row]) -> str:
-    heading, *body = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, ("---",) * len(heading), *body)) + "\n"
-
-
 def main() -> None:
     """Make the tables that are not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--only", default="rest,raw,noise,isolated")
@@ -158,7 +153,8 @@ def main() -> None:
     for part in arguments.only.split(","):
         path = arguments.output / f"{part}.md"
         if not path.exists():
-            path.write_text(_table(parts[part]()), encoding="utf-8")
+            heading, *rows = parts[part]()
+            path.write_text(markdown_table(heading, rows), encoding="utf-8")
         print(part, path.read_text(encoding="utf-8"), sep="\n", flush=True)
 
 

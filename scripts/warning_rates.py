@@ -9,7 +9,6 @@ all trials of a data set with one rate, each cut to one length from a random fra
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from nwb_cascade.core.population import Population
 from nwb_cascade.core.screening import screen_trace
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
+from scripts.measuring import markdown_table, options_of
 
 SECONDS = 75.0  # of a trial in a made-up recording
 MODEL = "conditional-1-120Hz"  # whose noise levels count as trained
@@ -30,7 +30,7 @@ MODEL = "conditional-1-120Hz"  # whose noise levels count as trained
 
 def main() -> None:
     """Print a table of rates per warning."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("ground_truth", type=Path, help="Folder of ground truth, as published or converted.")
     parser.add_argument("--show", metavar="CODE", help="Name the trials that have one warning.")
     asked = parser.parse_args()
@@ -42,11 +42,9 @@ def main() -> None:
     for one, number, code in trials:
         if code == asked.show:
             print(f"{one.dataset} {one.cell}, trial {number}")
-    print(f"| warning | of {n_trials} trials | share | data sets |\n| --- | --- | --- | --- |")
-    _print([(one.dataset, code) for one, _, code in trials], n_trials)
+    print(_table([(one.dataset, code) for one, _, code in trials], n_trials, "trials"))
     made_up, n_rois = _of_populations(recordings)
-    print(f"\n| warning | of {n_rois} ROIs | share | data sets |\n| --- | --- | --- | --- |")
-    _print(made_up, n_rois)
+    print(_table(made_up, n_rois, "ROIs"))
 
 
 def _of_trials(recording: KnownRecording, noise_range: tuple[float, float]) -> Iterator[tuple[int, str]]:
@@ -83,13 +81,13 @@ def _of_populations(recordings: Sequence[KnownRecording]) -> tuple[list[tuple[st
     return found, n_rois
 
 
-def _print(found: Sequence[tuple[str, str]], total: int) -> None:
-    """Print a row per warning, the most frequent first."""
+def _table(found: Sequence[tuple[str, str]], total: int, what: str) -> str:
+    """A row per warning, the most frequent first."""
+    rows = []
     for code, count in Counter(code for _, code in found).most_common():
         where = Counter(dataset for dataset, one in found if one == code).most_common(4)
-        print(f"| `{code}` | {count} | {100 * count / total:.2f} % | {', '.join(f'{name} {n}' for name, n in where)} |")
-    if not found:
-        print("| none | 0 | 0.00 % | |")
+        rows.append((f"`{code}`", count, f"{100 * count / total:.2f} %", ", ".join(f"{name} {n}" for name, n in where)))
+    return markdown_table(("warning", f"of {total} {what}", "share", "data sets"), rows or [("none", 0, "0.00 %", "")])
 
 
 if __name__ == "__main__":
