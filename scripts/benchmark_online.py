@@ -5,14 +5,20 @@
 Frames of noise are pushed one after another, and in between the same products are taken without anything else, so that
 a busy machine slows both alike. Printed are median and 99th percentile by wall clock and by the processor time of this
 process, the ratio of its median to that of the products, and by how much memory grew.
+
+    python scripts/benchmark_online.py --hour
+
+An hour of 100 ROIs, simulated spikes in noise at 30 Hz: by how much memory grows after ten minutes, and by how much the
+last minute differs from that minute alone after a warm-up.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.architectures.online_sizes import OnlineSizes
 from nwb_cascade.models.library import load_model
@@ -71,13 +77,47 @@ def measure(n_rois: int, n_frames: int, n_threads: int) -> str:
     return markdown_row((f"{n_rois:,}", n_threads, *times, f"{ratio:.1f}", f"{online.nbytes / 1e6:.0f}", grown))
 
 
+def hour() -> str:
+    """What an hour changes: memory, and what is given at its end."""
+    n_rois, minute = 100, int(60 * RATE)
+    n_frames, settled = 60 * minute, 10 * minute
+
+    def frames(first: int) -> Iterator[NDArray[np.float32]]:
+        dff = np.zeros(n_rois, np.float32)
+        for number in range(n_frames):
+            rng = np.random.default_rng(number)  # so that a run that begins later sees the same
+            dff = 0.95 * dff + 0.5 * rng.poisson(0.02, n_rois).astype(np.float32)
+            if number >= first:
+                yield dff + 0.1 * rng.standard_normal(n_rois, dtype=np.float32)
+
+    def last_minute(first: int) -> tuple[NDArray[np.float32], int]:
+        online, peak = OnlineInference(n_rois, RATE, indicator="jGCaMP8m"), 0
+        given = np.empty((minute, n_rois), np.float32)
+        for number, frame in enumerate(frames(first), start=first):
+            given[number % minute] = online.push(frame)
+            if number == first + settled:
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return given, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+
+    whole, grown = last_minute(0)
+    alone, _ = last_minute(n_frames - settled - minute)
+    return (
+        f"{n_frames:,} frames of {n_rois} ROIs: memory grew by {grown} kB after ten minutes; the last minute "
+        f"differs by {np.abs(whole - alone).max():.1e} from the same after ten minutes of warm-up"
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = options_of(__doc__)
     parser.add_argument("--rois", type=int, action="append")
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--hour", action="store_true")
     arguments = parser.parse_args()
+    if arguments.hour:
+        print(hour())
+        return
     print(markdown_head(COLUMNS))
     for n_rois in arguments.rois or (1_000, 10_000):
         print(measure(n_rois, arguments.frames, arguments.threads), flush=True)
