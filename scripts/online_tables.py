@@ -10,7 +10,6 @@ with and without what comes later than 100 ms: what is lost by not waiting, what
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from nwb_cascade.models.library import load_model
 from nwb_cascade.training.conditional_bundle import take_members
 from nwb_cascade.training.folds import fold_of
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
+from scripts.measuring import markdown_head, markdown_row, options_of
 
 DATASETS = ("DS10", "DS12", "DS14", "DS30", "DS31", "DS32")
 LOOK_AHEADS_S = (0.0, 1 / 30, 0.1, 4 / 30, 8 / 30)
@@ -98,7 +98,7 @@ def cut_rows(
             cases = [case for one in own[:CELLS] if isinstance(case := _start(make_case(one, condition)), Case)]
             found = np.array([[_correlation(model, case, cut=cut) for cut in (False, True)] for case in cases])
             (whole, cut), share = np.nanmedian(found, axis=0), np.nanmedian(found[:, 1] / found[:, 0])
-            yield f"| {level:g} | {indicator} | {len(cases)} | {whole:.3f} | {cut:.3f} | {share:.3f} |"
+            yield markdown_row((f"{level:g}", indicator, len(cases), *(f"{one:.3f}" for one in (whole, cut, share))))
 
 
 def _start(case: Case | str) -> Case | str:
@@ -134,7 +134,7 @@ def _correlation(model: Model, case: Case, *, cut: bool) -> float:
 
 def main() -> None:
     """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--model", default="online-1-120Hz", help="name or folder")
     parser.add_argument("--noise", default="2,4,8")
@@ -148,8 +148,7 @@ def main() -> None:
         for row in cut_rows(recordings, levels, [one["held_out_fold"] for one in model.config.extra["members"]]):
             print(row, flush=True)
         return
-    print("| ν | indicator | cells |", " | ".join(names), "|")
-    print("|", " | ".join(["---"] * (len(names) + 3)), "|")
+    print(markdown_head(("ν", "indicator", "cells", *names)))
     for level in levels:
         scored = [one for one in judged(model, recordings, level) if one.scores is not None]
         for indicator in sorted({one.indicator for one in scored}):
@@ -160,7 +159,7 @@ def main() -> None:
                 ]
                 correlation, bias = (np.nanmedian([getattr(s, key) for s in of]) for key in ("correlation", "bias"))
                 cells.append(f"{correlation:.3f} ({bias:+.2f})")
-            print(f"| {level:g} | {indicator} | {len(of)} |", " | ".join(cells), "|", flush=True)
+            print(markdown_row((f"{level:g}", indicator, len(of), *cells)), flush=True)
 
 
 if __name__ == "__main__":
