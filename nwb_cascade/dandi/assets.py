@@ -250,7 +250,14 @@ def reading(instance: DandiInstance, source: str) -> Iterator[DandiAPIClient]:
             yield client
     except (InputError, PermissionError, RemoteError):
         raise
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:  # of what reads the answers
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # of what reads answers
         raise RemoteError(_what_is_malformed(instance, source)) from error
 
 

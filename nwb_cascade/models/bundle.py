@@ -239,7 +239,12 @@ def _read(path: Path, most_bytes: int) -> bytes:
     """Content of a regular file; bounds first, as a file may be declared larger than the memory."""
     try:
         size = path.stat().st_size
-        if not path.is_file() or size > most_bytes:
+        if not path.is_file():
+            raise ModelFileError(
+                f"Expected a file as {path}, received {'a folder' if path.is_dir() else 'a pipe or device'}: import or "
+                "copy the model again."
+            )
+        if size > most_bytes:
             raise ModelFileError(f"Expected a file of at most {most_bytes} bytes as {path}, received {size} bytes.")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:

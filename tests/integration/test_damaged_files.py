@@ -242,6 +242,19 @@ def test_a_filter_that_is_not_there_is_named_before_values_are_read(tmp_path: Pa
         assert "damaged" not in stderr
 
 
+@pytest.mark.parametrize("content", [b"{", b"[" * 10**5, b"\xff", b'{"metadata": 3}', b'{"metadata": {".zgroup": 1}}'])
+def test_a_zarr_whose_list_of_descriptions_is_damaged_is_one_sentence_and_the_others_are_done(
+    tmp_path: Path, content: bytes
+) -> None:
+    damaged, sound = (dff_recording(tmp_path / name, simulated_dff(4, 200)) for name in ("a.nwb.zarr", "b.nwb.zarr"))
+    (damaged / ".zmetadata").write_bytes(content)
+    (damaged / ".zgroup").write_bytes(content)
+    status, output, stderr = run("inspect", "--json", damaged, sound)
+    assert status == 1
+    assert told_once(stderr, damaged)
+    assert len(json.loads(output)[1]["series"]) == 1
+
+
 @pytest.mark.parametrize(
     ("place", "content"),
     [

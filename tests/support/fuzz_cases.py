@@ -1,4 +1,4 @@
-"""What `scripts/fuzz_files.py` damages, and the commands that meet it: recordings, models, manifests, registries."""
+"""What `scripts/fuzz_files.py` damages, and the commands that meet it: recordings, models, manifests, registries, answers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nwb_cascade.archive.manifest import _check as seal_of
 from nwb_cascade.models.library import BUNDLED_FOLDER
 from tests.support.archive_jobs import file_job, manifest_of
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder
+from tests.support.fuzz_answers import damage_answers, damaged_model, serve
 from tests.support.nwb_damage import DAMAGES
 from tests.support.recordings import dff_recording, simulated_dff
 from tests.support.text_damage import damage_folder, damage_json, damage_text
@@ -197,6 +198,26 @@ def registry(origin: Path) -> Maker:
     return make
 
 
+def answers(origin: Path) -> Maker:
+    """Answers of an archive, and models that a server sends."""
+    server = serve(origin)
+    sound = dff_recording(origin / "beside_answers.nwb", simulated_dff(4, 200))
+
+    def make(place: Path, rng: np.random.Generator, number: int, _: int) -> Case:
+        if number % 4 == 3:
+            name, registry = damaged_model(server, place, rng)
+            return Case("answers", ("models", "fetch", name, "--registry", str(registry), "--overwrite"), str(registry))
+        address = damage_answers(server, rng)
+        words: tuple[str, ...] = (
+            ("inspect", "--json"),
+            ("infer", "--dry-run", "--json", "-o", f"{place / 'out'}/"),
+            ("archive", "plan", "-o", str(place / "manifest.jsonl")),
+        )[number % 4]
+        return Case("answers", (*words, str(sound), address), str(place / "answers"), str(sound))
+
+    return make
+
+
 KINDS: dict[str, Callable[[Path], Maker]] = {
     "hdf5": hdf5,
     "zarr": zarr,
@@ -204,25 +225,30 @@ KINDS: dict[str, Callable[[Path], Maker]] = {
     "cascade": cascade,
     "manifest": manifest,
     "registry": registry,
+    "answers": answers,
 }
-ORDER = ("hdf5", "zarr", "hdf5", "bundle", "hdf5", "cascade", "hdf5", "manifest", "hdf5", "registry")
+ORDER = ("hdf5", "zarr", "hdf5", "bundle", "hdf5", "cascade", "hdf5", "manifest", "hdf5", "registry", "answers")
 
 
 def judged(case: Case, stdout: str) -> str:
     """Say what is wrong with the result of a command that ended well; empty if nothing is."""
-    if case.kind not in ("hdf5", "zarr"):
+    if case.kind not in ("hdf5", "zarr", "answers") or case.words[0] == "models":
         return ""
     if case.words[0] == "archive":
-        manifest = case.words[case.words.index("-o") + 1]
-        records = [json.loads(line) for line in Path(manifest).read_text().splitlines()[1:]]
+        manifest = Path(case.words[case.words.index("-o") + 1])
+        if case.kind == "answers" and not manifest.exists():
+            return ""  # what an address means is not known then, and a plan of the rest is not what was asked for
+        records = [json.loads(line) for line in manifest.read_text().splitlines()[1:]]
         if not any(record["address"] == case.sound and "id" in record for record in records):
             return "sound file is not done"
         return "unclear" if any("Its header cannot be read:" in str(record) for record in records) else ""
+    if case.kind == "answers" and not stdout:
+        return ""
     of_file = {record["path"]: record for record in json.loads(stdout)}
     if "error" in of_file[case.sound]:
         return "sound file is not done"
-    kind = str(of_file[case.damaged].get("error", "")).split(":")[0]
-    return f"unclear: {kind}" if kind.endswith("Error") else ""
+    kinds = [str(record.get("error", "")).split(":")[0] for record in of_file.values()]
+    return next((f"unclear: {kind}" for kind in kinds if kind.endswith("Error")), "")
 
 
 def environment(folder: Path) -> dict[str, Any]:
@@ -231,4 +257,5 @@ def environment(folder: Path) -> dict[str, Any]:
         "NWB_CASCADE_MODELS": str(folder / "models"),
         "NWB_CASCADE_CACHE": str(folder / "cache"),
         "CUDA_VISIBLE_DEVICES": "",
+        "DANDI_NO_ET": "1",
     }

@@ -65,6 +65,9 @@ def inspected(server, name):
         (r"/assets/$", "a.nwb", b"{}"),
         (r"/assets/$", "a.nwb", b"[]"),
         (r"/zarr/[^/]+/files/$", "a.nwb.zarr", b"[]"),
+        (r"/assets/$", "a.nwb", b"[" * 100_000),
+        (r"/api/assets/[^/]+/$", "a.nwb", b"[" * 100_000),
+        (r"/zarr/[^/]+/files/$", "a.nwb.zarr", b"[" * 100_000),
     ],
 )
 def test_what_is_no_archive_is_told_in_words_of_ours(server, monkeypatch, path, name, body):

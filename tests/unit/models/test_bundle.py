@@ -128,6 +128,14 @@ def test_a_missing_file_is_named(saved, name):
         load_bundle(saved.path)
 
 
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "SHA256SUMS"])
+def test_a_folder_in_the_place_of_a_file_is_named(saved, name):
+    (saved.path / name).unlink()
+    (saved.path / name).mkdir()
+    with pytest.raises(ModelFileError, match=rf"^Expected a file as .*/{name}, received a folder: [^.]*\.$"):
+        load_bundle(saved.path)
+
+
 @pytest.mark.parametrize("kept", [0, 5, 300, -4])
 def test_truncated_weights_are_recognised(saved, kept):
     path = saved.path / "weights.safetensors"
