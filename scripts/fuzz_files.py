@@ -4,9 +4,9 @@
 
 Recordings (HDF5 and Zarr, by ``tests/support/nwb_damage.py`` and ``text_damage.py``), folders of models, published
 Cascade models, manifests, lists of published models, and what servers answer are damaged or forged; each meets one
-command, recordings together with a sound one. The command runs in a process of its own kind; wrong is: one that dies, a traceback, a
-warning of a library, more than one sentence, 30 s of the processor, more than 1.5 GB in this process or in one that
-it started, a sound recording that is not done. Prints what went wrong and figures as JSON; what went wrong is kept in
+command, recordings together with a sound one. The command runs in a process of its own kind; wrong is: one that dies,
+a traceback, a warning of a library, more than one sentence, 30 s of the processor, more than 1.5 GB in this process or
+in one that it started, a sound recording that is not done. Prints what went wrong and figures as JSON; it is kept in
 ``--keep``. With ``--log`` every case is noted in a file, and those that stand there are not run again, so that a run
 that was stopped goes on. Exit status 1 if anything is wrong.
 """

@@ -1,4 +1,4 @@
-"""Answers of an archive and of a server of models, damaged by chance: what `scripts/fuzz_files.py` gives to commands."""
+"""What an archive and a server of models answer, damaged by chance: for `scripts/fuzz_files.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.support.cascade_files import CascadeSpec, write_cascade_folder, zip_folder
 from tests.support.dandi_content import Archive
-from tests.support.dandi_routes import Request, Response, Routes, as_json
+from tests.support.dandi_routes import Request, Response, Routes
 from tests.support.dandi_server import DandiServer
 from tests.support.recordings import dff_recording, simulated_dff
 from tests.support.text_damage import damage_bytes, damage_json, damage_text

@@ -1,4 +1,4 @@
-"""What `scripts/fuzz_files.py` damages, and the commands that meet it: recordings, models, manifests, registries, answers."""
+"""What `scripts/fuzz_files.py` damages, and the commands that meet it: recordings, models, manifests, answers."""
 
 from __future__ import annotations
 
