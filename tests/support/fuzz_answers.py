@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,8 +60,7 @@ def serve(origin: Path) -> DandiServer:
         dandiset.add(f"sub-1/{name}", dff_recording(origin / f"served_{name}", simulated_dff(4, 600)))
     dandiset.publish("0.240101.0001")
     server = DandiServer(archive, routes=DamagingRoutes)
-    threading.Thread(target=server._http.serve_forever, args=(0.02,), daemon=True).start()
-    return server
+    return server.__enter__()  # its thread ends with the process
 
 
 def damage_of(rng: np.random.Generator) -> Damage:
