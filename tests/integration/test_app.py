@@ -51,7 +51,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A browser at the built page, and the folder of its downloads."""
-    if not (APP / "model" / "model.onnx").exists():
+    if not (APP / "index.html").exists():
         pytest.skip("the app is not built: python -m scripts.prepare_app; cd docs/app; npm ci; npm run build")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=str(APP)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -122,6 +122,20 @@ def test_a_matrix_gives_the_numbers_of_the_engine(page, tmp_path):
     assert received == pytest.approx(infer(traces(), 30.0, indicator="GCaMP6s").expected_spikes, abs=1e-4)
     assert "traces.npy" in text(browser, "command")
     assert "--imaging-rate 30 --indicator 'GCaMP6s'" in text(browser, "command")
+    assert console_problems(browser) == []
+
+
+def test_the_page_is_one_file_that_infers_when_it_is_opened_from_disk(page, tmp_path):
+    browser, folder = page
+    path = tmp_path / "page.html"
+    path.write_bytes((APP / "index.html").read_bytes())
+    write_dff(tmp_path / "a.nwb", traces(7))
+    browser.get(path.as_uri())
+    at(browser, "ready")
+    browser.find_element("id", "file").send_keys(str(tmp_path / "a.nwb"))
+    assert at(browser, "opened", "problem") == "opened", text(browser, "problem")
+    received = np.load(inferred(browser, folder))
+    assert received == pytest.approx(infer(traces(7), 30.0, indicator="GCaMP6f").expected_spikes, abs=1e-4)
     assert console_problems(browser) == []
 
 

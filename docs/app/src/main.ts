@@ -5,6 +5,7 @@ import { describeDff } from "./dff";
 import { csvFile, npyFile, save } from "./downloads";
 import type { RoiResult } from "./engine";
 import { general } from "./numbers";
+import { allAssets, workerOfPage } from "./assets";
 import { type Dropped, dropped, together } from "./dropped";
 import { Plot } from "./plot";
 import { clockAt, type Series } from "./recording";
@@ -13,7 +14,7 @@ import type { Answer, Ask, Request } from "./worker";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const input = (id: string) => element<HTMLInputElement>(id);
-const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+const worker = await workerOfPage();
 const plot = new Plot(element<HTMLCanvasElement>("plot"));
 
 interface Row {
@@ -86,7 +87,7 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
     const rate = series.imagingRate ? `${general(series.imagingRate, 4)} Hz` : series.rateWhy;
     const why = series.problem || [series.why, series.scaleWhy].filter(Boolean).join("; ");
     row.append(first, cell(series.path || "matrix"), cell(String(series.nRois), "number"), cell(String(series.nFrames), "number"));
-    row.append(cell(rate), cell(series.kind), cell(why));
+    row.append(cell(rate, series.imagingRate ? "short" : ""), cell(series.kind.replaceAll("_", " ")), cell(why));
     row.classList.toggle("out", !!series.problem);
     row.addEventListener("click", () => !series.problem && choose(at));
     return row;
@@ -148,7 +149,7 @@ function infer(): void {
   element("same").hidden = false;
   document.body.dataset.state = "inferring";
   say("Loading the network …", 0);
-  send({ kind: "infer", ask: asked, base: new URL("./", document.baseURI).href });
+  send({ kind: "infer", ask: asked });
 }
 
 /** Time and rate of every frame. */
@@ -217,7 +218,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
     document.body.dataset.state = "done";
   }
 };
-worker.onerror = (event) => complain(`The page could not start its worker: ${event.message || "serve it by http, not from disk"}.`);
+worker.onerror = (event) => complain(`The page could not start its worker: ${event.message || "this browser allows none"}.`);
 
 const drop = element("drop");
 for (const name of ["dragenter", "dragover"])
@@ -241,11 +242,13 @@ element("ask").addEventListener("submit", (event) => {
   infer();
 });
 element("downloads").querySelectorAll("button").forEach((button) => button.addEventListener("click", () => download(button.dataset.file!)));
-fetch(new URL("model/facts.json", document.baseURI))
-  .then((response) => response.json())
-  .then((facts: Facts) => {
+allAssets().then(
+  (assets) => {
+    const facts: Facts = JSON.parse(new TextDecoder().decode(assets["facts.json"]));
     const options = facts.indicators.map((one) => Object.assign(document.createElement("option"), { value: one.name }));
     element("indicators").replaceChildren(...options);
+    send({ kind: "assets", assets });
     document.body.dataset.state = "ready";
-  })
-  .catch(() => complain("The page cannot read its own files: serve it by http (python -m http.server), or build it with npm run build."));
+  },
+  (error: Error) => complain(`The page cannot read its own files: ${error.message}. Build it with npm run build.`),
+);

@@ -3,9 +3,10 @@
 import * as ort from "onnxruntime-web/wasm";
 import type { Network } from "./engine";
 
-/** Where the page finds the runtime's files; left alone in node. */
-export function placeRuntime(paths: { mjs: string; wasm: string }): void {
-  ort.env.wasm.wasmPaths = paths;
+/** The runtime's program, by its address, and its WebAssembly; left alone in node. */
+export function placeRuntime(mjs: string, wasm: ArrayBuffer): void {
+  ort.env.wasm.wasmPaths = { mjs };
+  ort.env.wasm.wasmBinary = wasm;
 }
 
 export async function loadNetwork(model: Uint8Array): Promise<Network> {

@@ -83,8 +83,8 @@ export class Plot {
     const half = (height - AXIS) / 2;
     const rate = expectedSpikes.map((value, t) => value * rates[t]);
     const spread = ensembleStd.map((value, t) => value * rates[t]);
-    this.panel(context, 6, half - 12, "dF/F", [dff], COLOURS.dff);
-    this.panel(context, half + 6, half - 12, "spikes/s", [rate, spread], COLOURS.spikes);
+    this.panel(context, 8, half - 20, "dF/F", [dff], COLOURS.dff);
+    this.panel(context, half + 8, half - 14, "spikes/s", [rate, spread], COLOURS.spikes);
     this.times(context, height);
   }
 
@@ -157,7 +157,9 @@ export class Plot {
     context.textAlign = "center";
     for (let time = Math.ceil(first / step) * step; time <= stop; time += step) {
       const x = LEFT + ((time - first) / (stop - first)) * this.width;
-      context.fillText(`${Number(time.toFixed(1))} s`, x, height - 6);
+      const label = `${Number(time.toFixed(1))} s`;
+      const reach = context.measureText(label).width / 2;
+      context.fillText(label, Math.min(x, LEFT + this.width + RIGHT - reach), height - 6);
     }
   }
 }

@@ -1,8 +1,7 @@
 /** The worker: opens recordings, runs the network, and answers the page. Nothing leaves the computer. */
 
 import * as h5wasm from "h5wasm";
-import mjs from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
-import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import type { Assets } from "./assets";
 import type { FrameClock } from "./clock";
 import { dffOf } from "./dff";
 import { inferBlock, type Network, roisPerBlock, type RoiResult } from "./engine";
@@ -28,7 +27,7 @@ export interface Ask {
   smoothingS: number;
 }
 
-export type Request = { kind: "open"; name: string; files: Map<string, File> } | { kind: "address"; address: string } | { kind: "infer"; ask: Ask; base: string } | { kind: "sidecar" };
+export type Request = { kind: "open"; name: string; files: Map<string, File> } | { kind: "address"; address: string } | { kind: "assets"; assets: Assets } | { kind: "infer"; ask: Ask } | { kind: "sidecar" };
 export type Answer =
   | { kind: "opened"; name: string; format: string; series: Series[] }
   | { kind: "roi"; roi: number; dff: Float32Array; result: RoiResult }
@@ -37,17 +36,21 @@ export type Answer =
   | { kind: "problem"; message: string };
 
 const MOST_VALUES = 2 ** 27; // frames times ROIs that the page holds three times over, 1.5 GB
-let base = ""; // address of the page, below which its files lie
 let recording: Recording | null = null;
-let facts: Promise<Facts> | null = null;
+let assets: Assets | null = null;
+let facts: Facts | null = null;
 let network: Promise<Network> | null = null;
 let mounted = 0;
 let last: Run | null = null; // the last run, for the NWB file
 
-async function fetched(path: string): Promise<Response> {
-  const response = await fetch(new URL(path, base));
-  if (!response.ok) throw new InputProblem(`The page lacks its file ${path} (HTTP ${response.status}): build it with npm run build.`);
-  return response;
+/** A JSON file of the page. */
+function told<T>(name: "facts.json" | "specifications.json"): T {
+  return JSON.parse(new TextDecoder().decode(assets![name]));
+}
+
+function ownNetwork({ "runtime.mjs": program, "runtime.wasm": runtime, "model.onnx": model }: Assets): Promise<Network> {
+  placeRuntime(URL.createObjectURL(new Blob([program], { type: "text/javascript" })), runtime);
+  return loadNetwork(new Uint8Array(model));
 }
 
 async function open(name: string, files: Map<string, File>): Promise<Recording> {
@@ -142,10 +145,8 @@ async function infer(ask: Ask): Promise<void> {
     throw new InputProblem(
       `The page holds results in memory, up to ${MOST_VALUES} values; ${series.nRois} ROIs of ${series.nFrames} frames are more. Use the command below.`,
     );
-  facts ??= fetched("model/facts.json").then((response) => response.json());
-  placeRuntime({ mjs, wasm });
-  network ??= fetched("model/model.onnx").then(async (response) => loadNetwork(new Uint8Array(await response.arrayBuffer())));
-  const [known, run] = await Promise.all([facts, network]);
+  network ??= ownNetwork(assets!);
+  const [known, run] = [facts!, await network];
   const clock = clockAt(series, ask.imagingRate);
   const [low, high] = known.rates;
   for (const { rate } of clock.stretches) {
@@ -187,13 +188,15 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
   try {
     if (data.kind === "sidecar") {
       if (!last || !recording?.file) throw new InputProblem("Infer an NWB file first.");
-      const specifications: Specifications = await (await fetched("model/specifications.json")).json();
-      answer({ kind: "sidecar", bytes: await sidecar(recording.file as h5wasm.File, last, await facts!, specifications) });
+      const specifications: Specifications = told("specifications.json");
+      answer({ kind: "sidecar", bytes: await sidecar(recording.file as h5wasm.File, last, facts!, specifications) });
+    } else if (data.kind === "assets") {
+      assets = data.assets;
+      facts = told("facts.json");
     } else if (data.kind !== "infer") {
       recording = data.kind === "open" ? await open(data.name, data.files) : await openRemote(data.address);
       answer({ kind: "opened", name: recording.name, format: recording.format, series: recording.series });
     } else {
-      base = data.base;
       await infer(data.ask);
     }
   } catch (error) {
