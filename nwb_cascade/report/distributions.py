@@ -32,6 +32,8 @@ class Histogram:
         Values to mark.
     is_log : bool
         Whether the axis of values is logarithmic.
+    column : str
+        Key of the table's column with these values, by which the rows of a bar are listed.
     """
 
     element: str
@@ -41,6 +43,7 @@ class Histogram:
     bars: Mapping[str, Sequence[int]]
     lines: Sequence[float] = field(default=())
     is_log: bool = False
+    column: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -52,11 +55,12 @@ class Histogram:
             "bars": [{"name": name, "counts": list(counts)} for name, counts in self.bars.items()],
             "lines": list(self.lines),
             "is_log": self.is_log,
+            "column": self.column,
         }
 
 
 def histogram_of(
-    values: NDArray[Any], element: str, title: str, counted: str, *, name: str = "", is_log: bool = False
+    values: NDArray[Any], element: str, title: str, counted: str, *, column: str = "", is_log: bool = False
 ) -> Histogram | None:
     """Return a histogram of the finite values, of those above 0 on a logarithmic axis; None without any.
 
@@ -74,4 +78,4 @@ def histogram_of(
         return None
     counts, edges = np.histogram(known, bins=min(MOST_BINS, int(np.ceil(2 * np.sqrt(known.size)))))
     ends = (10**edges if is_log else edges).tolist()
-    return Histogram(element, title, counted, ends, {name: counts.tolist()}, is_log=is_log)
+    return Histogram(element, title, counted, ends, {"": counts.tolist()}, is_log=is_log, column=column)

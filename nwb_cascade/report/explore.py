@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level, noise_std
 from nwb_cascade.core.progress import Progress
@@ -19,6 +20,7 @@ from nwb_cascade.report.cell_frames import CellFrames, CellInference, InferCell,
 from nwb_cascade.report.detail import RoiTraces, pack_rois
 from nwb_cascade.report.explore_page import ExploredCell, page_of, rows_of
 from nwb_cascade.report.page import render_browser, require_library, room_for_traces
+from nwb_cascade.report.raster import CellRasterMaker
 
 if TYPE_CHECKING:
     from ground_truth_nwb.cells import Cell
@@ -70,11 +72,15 @@ def write_explorer(
         raise InputError(f"Expected a positive imaging rate in Hz, received {imaging_rate!r}.")
     with tempfile.TemporaryDirectory(prefix="nwb-cascade-explore-") as scratch:
         cells, left_out = _explore(Path(folder), Path(scratch), infer, imaging_rate, progress)
+        maker = CellRasterMaker([cell.imaging_rate for cell in cells], [cell.n_frames for cell in cells])
+        inferred = any(cell.model for cell in cells)
         packed = pack_rois(
-            lambda index: _load(cells[index]), [cell.n_frames for cell in cells], room_for_traces(len(cells))
+            lambda index: _load(cells[index]),
+            [cell.n_frames for cell in cells],
+            room_for_traces(len(cells), maker.n_bytes),
+            observe=lambda index, one: maker.add(index, one.rates if inferred else _recorded(one)),
         )
-    inferred = any(cell.model for cell in cells)
-    page = page_of(Path(folder), cells, packed, left_out, inferred=inferred)
+    page = page_of(Path(folder), cells, packed, left_out, maker, inferred=inferred)
     return write_page(render_browser(page, rows_of(cells, packed, inferred=inferred)), target, like=Path(folder))
 
 
@@ -143,6 +149,13 @@ def _save(path: Path, frames: CellFrames, inference: CellInference | None) -> No
         rates=absent if inference is None else inference.expected_spikes,
         deviation=absent if inference is None else inference.ensemble_std,
     )
+
+
+def _recorded(one: RoiTraces) -> NDArray[np.float64]:
+    """Recorded spikes per frame (n_frames,), NaN where nothing was measured."""
+    frames = np.full(one.rates.size, np.nan) if one.dff is None else one.dff
+    nearest = np.clip(np.floor(one.spike_frames + 0.5).astype(np.int64), 0, frames.size - 1)
+    return np.where(np.isfinite(frames), np.bincount(nearest, minlength=frames.size), np.nan)
 
 
 def _load(cell: ExploredCell) -> RoiTraces:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nwb_cascade.core.scores import Scores
 from nwb_cascade.core.wording import counted, natural_key
+from nwb_cascade.report.arrays import Packer
 from nwb_cascade.report.detail import PackedRoi
 from nwb_cascade.report.distributions import Histogram, histogram_of
 from nwb_cascade.report.headline import KeyNumber, key_count, lasting
+from nwb_cascade.report.orders import by_correlation, by_rate
 from nwb_cascade.report.page import Column, Page, Rows, known_numbers
+from nwb_cascade.report.raster import IN_FILE, RasterMaker, in_orders, raster_facts, raster_text
 
 DATASET_COLUMNS = (  # heading and kind, see pages/templates/tables.html
     ("Data set", "words"),
@@ -25,6 +29,14 @@ DATASET_COLUMNS = (  # heading and kind, see pages/templates/tables.html
     ("Median ν", "number"),
     ("Median correlation", "number"),
 )
+
+
+ORDERS = {
+    IN_FILE: "data set and name",
+    "rate": "firing rate, the busiest first",
+    "correlation": "correlation with each other, similar ones side by side",
+    "score": "correlation with the recorded spikes, the best first",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +110,14 @@ def page_of(
     cells: Sequence[ExploredCell],
     packed: Sequence[PackedRoi],
     left_out: Sequence[tuple[str, str]],
+    maker: RasterMaker,
     *,
     inferred: bool,
 ) -> Page:
     """Return everything of the page but its traces."""
+    packer, orders = Packer(), _orders(cells, maker, inferred=inferred)
+    rasters = in_orders(maker, orders)
+    what = "Inferred rates" if inferred else "Recorded spikes"
     models = ", ".join(sorted({cell.model for cell in cells if cell.model}))
     histograms = _histograms(cells)
     return Page(
@@ -115,10 +131,13 @@ def page_of(
             "dataset_columns": DATASET_COLUMNS if inferred else DATASET_COLUMNS[:-1],
             "datasets": _datasets(cells, inferred=inferred),
             "left_out": left_out,
+            "raster_text": raster_text(rasters[IN_FILE], f"{what} from the begin of each cell", "cell", None),
+            "raster_orders": {key: name for key, name in ORDERS.items() if key == IN_FILE or key in orders},
             "histograms": [one.element for one in histograms],
         },
         facts={
             "histograms": [one.facts() for one in histograms],
+            "raster": raster_facts(rasters, orders, packer),
             "has": {"dff": True, "rate": inferred, "deviation": inferred, "spikes": True},
             "names": {
                 "rate": "expected spikes per frame",
@@ -126,7 +145,19 @@ def page_of(
                 "spikes": "recorded spikes",
             },
         },
+        packer=packer,
     )
+
+
+def _orders(cells: Sequence[ExploredCell], maker: RasterMaker, *, inferred: bool) -> dict[str, NDArray[np.int64]]:
+    """Return the orders of the heat map, (n_cells,) each, other than that of the table."""
+    found = {
+        "rate": by_rate(np.array([cell.firing_hz for cell in cells])),
+        "correlation": by_correlation(maker.rates_hz),
+    }
+    if inferred:
+        found["score"] = by_rate(np.array([cell.scores.correlation for cell in cells]))
+    return {key: order for key, order in found.items() if order is not None and order.size > 1}
 
 
 def _headline(
@@ -154,12 +185,21 @@ def _histograms(cells: Sequence[ExploredCell]) -> list[Histogram]:
     """How firing rates, noise levels and, with a model, correlations are distributed over the cells."""
     firing = np.array([cell.firing_hz for cell in cells])
     found = (
-        histogram_of(firing, "rate-chart", "firing rate (spikes/s)", "cells", is_log=True),
+        histogram_of(firing, "rate-chart", "firing rate (spikes/s)", "cells", is_log=True, column="firing"),
         histogram_of(
-            np.array([cell.noise_level for cell in cells]), "noise-chart", "noise level ν", "cells", is_log=True
+            np.array([cell.noise_level for cell in cells]),
+            "noise-chart",
+            "noise level ν",
+            "cells",
+            is_log=True,
+            column="noise",
         ),
         histogram_of(
-            np.array([cell.scores.correlation for cell in cells]), "correlation-chart", "correlation", "cells"
+            np.array([cell.scores.correlation for cell in cells]),
+            "correlation-chart",
+            "correlation",
+            "cells",
+            column="correlation",
         ),
     )
     return [one for one in found if one is not None]

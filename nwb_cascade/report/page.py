@@ -20,7 +20,7 @@ from nwb_cascade.report.detail import PackedRoi
 from nwb_cascade.report.headline import KeyNumber
 
 MOST_BYTES = 15_000_000
-BYTES_BESIDE = 2_200_000  # of styles, scripts, examples, heat maps, field of view and means around events, at most
+BYTES_BESIDE = 900_000  # of styles, scripts, examples, provenance and the field of view, at most
 BYTES_BESIDE_PER_ROW = 400  # of the table, and of what places and draws a row
 
 
@@ -115,10 +115,10 @@ class Page:
     packer: Packer = field(default_factory=Packer)
 
 
-def room_for_traces(n_rows: int) -> int:
-    """Bytes that the traces of some rows may take before they are written as text."""
+def room_for_traces(n_rows: int, n_bytes_of_maps: int) -> int:
+    """Bytes that the traces of some rows may take before they are written as text, beside those of heat maps."""
     left = MOST_BYTES - len(_as_text(plotly_library())) - BYTES_BESIDE - BYTES_BESIDE_PER_ROW * n_rows
-    return max(0, left // 4 * 3 - 2 * n_rows)
+    return max(0, left // 4 * 3 - 2 * n_rows - n_bytes_of_maps)
 
 
 def render_browser(page: Page, rows: Rows) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.roi_warnings import RoiWarning
-from nwb_cascade.core.wording import counted, rounded
+from nwb_cascade.core.wording import counted
 from nwb_cascade.nwb.events import events_of
 from nwb_cascade.nwb.stored_run import StoredRun
 from nwb_cascade.report.around_events import EventMeans, event_means
@@ -20,10 +20,9 @@ from nwb_cascade.report.detail import RoiTraces
 from nwb_cascade.report.field_of_view import FieldOfView, field_of_view
 from nwb_cascade.report.orders import by_correlation, by_place, by_rate
 from nwb_cascade.report.page import known_numbers
-from nwb_cascade.report.raster import Raster, RasterMaker
+from nwb_cascade.report.raster import IN_FILE, Raster, RasterMaker, in_orders, raster_facts, raster_text
 from nwb_cascade.report.recording_rows import Seen
 
-IN_FILE = "file"
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError)  # what odd tables of other programs raise
 ORDERS = {
     IN_FILE: "order in the file",
@@ -53,6 +52,11 @@ class Observed:
             kinds, absent = [], f"The tables of intervals cannot be read: {error}."
         events, n_left_out = event_means(kinds, run.clock, n_rois)
         return cls(RasterMaker(n_rois, run.clock), Seen.nothing(n_rois, run.clock), events, n_left_out, absent)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of heat maps and means on the page, at most."""
+        return self.raster.n_bytes + sum(2 * means.means_hz.size + 12 * means.seen.size for means in self.events)
 
     def add(self, roi: int, one: RoiTraces) -> None:
         """Note what one ROI holds."""
@@ -98,11 +102,6 @@ class Population:
     observed: Observed
     absent: tuple[str, ...]
 
-    @property
-    def raster(self) -> Raster:
-        """The heat map in the order of the file."""
-        return self.rasters[IN_FILE]
-
     def order_names(self) -> dict[str, str]:
         """Return the orders that can be picked."""
         return {key: name for key, name in ORDERS.items() if key == IN_FILE or key in self.orders}
@@ -113,27 +112,11 @@ class Population:
 
     def raster_text(self, imaging_rate: float) -> str:
         """Return what a row, a column and the brightest colour of the heat map stand for."""
-        raster = self.raster
-        seconds = rounded(raster.column_s, 3)
-        rows = "one ROI" if raster.rois_per_row == 1 else f"the mean of {raster.rois_per_row} ROIs"
-        columns = "one frame" if round(raster.column_s * imaging_rate, 6) == 1 else f"the mean of {seconds} s"
-        brightest = f"The brightest colour stands for {rounded(raster.top_hz, 3)} spikes/s and more."
-        return f"Inferred rates; a row is {rows}, a column {columns}. {brightest}"
+        return raster_text(self.rasters[IN_FILE], "Inferred rates", "ROI", imaging_rate)
 
     def raster_facts(self, packer: Packer) -> dict[str, Any]:
-        """Return plain values for the heat map; where a row is one ROI, other orders have the same rows."""
-        raster = self.raster
-        n_rows, n_columns = raster.shades.shape
-        return {
-            "n_rows": n_rows,
-            "n_columns": n_columns,
-            "top_hz": raster.top_hz,
-            "rois_per_row": raster.rois_per_row,
-            "column_s": raster.column_s,
-            "shades": {key: packer.add(pack_array(one.shades)) for key, one in self.rasters.items()},
-            "orders": {key: packer.add(pack_numbers(order)) for key, order in self.orders.items()},
-            "labels": ORDERS,
-        }
+        """Return plain values for the heat map."""
+        return raster_facts(self.rasters, self.orders, packer)
 
     def map_text(self) -> str:
         """Return what the field of view shows; empty if nothing is known of it."""
@@ -189,17 +172,15 @@ def population_of(run: StoredRun, observed: Observed, warnings: Sequence[RoiWarn
     if plane is not None and np.isfinite(plane.centres).any():
         found["place"] = by_place(plane.centres)
     orders = {key: order for key, order in found.items() if order is not None and order.size > 1}
-    rasters = {IN_FILE: maker.make()}
-    if rasters[IN_FILE].rois_per_row > 1:
-        top = rasters[IN_FILE].top_hz
-        rasters |= {key: maker.make(order, top_hz=top) for key, order in orders.items()}
     counts = Counter(warning.roi for warning in warnings)
     colourings = {
         "rate": Colouring("mean rate", "spikes/s", known_numbers(mean_rates)),
         "noise": Colouring("noise level", "ν", known_numbers(run.noise_levels)),
         "warnings": Colouring("warnings", "warnings", [float(counts[roi]) for roi in range(run.shape[0])]),
     }
-    return Population(rasters, orders, plane, colourings, observed, tuple(filter(None, (absent, observed.absent))))
+    return Population(
+        in_orders(maker, orders), orders, plane, colourings, observed, tuple(filter(None, (absent, observed.absent)))
+    )
 
 
 def _plane(run: StoredRun) -> tuple[FieldOfView | None, str]:

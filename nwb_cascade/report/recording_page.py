@@ -58,7 +58,7 @@ def page_of(
         lead=f"{counted(n_rois, 'ROI')} at {run.clock.describe()}, {model.name}, run {run.series.name}.",
         headline=_headline(run, population.observed.seen, warnings),
         browser_title="Every ROI",
-        browser_text=_browser_text(run, packed),
+        browser_text=_browser_text(run, packed, population.observed.n_bytes),
         values={
             "provenance": provenance_tables(run),
             "n_rois": n_rois,
@@ -147,8 +147,9 @@ def _histograms(coverage: Coverage, rates: NDArray[np.float64]) -> list[Histogra
         coverage.edges.tolist(),
         {"the model was trained for this": coverage.covered.tolist(), "it was not": coverage.uncovered.tolist()},
         lines=coverage.model_levels,
+        column="noise",
     )
-    found = histogram_of(rates, "rate-chart", "mean rate (spikes/s)", "ROIs", is_log=True)
+    found = histogram_of(rates, "rate-chart", "mean rate (spikes/s)", "ROIs", is_log=True, column="rate")
     return [noise] if found is None else [found, noise]
 
 
@@ -203,7 +204,7 @@ def _example_facts(examples: Examples) -> dict[str, Any]:
     }
 
 
-def _browser_text(run: StoredRun, packed: Sequence[PackedRoi]) -> str:
+def _browser_text(run: StoredRun, packed: Sequence[PackedRoi], n_bytes_of_maps: int) -> str:
     """What the page holds of the traces, plainly."""
     held = Counter(one.frames_per_step for one in packed)
     full = held.pop(1, 0)
@@ -219,7 +220,7 @@ def _browser_text(run: StoredRun, packed: Sequence[PackedRoi]) -> str:
     rounding = "Rates are rounded to 1/250 of the largest of their ROI"
     if run.dff is not None:
         n_rois, n_frames = run.shape
-        units = noise_units(n_rois * n_frames, room_for_traces(n_rois))
+        units = noise_units(n_rois * n_frames, room_for_traces(n_rois, n_bytes_of_maps))
         rounding = f"dF/F is rounded to 1/{units} of the noise of a frame, rates to 1/250 of the largest of their ROI"
     back = "" if run.clock.is_even or run.clock.knots() else f"The clock of the file goes back: {BACK}"
     return " ".join(filter(None, (what, f"{rounding}.", back, run.dff_absent)))

@@ -91,7 +91,7 @@ def _read(run: StoredRun, preferred: Sequence[int], progress: Progress | None) -
     packed = pack_rois(
         _reader(run),
         [n_frames] * n_rois,
-        room_for_traces(n_rois),
+        room_for_traces(n_rois, observed.n_bytes),
         preferred=preferred,
         observe=observed.add,
         progress=progress,

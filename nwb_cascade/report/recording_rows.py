@@ -98,7 +98,9 @@ def _interval_columns(counts: WholeCounts | None) -> list[Column]:
     if counts is None:
         return []
     share = f"{100 * counts.level:g} %"
+    scaled = Column("count", f"Calibrated count (gain {counts.model.gain:.3g})", known_numbers(counts.expected), 1)
     return [
+        *([scaled] if counts.model.is_calibrated else []),  # the rates are not scaled
         Column("at_least", f"At least ({share})", known_numbers(counts.lower), 0),
         Column("at_most", f"At most ({share})", known_numbers(counts.upper), 0),
     ]

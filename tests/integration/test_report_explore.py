@@ -83,7 +83,7 @@ def test_every_cell_is_a_row_with_its_scores(explorer: Path) -> None:
 
 def test_the_page_begins_with_cells_spikes_and_scores(explorer: Path) -> None:
     html = explorer.read_text(encoding="utf-8")
-    assert re.findall(r'<section id="([a-z]+)"', html) == ["headline", "datasets", "browser"]
+    assert re.findall(r'<section id="([a-z]+)"', html) == ["headline", "datasets", "population", "browser"]
     labels = re.findall(r'class="label">([^<]+)<', html)
     assert labels == ["cells", "recorded spikes", "correlation of the median cell", "cell with remarks"]
 
@@ -120,6 +120,10 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_browser_draws_cells_and_sorts_them(explorer: Path, tmp_path: Path) -> None:
+    pytest.importorskip("selenium", reason="browser tests need selenium: pip install selenium")
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import Select
+
     with chromium(tmp_path / "profile") as browser:
         open_page(browser, explorer)
         assert console_problems(browser) == []
@@ -127,6 +131,17 @@ def test_a_browser_draws_cells_and_sorts_them(explorer: Path, tmp_path: Path) ->
         assert "recorded spikes" in names
         for name, n_cells in (("rate-chart", 4), ("noise-chart", 4), ("correlation-chart", 3)):  # one has no rates
             assert sum(browser.execute_script(f"return [...document.getElementById('{name}').data[0].y]")) == n_cells
+        chart = "document.getElementById('raster-chart')"
+        assert browser.execute_script(f"return [{chart}.data[0].z.length, {chart}.dataset.order]") == [4, "file"]
+        Select(browser.find_element("id", "raster-order")).select_by_value("rate")
+        wait_for(browser, f"return {chart}.dataset.order === 'rate'")
+        firing = columns_of(explorer)["firing"]
+        busiest = int(np.argmax(firing))
+        browser.execute_script(f"document.querySelector('#rows tr[data-row=\"{busiest}\"] button').click()")
+        wait_for(browser, f"return document.getElementById('traces').dataset.row === '{busiest}'")
+        browser.find_element("id", "raster-chart").send_keys(Keys.ARROW_DOWN)
+        second = int(np.argsort(firing)[-2])
+        wait_for(browser, f"return document.getElementById('traces').dataset.row === '{second}'")
         heads = browser.find_elements("css selector", "#rows th button")
         next(head for head in heads if head.text == "Noise level ν").click()
         column = "return [...document.querySelectorAll('#rows tbody tr')].map((r) => Number(r.cells[4].textContent))"

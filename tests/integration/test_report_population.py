@@ -11,8 +11,11 @@ import pytest
 
 import nwb_cascade.annotation.annotate
 from nwb_cascade.annotation.annotate import annotate
+from nwb_cascade.core.count_model import CountModel
+from nwb_cascade.core.spike_counts import WholeCounts
 from nwb_cascade.nwb.stored_run import open_run
 from nwb_cascade.report import write_report
+from nwb_cascade.report.recording_rows import _interval_columns
 from tests.integration.test_report import facts_of, words_of
 from tests.support.browser import chromium, console_problems, open_page, wait_for
 from tests.support.fake_runs import fake_run
@@ -229,6 +232,68 @@ def test_histograms_of_rates_and_noise_hold_every_roi(browser: Any) -> None:
     for name in ("rate-chart", "noise-chart"):
         counts = browser.execute_script(f"return document.getElementById('{name}').data.flatMap((bars) => [...bars.y])")
         assert sum(counts) == N_ROIS
+
+
+def press(browser: Any, chart: str, *keys: str) -> None:
+    """Press keys while a chart has the focus, as a person does who came there with the tabulator."""
+    from selenium.webdriver.common.keys import Keys
+
+    field = browser.find_element("id", chart)
+    browser.execute_script("arguments[0].focus()", field)
+    for key in keys:
+        field.send_keys(getattr(Keys, key))
+
+
+def test_the_keyboard_goes_through_a_histogram_and_lists_the_rois_of_a_bar(browser: Any, report: Path) -> None:
+    facts = facts_of(report)
+    rates = next(column["values"] for column in facts["columns"] if column["key"] == "rate")
+    edges = next(one["edges"] for one in facts["histograms"] if one["element"] == "rate-chart")
+    press(browser, "rate-chart", "END", "ENTER")
+    busiest = [roi for roi, rate in enumerate(rates) if rate >= edges[-2] * (1 - 1e-5)]
+    assert busiest
+    listed = "return [...document.querySelectorAll('#rows tbody tr')].map((row) => Number(row.dataset.row)).sort()"
+    assert browser.execute_script(listed) == busiest
+    words = browser.find_element("id", "rate-chart-note").text
+    assert words.startswith(f"{len(busiest)} ROIs between ")
+    press(browser, "rate-chart", "HOME", "ARROW_RIGHT", "ARROW_LEFT")
+    assert browser.execute_script("return document.getElementById('rate-chart').dataset.bin") == "0"
+    browser.find_element("id", "clear").click()
+    assert len(browser.execute_script(listed)) == N_ROIS
+    press(browser, "noise-chart", "ARROW_RIGHT")
+    assert "between" in browser.find_element("id", "noise-chart-note").text
+    assert console_problems(browser) == []
+
+
+def test_the_keyboard_goes_along_the_counts_and_the_means_around_events(browser: Any, report: Path) -> None:
+    expected = next(column["values"] for column in facts_of(report)["columns"] if column["key"] == "expected")
+    rois = [int(roi) for roi in np.argsort(expected, kind="stable")]
+    press(browser, "count-chart", "HOME")
+    wait_for(browser, f"{SHOWN} === '{rois[0]}'")
+    press(browser, "count-chart", "ARROW_RIGHT")
+    wait_for(browser, f"{SHOWN} === '{rois[1]}'")
+    choose(browser, "raster-order", "file", "raster-chart", "order")
+    select(browser, 2)
+    press(browser, "event-population", "ARROW_DOWN")
+    wait_for(browser, f"{SHOWN} === '3'")
+    mark = "return document.getElementById('event-population').layout.shapes[1].y0"
+    assert browser.execute_script(mark) == 3
+    press(browser, "event-population", "ARROW_UP")
+    wait_for(browser, f"{SHOWN} === '2'")
+    assert console_problems(browser) == []
+
+
+def test_dots_and_intervals_are_of_calibrated_counts_where_a_gain_is_known() -> None:
+    model = CountModel(
+        kind="unmet", mean=(0.0, 0.0, 0.0), spread=(-2.0, 0.0, 0.0, 0.0, 0.0), cell_sd=0.1, preparation_sd=0.1
+    )
+    sums, seconds, noise = np.array([10.0, 40.0]), np.array([60.0, 60.0]), np.array([2.0, 2.0])
+    plain = _interval_columns(WholeCounts.of_sums(sums, seconds, noise, model))
+    scaled = _interval_columns(WholeCounts.of_sums(sums, seconds, noise, model.scaled(3.0, 0.1)))
+    assert [column.key for column in plain] == ["at_least", "at_most"]
+    assert [column.key for column in scaled] == ["count", "at_least", "at_most"]
+    for count, least, most in zip(*(column.values for column in scaled), strict=True):
+        assert least <= count <= most
+    assert min(scaled[1].values) > 10
 
 
 def test_an_roi_without_values_is_grey_and_no_silent_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ class EventView {
     element("event-kind").addEventListener("change", (event) => this.show(Number(event.target.value)));
     element("event-split").addEventListener("change", () => this.mark(this.marked));
     element("raster-chart").addEventListener("ordered", () => this.drawAll());
+    listenForArrows(this.all, { ArrowUp: () => this.step(-1), ArrowDown: () => this.step(1) });
   }
 
   static async drawn(facts, packed, browser, order) {
@@ -43,9 +44,20 @@ class EventView {
       colorscale: "Cividis", zmin: 0, zmax: sorted[Math.floor(0.995 * (sorted.length - 1))] || 1, hoverongaps: false,
       colorbar: { title: { text: "spikes/s", side: "right" }, thickness: 14 },
       hovertemplate: "ROI %{customdata}, %{x:.2f} s: %{z:.2f} spikes/s<extra>click to see its traces</extra>",
-    }], baseLayout({ height: 460, margin: { l: 60, r: 20, t: 60, b: 50 }, title: { text: "every ROI, mean over all events", font: { size: 14 }, x: 0.02, xanchor: "left" }, shapes: [this.zero()],
+    }], baseLayout({ height: 460, margin: { l: 60, r: 20, t: 60, b: 50 }, title: { text: "every ROI, mean over all events", font: { size: 14 }, x: 0.02, xanchor: "left" }, shapes: [this.zero(), this.markRow()],
       xaxis: this.timeAxis(), yaxis: { ...AXIS, autorange: "reversed", title: { text: "ROIs in the order above" }, ...wholeTicks(order.length - 1) },
     }), CONFIG);
+  }
+
+  step(by) {
+    const order = this.order(), next = order[order.indexOf(this.marked) + by];
+    if (next !== undefined) this.browser.select(next);
+  }
+
+  // The selected row, beside the map.
+  markRow() {
+    const y = this.order().indexOf(this.marked);
+    return { type: "line", xref: "paper", x0: 1.002, x1: 1.018, y0: y, y1: y, line: { color: VERMILLION, width: 5 } };
   }
 
   zero() {
@@ -86,6 +98,7 @@ class EventView {
 
   async mark(roi) {
     this.marked = roi;
+    if (this.all.data) Plotly.relayout(this.all, { shapes: [this.zero(), this.markRow()] });
     const row = this.browser.row(roi), data = await this.browser.data(roi);
     if (roi !== this.marked) return;
     const isFull = data.framesPerStep === 1, trials = isFull ? this.trials(row, data) : [];

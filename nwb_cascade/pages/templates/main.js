@@ -116,6 +116,13 @@ class Browser {
     else element("selected").textContent = `There is no ${this.facts.rows.name} ${wanted}.`;
   }
 
+  // Show only some rows in the table, and go there.
+  list(rows) {
+    this.table.showOnly(rows);
+    element("filter").scrollIntoView({ block: "start" });
+    element("filter").focus();
+  }
+
   listen() {
     const actions = {
       previous: () => this.step(-1), next: () => this.step(1), "zoom-in": () => this.move(0.5, 0), "zoom-out": () => this.move(2, 0),
@@ -126,11 +133,7 @@ class Browser {
     const keys = { ArrowLeft: "earlier", ArrowRight: "later", ArrowUp: "previous", ArrowDown: "next", "+": "zoom-in", "=": "zoom-in",
       "-": "zoom-out", "0": "whole" };
     listenForArrows(element("traces"), Object.fromEntries(Object.entries(keys).map(([key, name]) => [key, actions[name]])));
-    document.querySelectorAll("button[data-rois]").forEach((button) => button.addEventListener("click", () => {
-      this.table.showOnly(JSON.parse(button.dataset.rois));
-      element("filter").scrollIntoView({ block: "start" });
-      element("filter").focus();
-    }));
+    document.querySelectorAll("button[data-rois]").forEach((button) => button.addEventListener("click", () => this.list(JSON.parse(button.dataset.rois))));
     // Charts are drawn for a screen; on paper they would be cut off.
     for (const [moment, size] of [["beforeprint", { width: 900, autosize: false }], ["afterprint", { width: null, autosize: true }]]) {
       window.addEventListener(moment, () => document.querySelectorAll(".chart").forEach((chart) => {
@@ -152,7 +155,10 @@ async function start() {
   const packed = element("packed").textContent;
   const browser = new Browser(facts, packed);
   await browser.select(facts.first_row);
-  facts.histograms.forEach(drawHistogram);
+  for (const histogram of facts.histograms) {
+    await drawHistogram(histogram);
+    new Histogram(histogram, facts.columns.find((column) => column.key === histogram.column), (rows) => browser.list(rows));
+  }
   drawExamples(facts.examples);
   const select = (row) => browser.select(row);
   const raster = facts.raster && await Raster.drawn(facts, packed, select);

@@ -39,8 +39,8 @@ class Raster {
   }
 
   axis() {
-    const inFile = this.rows.ids.every((id, i) => id === i) ? "ROI" : "ROI, position in the file";
-    return { ...AXIS, title: { text: this.of === "file" ? inFile : "ROIs in this order" }, autorange: "reversed", ...wholeTicks(this.order.length - 1) };
+    const { name } = this.rows, inFile = this.rows.ids.every((id, i) => id === i) ? name : `${name}, position in the file`;
+    return { ...AXIS, title: { text: this.of === "file" ? inFile : `${name}s in this order` }, autorange: "reversed", ...wholeTicks(this.order.length - 1) };
   }
 
   rois(row) {
@@ -48,8 +48,8 @@ class Raster {
   }
 
   names(row) {
-    const ids = this.rois(row).map((roi) => this.rows.ids[roi]);
-    return ids.length === 1 ? `ROI ${ids[0]}` : `ROIs ${ids.slice(0, MOST_NAMED).join(", ")}${ids.length > MOST_NAMED ? ", ..." : ""}`;
+    const { name } = this.rows, ids = this.rois(row).map((roi) => this.rows.ids[roi]);
+    return ids.length === 1 ? `${name} ${ids[0]}` : `${name}s ${ids.slice(0, MOST_NAMED).join(", ")}${ids.length > MOST_NAMED ? ", ..." : ""}`;
   }
 
   busiest(row) {

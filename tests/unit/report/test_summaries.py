@@ -8,7 +8,7 @@ import pytest
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.report.coverage import noise_coverage
 from nwb_cascade.report.page import room_for_traces
-from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, RasterMaker
+from nwb_cascade.report.raster import LARGEST_SHADE, MOST_COLUMNS, MOST_ROWS, NO_VALUE, CellRasterMaker, RasterMaker
 
 
 def raster_of(rates, clock=None):
@@ -48,6 +48,16 @@ def test_a_pause_is_a_part_of_the_raster_without_values() -> None:
     np.testing.assert_allclose(shown[raster.shades[0] != NO_VALUE][[0, -1]], [1.0, 2.0], atol=0.01)
 
 
+def test_cells_of_different_rates_share_the_time_of_a_raster() -> None:
+    maker = CellRasterMaker([10.0, 40.0], [100, 200])  # 10 s and 5 s
+    maker.add(0, np.where(np.arange(100) < 50, 0.2, 0.0))
+    maker.add(1, np.where(np.arange(200) < 100, 0.1, np.nan))
+    assert (maker.column_s, maker.rates_hz.shape) == (0.1, (2, 100))
+    np.testing.assert_allclose(maker.rates_hz[0], np.repeat([2.0, 0.0], 50), atol=1e-6)
+    np.testing.assert_allclose(maker.rates_hz[1, :25], 4.0, atol=1e-6)
+    assert np.isnan(maker.rates_hz[1, 25:]).all()
+
+
 def test_a_raster_without_values_can_be_made() -> None:
     assert (raster_of(np.full((1, 1), np.nan)).shades == NO_VALUE).all()
 
@@ -81,5 +91,6 @@ def test_bars_of_noise_levels_are_wide_enough_to_be_seen(levels: list[float]) ->
 
 def test_more_rows_leave_less_room_and_never_less_than_none() -> None:
     pytest.importorskip("plotly", reason="reports need plotly: pip install 'nwb-cascade[report]'")
-    assert 7_000_000 < room_for_traces(2000) < room_for_traces(10) < 10_000_000
-    assert room_for_traces(10**6) == 0
+    assert 7_000_000 < room_for_traces(2000, 1_280_000) < room_for_traces(10, 8_000) < 10_000_000
+    assert room_for_traces(10, 8_000) - room_for_traces(10, 808_000) == 800_000
+    assert room_for_traces(10**6, 0) == 0
