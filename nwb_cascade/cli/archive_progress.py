@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -26,15 +26,17 @@ def run_progress(client: Any) -> Iterator[TallyProgress]:
     console = Console(stderr=True)
     echo(f"Scheduler {client.scheduler.address}; dashboard {client.dashboard_link or 'not there'}", err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rest]}"))
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Jobs", total=None, rest="")
+    # Older releases of rich end even a bar that is disabled with an empty line.
+    with Progress(*columns, console=console) if console.is_terminal else nullcontext() as bar:
+        task = None if bar is None else bar.add_task("Jobs", total=None, rest="")
         last_line = time.monotonic()
 
         def progress(tally: Tally, outcome: JobOutcome | None) -> None:
             nonlocal last_line
-            bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
+            if bar is not None and task is not None:
+                bar.update(task, completed=tally.settled, total=tally.total, rest=describe(tally))
             if outcome is not None and outcome.status == "failed" and outcome.is_new:
-                bar.console.print(printable(f"{outcome.job} failed: {outcome.cause}"), markup=False, highlight=False)
+                console.print(printable(f"{outcome.job} failed: {outcome.cause}"), markup=False, highlight=False)
             if not console.is_terminal and time.monotonic() - last_line > LINE_EVERY_S:
                 last_line = time.monotonic()
                 echo(f"{tally.settled} of {counted(tally.total, 'job')}{describe(tally)}", err=True)

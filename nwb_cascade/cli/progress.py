@@ -17,8 +17,10 @@ def progress_bar(description: str) -> Iterator[Progress]:
     """Yield a function ``progress(done, total)`` that moves a bar on stderr, or does nothing without a terminal."""
     console = Console(stderr=True)
     columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
-    hidden = not console.is_terminal
-    with bars.Progress(*columns, bars.TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
+    if not console.is_terminal:  # older releases of rich end even a bar that is disabled with an empty line
+        yield lambda done, total: None
+        return
+    with bars.Progress(*columns, bars.TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(printable(description), total=None)
 
         def progress(done: int, total: int) -> None:
