@@ -26,7 +26,7 @@ from nwb_cascade.online.inference import BLOCK_ROIS, DEFAULT_MODEL, OnlineInfere
 from scripts.measuring import markdown_head, markdown_row, measured, options_of
 
 RATE = 30.0
-SETTLING = 150  # frames: until all rings have been written to, and noise levels change for few ROIs at a time
+SETTLING = 300  # frames: until all rings have been written to, and noise levels change for few ROIs at a time
 
 
 COLUMNS = (

@@ -71,7 +71,6 @@ ONLINE = TrainingPlan(
     frame_jitter=0.0,
     scale_shares=(0.7, 0.2, 0.1),
     emphasis={**EMPHASIS, "DS30": 3.0, "DS31": 3.0, "DS32": 3.0, **dict.fromkeys(GCAMP6, 1.5)},
-    network={"dilations": (1, 2, 4, 8, 1, 2, 4, 8, 16, 32, 64, 128)},
     settings=TrainingSettings(
         n_steps=10_000,
         batch_size=16,

@@ -57,7 +57,7 @@ class OnlineSizes(ToldSizes):
 
     kind: ClassVar[str] = "an online network"
     channels: int = 32
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 16, 32, 64)
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 16, 32, 64, 128)
     filter_size: int = 3
     first_filter_size: int = 5
     hidden: int = 48

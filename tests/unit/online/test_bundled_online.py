@@ -7,6 +7,7 @@ from nwb_cascade.evaluation.assessment import Condition, evaluate
 from nwb_cascade.evaluation.online_estimator import online_estimator
 from nwb_cascade.models.library import load_model
 from nwb_cascade.online.replay import replay
+from nwb_cascade.training.folds import ANIMAL_FOLDS
 from tests.support.simulated_recordings import simulated_recording
 
 
@@ -15,11 +16,11 @@ def model():
     return load_model("online-1-120Hz")
 
 
-def test_it_is_small_and_its_record_says_what_it_never_saw(model):
+def test_it_is_one_small_network_whose_record_says_that_it_saw_all_animals(model):
     assert sum(path.stat().st_size for path in model.path.iterdir()) < 1e6
-    for member in model.config.extra["members"]:
-        assert member["held_out_fold"] is not None
-        assert "DS30" in member["datasets"]
+    (member,) = model.config.extra["members"]
+    assert member["held_out_fold"] is None
+    assert set(ANIMAL_FOLDS) <= set(member["animals"])
 
 
 def test_more_look_ahead_finds_simulated_spikes_better(model):
