@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.preparation import Prepared
-from nwb_cascade.core.rest_level import Told, fluorescence, from_rest
+from nwb_cascade.core.rest_level import Told
 
 
 class Reading:
@@ -37,13 +37,11 @@ class FromRest(Reading):
 
     def noise_levels(self, told: Told, n_frames: int) -> NDArray[np.float32]:
         """Noise levels (n_rois,) of the traces of a stretch as they are read, % Hz^-1/2."""
-        return np.asarray(told.noise_level / fluorescence(told.mean_rest(n_frames)), np.float32)
+        return told.noise_from_rest(n_frames)
 
     def traces(self, prepared: Sequence[Prepared], told: Sequence[tuple[Told, int]]) -> list[Prepared]:
         """Traces that rest at 0; missing frames stay as they are."""
         return [
-            replace(
-                one, trace=np.where(one.present, from_rest(one.trace, stretch.rest(roi, one.trace.size)), one.trace)
-            )
+            replace(one, trace=np.where(one.present, stretch.from_rest(one.trace, roi), one.trace))
             for one, (stretch, roi) in zip(prepared, told, strict=True)
         ]

@@ -4,6 +4,8 @@ dF/F should rest at 0, but where it does depends on who computed F0. An F0 that 
 ``c (1 + x) - 1``: it rests at r, and all transients are scaled by 1 + r. ``(x - r) / (1 + r)`` undoes that exactly,
 because the rest level here moves and scales with the trace. An F0 that drifts makes r a line in time, which is
 undone likewise. A constant that was added to dF/F cannot be told from that; its transients come out smaller by 1 + r.
+Where the rest level moves by more than a third of the fluorescence, transients are divided by its mean: in ground truth
+they do not follow such a line (docs/counts.md), as in bleaching that was never scaled out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ HALF_WINDOW_S = 0.5
 QUANTILE, QUANTILE_Z = 0.15, 1.0364  # the share of windows below the line, and how far that is in a normal distribution
 DRIFT_FROM_S = 60.0  # in a shorter recording a slope would follow the activity
 STEPS = 20  # of the reweighted least squares: the line moves by less than a hundredth of the noise after them
+MOST_SCALED = 0.35  # of the mean fluorescence: transients do not follow a line that moves by more
 LEAST_FLUORESCENCE = 0.2  # of 1 + r; a lower one is no rest level of dF/F
 EVENT_Z = 2.0  # standard deviations of noise above rest, from which a window counts as active
 FLOOR, CEILING = 0.01, 1e4  # of the mean square of what exceeds that
@@ -32,18 +35,29 @@ class Told:
     """What networks are told of a block of ROIs in one stretch; arrays (n_rois,).
 
     ``noise_level`` in % Hz^-1/2 of the traces as given; ``first`` and ``step`` are the line of the rest level, dF/F at
-    the stretch's first frame and its change per frame; ``activity`` as by `tell`.
+    the stretch's first frame and its change per frame; ``activity`` as by `tell`; ``scale`` is the fluorescence at rest
+    by which all transients are divided, NaN where they follow the line.
     """
 
     noise_level: NDArray[np.float32]
     first: NDArray[np.float64]
     step: NDArray[np.float64]
     activity: NDArray[np.float32]
+    scale: NDArray[np.float64]
 
     def rest(self, rows: Any, n_frames: int) -> NDArray[np.float64]:
         """Return the rest level of some ROIs in every frame, (n, n_frames) or for one ROI (n_frames,)."""
         first, step = np.asarray(self.first[rows]), np.asarray(self.step[rows])
         return np.asarray(first[..., None] + step[..., None] * np.arange(n_frames))
+
+    def from_rest(self, dff: NDArray[Any], rows: Any) -> NDArray[np.float32]:
+        """Return dF/F of some ROIs, (n, n_frames) or for one ROI (n_frames,), as it is relative to its rest level."""
+        return from_rest(dff, self.rest(rows, dff.shape[-1]), self.scale[rows])
+
+    def noise_from_rest(self, n_frames: int) -> NDArray[np.float32]:
+        """Return the noise levels of that, (n_rois,)."""
+        scale = np.where(np.isfinite(self.scale), self.scale, fluorescence(self.mean_rest(n_frames)))
+        return np.asarray(self.noise_level / scale, np.float32)
 
     def with_level(self, noise_level: float | None) -> Told:
         """Return the same, but told this noise level, unless it is None."""
@@ -54,15 +68,18 @@ class Told:
         return np.asarray(self.first + self.step * (n_frames - 1) / 2)
 
 
-def from_rest(dff: NDArray[Any], rest: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return dF/F as it is relative to its rest level: ``(dff - rest) / (1 + rest)``.
+def from_rest(
+    dff: NDArray[Any], rest: NDArray[np.float64], scale: NDArray[np.float64] | float = np.nan
+) -> NDArray[np.float32]:
+    """Return dF/F as it is relative to its rest level: ``(dff - rest) / (1 + rest)``, or by a scale that is known.
 
     Examples
     --------
     >>> from_rest(np.array([0.2, 0.8]), np.array([0.2, 0.2]))
     array([0. , 0.5], dtype=float32)
     """
-    return np.asarray((dff - rest) / fluorescence(rest), np.float32)
+    by = np.asarray(scale)[..., None]
+    return np.asarray((dff - rest) / np.where(np.isfinite(by), by, fluorescence(rest)), np.float32)
 
 
 def fluorescence(rest: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,19 +117,21 @@ def tell(
         for dff, rate, level, start in zip(parts, imaging_rates, levels, begun, strict=False)
     ]
     windows = _Windows(*(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
-    first, slope, activity = _told(windows, np.full(len(parts[0]), begun[-1]))
+    seconds = np.full(len(parts[0]), begun[-1])
+    first, slope, activity = _told(windows, seconds)
+    scale = _scales(first, slope, seconds)
     return [
-        Told(level, first + slope * start, slope / rate, activity)
+        Told(level, first + slope * start, slope / rate, activity, scale)
         for level, rate, start in zip(levels, imaging_rates, begun, strict=False)
     ]
 
 
 def tell_apart(
     traces: Sequence[NDArray[Any]], imaging_rates: Sequence[float], levels: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Return the line of the rest level (first, step per frame) and activity of traces (n_frames,) of different cells.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:
+    """Return the line of the rest level (first, step per frame), activity and scale of traces of different cells.
 
-    The same as `tell` for each, at less cost.
+    The traces are (n_frames,). The same as `tell` for each, at less cost.
     """
     seconds = np.array([trace.size / rate for trace, rate in zip(traces, imaging_rates, strict=True)])
     each = [
@@ -120,7 +139,7 @@ def tell_apart(
         for trace, rate, level in zip(traces, imaging_rates, levels, strict=True)
     ]
     first, slope, activity = _told(_Windows(*(_padded(arrays) for arrays in zip(*each, strict=True))), seconds)
-    return first, slope / np.asarray(imaging_rates), activity
+    return first, slope / np.asarray(imaging_rates), activity, _scales(first, slope, seconds)
 
 
 class _Windows(NamedTuple):
@@ -161,6 +180,14 @@ def _told(
     first, slope = _lines(windows.whole, windows.times, noise, seconds)
     rest = first[:, None] + slope[:, None] * windows.half_times
     return first, slope, _activity(windows.half - rest, windows.noise)
+
+
+def _scales(
+    first: NDArray[np.float64], slope: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean fluorescence at rest of traces whose transients do not follow the line, NaN for the others."""
+    mean = fluorescence(first + slope * seconds / 2)
+    return np.where(np.abs(slope) * seconds > MOST_SCALED * mean, mean, np.nan)
 
 
 def _means(dff: NDArray[Any], width: int) -> NDArray[np.float64]:

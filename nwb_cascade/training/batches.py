@@ -65,12 +65,14 @@ class TrainingBatch:
     @property
     def from_rest(self) -> NDArray[np.float32]:
         """``trace`` relative to its rest level, 0 where nothing was measured."""
-        return np.where(self.present > 0, from_rest(self.trace, self._rest), 0).astype(np.float32)
+        return np.where(self.present > 0, from_rest(self.trace, self._rest, self._told[3]), 0).astype(np.float32)
 
     @property
     def noise_level_from_rest(self) -> NDArray[np.float32]:
         """Noise level of ``from_rest``, (batch,)."""
-        return (self.noise_level / fluorescence(self._rest.mean(axis=1))).astype(np.float32)
+        scale = self._told[3]
+        by = np.where(np.isfinite(scale), scale, fluorescence(self._rest.mean(axis=1)))
+        return (self.noise_level / by).astype(np.float32)
 
     @property
     def activity(self) -> NDArray[np.float32]:
@@ -79,12 +81,12 @@ class TrainingBatch:
 
     @property
     def _rest(self) -> NDArray[np.float64]:
-        first, step, _ = self._told
+        first, step = self._told[:2]
         return (first + step * self.offsets)[:, None] + step[:, None] * np.arange(self.trace.shape[1])
 
     @cached_property
-    def _told(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-        """Rest level at the first frame, its change per frame, and activity, as inference finds them; (batch,) each."""
+    def _told(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:
+        """Rest level at the first frame, its change per frame, activity and scale, as inference finds them."""
         rows = [row[: 1 + np.flatnonzero(np.isfinite(row))[-1]] for row in self.around]
         rates = self.imaging_rate.tolist()
         levels = [float(noise_level(row[None], rate)[0]) for row, rate in zip(rows, rates, strict=True)]

@@ -16,7 +16,7 @@ import {
 import type { FrameClock, Stretch } from "./clock";
 import { canonicalIndicator, type IndicatorTold } from "./rules";
 import { general } from "./numbers";
-import { fluorescence, meanRest, restOf, tell, type Told } from "./rest";
+import { meanRest, restOf, scaleAt, tell, type Told } from "./rest";
 
 /** Evaluate one row: NaN where a frame is missing, to the networks' values one behind the other (members * n). */
 export type Network = (trace: Float32Array, condition: number[], indicator: number) => Promise<Float32Array>;
@@ -120,11 +120,11 @@ async function inferPart(
   const n = trace.length;
   const fromRest = facts.conditions > 2;
   const restLevel = meanRest(told, part, n);
-  const toldLevel = fromRest ? level / fluorescence(restLevel) : level;
+  const toldLevel = fromRest ? level / scaleAt(told, restLevel) : level;
   const prepared = prepareTrace(trace, 2 * facts.halo + 1);
   if (fromRest) {
     const rest = restOf(told, part, n);
-    prepared.trace = prepared.trace.map((value, t) => (value - rest[t]) / fluorescence(rest[t]));
+    prepared.trace = prepared.trace.map((value, t) => (value - rest[t]) / scaleAt(told, rest[t]));
   }
   const expectedSpikes = new Float32Array(n).fill(NaN);
   const ensembleStd = new Float32Array(n).fill(NaN);

@@ -8,7 +8,11 @@ export interface Told {
   first: number[];
   step: number[];
   activity: number;
+  /** Fluorescence at rest by which all transients are divided; NaN where they follow the line. */
+  scale: number;
 }
+
+const MOST_SCALED = 0.35;
 
 export const QUANTILE = 0.15;
 const QUANTILE_Z = 1.0364;
@@ -44,7 +48,9 @@ export function tell(parts: Float32Array[], rates: number[], levels: number[], f
   const low = quantile(ordered, QUANTILE);
   const rest = ordered.length ? raised(low, quantile(ordered, 0.5), Math.sqrt(variance)) : 0;
   const activity = activityOf(half.map((value, i) => value - rest - slope * halfTimes[i]), noise);
-  return { first: starts.map((at) => rest + slope * at), step: rates.map((rate) => slope / rate), activity };
+  const mean = fluorescence(rest + (slope * start) / 2);
+  const scale = Math.abs(slope) * start > MOST_SCALED * mean ? mean : NaN;
+  return { first: starts.map((at) => rest + slope * at), step: rates.map((rate) => slope / rate), activity, scale };
 }
 
 /** Rest level in every frame of a stretch. */
@@ -57,8 +63,13 @@ export function meanRest(told: Told, part: number, nFrames: number): number {
 }
 
 /** 1 + r: the fluorescence at rest in units of the F0 that was used. */
-export function fluorescence(rest: number): number {
+function fluorescence(rest: number): number {
   return Math.max(1 + rest, 0.2);
+}
+
+/** By what transients are divided where the trace rests at a level. */
+export function scaleAt(told: Told, rest: number): number {
+  return Number.isNaN(told.scale) ? fluorescence(rest) : told.scale;
 }
 
 function means(trace: Float32Array, width: number): number[] {

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.core.noise import noise_level, noise_std
-from nwb_cascade.core.rest_level import from_rest, tell, tell_apart, tell_block
+from nwb_cascade.core.rest_level import MOST_SCALED, from_rest, tell, tell_apart, tell_block
 
 RATE, FRAMES = 30.0, 5400
 
@@ -38,6 +38,25 @@ def test_a_constant_scales_transients_by_what_it_adds_to_f0(constant):
     dff = cells(0.3, 2.0)
     rest = tell_block(dff, RATE).rest(slice(None), FRAMES)
     np.testing.assert_allclose(at_rest(dff + constant) * (1 + rest + constant), dff - rest, atol=1e-5)
+
+
+@pytest.mark.parametrize("bleached_by", [0.2, 0.6])
+def test_transients_on_a_strong_slope_keep_their_size_on_average(bleached_by):
+    """A slope that was added leaves transients as they are; a weak one is taken for a drift of F0 and scales them."""
+    dff = cells(0.3, 2.0)
+    bleached = dff - np.linspace(0.0, bleached_by, FRAMES, dtype=np.float32)
+    told = tell_block(bleached, RATE)
+    read = told.from_rest(bleached, slice(None))
+    ratio = [
+        np.diff(read[:, part]).std() / np.diff(dff[:, part]).std() for part in (slice(0, 1000), slice(-1000, None))
+    ]
+    if bleached_by > MOST_SCALED:
+        assert ratio[0] == pytest.approx(ratio[1], rel=0.01)
+        assert ratio[0] == pytest.approx(1 / (1 - bleached_by / 2), rel=0.05)
+        np.testing.assert_allclose(told.noise_from_rest(FRAMES), noise_level(read, RATE), rtol=0.01)
+    else:
+        assert ratio[1] / ratio[0] == pytest.approx(1 / (1 - bleached_by), rel=0.08)
+        assert np.isnan(told.scale).all()
 
 
 def test_a_drift_of_f0_is_undone():
@@ -77,12 +96,13 @@ def test_traces_of_many_lengths_and_rates_are_told_as_alone():
     traces = [row[:n] for row, n in zip(cells(0.5, 3.0), (5400, 3000, 400, 40, 7, 2), strict=False)]
     rates = [30.0, 15.0, 7.5, 30.0, 1.0, 60.0]
     levels = [float(noise_level(trace[None], rate)[0]) for trace, rate in zip(traces, rates, strict=True)]
-    first, step, activity = tell_apart(traces, rates, levels)
+    first, step, activity, scale = tell_apart(traces, rates, levels)
     for row, (trace, rate) in enumerate(zip(traces, rates, strict=True)):
         alone = tell_block(trace[None], rate)
         assert first[row] == pytest.approx(alone.first[0], abs=1e-9)
         assert step[row] == pytest.approx(alone.step[0], abs=1e-9)
         assert activity[row] == pytest.approx(alone.activity[0], abs=1e-6)
+        np.testing.assert_allclose(scale[row], alone.scale[0])
 
 
 def test_missing_frames_padding_and_nothing_at_all():
