@@ -188,6 +188,10 @@ class InferenceOptions:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        if not isinstance(self.from_raw, FromRaw | None):
+            raise InputError(
+                f"Expected from_raw as nwb_cascade.options.FromRaw(...) or None, received {self.from_raw!r}."
+            )
         if self.imaging_rate is not None and not 0 < self.imaging_rate < float("inf"):
             raise InputError(f"Expected a positive imaging rate in Hz, received {self.imaging_rate!r}.")
         if self.noise_level is not None and not 0 < self.noise_level < float("inf"):

@@ -36,6 +36,18 @@ def test_counts_do_not_depend_on_f0_and_hardly_on_a_constant(indicator):
     assert total(drifting, indicator) == pytest.approx(before, rel=0.15)
 
 
+def test_bleaching_and_an_offset_keep_the_counts_within_a_fifth():
+    """A line or all light fading by 60 %, and a rest level of 0.2, against the trace without them."""
+    rng = np.random.default_rng(0)
+    dff = rng.normal(0, 0.1, (6, 3000)).astype(np.float32)
+    for roi, starts in enumerate(rng.integers(0, 2850, (6, 33))):
+        for start in starts:
+            dff[roi, start : start + 150] += 0.5 * np.exp(-np.arange(150) / 12)
+    before, line = total(dff, "GCaMP6f"), np.linspace(0, 0.6, 3000, dtype=np.float32)
+    for changed in (dff - line, (1 - line) * (1 + dff) - 1, dff + np.float32(0.2)):
+        assert total(changed, "GCaMP6f") == pytest.approx(before, rel=0.2)
+
+
 @pytest.mark.parametrize("noise_level", [2.0, 6.0])
 @pytest.mark.parametrize("indicator", ["GCaMP6f", "jGCaMP8m"])
 def test_counts_from_raw_fluorescence_are_those_from_the_df_f_it_was_made_from(indicator, noise_level):

@@ -152,3 +152,25 @@ def test_an_archive_makes_one_job_of_all_planes(tmp_path: Path) -> None:
     (job,) = [one for one in map(json.loads, manifest.read_text().splitlines()) if one["record"] == "job"]
     assert job["parameters"] == {"series": "all"}
     assert [one["indicator"] for one in job["recordings"]] == ["GCaMP6f", "jRGECO1a"]
+
+
+def test_the_first_example_of_the_readme_works_on_two_planes_with_a_pause_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = readme.split("## Five lines", 1)[1].split("```bash", 1)[1].split("```", 1)[0]
+    looking, inferring = (line.partition("#")[0].split()[1:] for line in block.strip().splitlines())
+    two_planes(tmp_path / "recording.nwb")
+    monkeypatch.chdir(tmp_path)
+    seen = CliRunner().invoke(main, [*looking, "--json"])
+    series = json.loads(seen.stdout)[0]["series"]
+    assert [(one["name"], one["indicator"], len(one["stretches"])) for one in series] == [
+        (name, indicator, 2) for name, (indicator, _) in PLANES.items()
+    ]
+    asked = CliRunner().invoke(main, inferring)
+    assert asked.exit_code == 1
+    assert "--series all" in asked.stderr
+    done = CliRunner().invoke(main, [*inferring, "--series", "all"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "stretches" in done.output
+    assert runs_in("recording_spikes.nwb") == BOTH

@@ -72,6 +72,11 @@ def test_what_an_option_cannot_be_is_told(values: dict[str, Any], message: str) 
         InferenceOptions.from_dict(values)
 
 
+def test_how_raw_fluorescence_is_read_is_no_yes() -> None:
+    with pytest.raises(InputError, match=r"from_raw as nwb_cascade\.options\.FromRaw\(\.\.\.\) or None, received True"):
+        InferenceOptions(from_raw=True)  # type: ignore[arg-type]
+
+
 def test_outputs_do_not_contradict_each_other() -> None:
     with pytest.raises(InputError, match="either an output or in_place"):
         OutputOptions("a.nwb", in_place=True)
