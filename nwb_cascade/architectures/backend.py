@@ -8,7 +8,6 @@ Keras is set to (``KERAS_BACKEND``); on TensorFlow they need no Keras, which wou
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from threading import RLock
 from typing import Any
 
 from nwb_cascade.architectures.start_up import without_notes
+from nwb_cascade.files.quick_import import importing
 
 # TensorFlow imports this module of Keras at its end, to know the optimizers of saved models, and does without it where
 # Keras is absent.
@@ -108,24 +108,8 @@ def _start_tensorflow() -> None:
     with _STARTING:
         if "tensorflow" in sys.modules:
             return
-        with without_notes(), _in_less_time():
+        with without_notes(), importing(without=EAGERLY_IMPORTED):  # half the time
             import tensorflow as tf
 
             # On a GPU the first convolution loads cuDNN.
             tf.nn.conv1d(tf.zeros((1, 2, 1)), tf.zeros((1, 1, 1)), 1, "VALID")
-
-
-@contextmanager
-def _in_less_time() -> Iterator[None]:
-    """Import TensorFlow in half the time: without Keras, and without collecting garbage, which modules are not."""
-    spares_keras, collects = EAGERLY_IMPORTED not in sys.modules, gc.isenabled()
-    if spares_keras:
-        sys.modules[EAGERLY_IMPORTED] = None  # type: ignore[assignment]  # as if it were not installed
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-        if spares_keras:
-            del sys.modules[EAGERLY_IMPORTED]

@@ -39,7 +39,9 @@ def command(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, report
     failed (the others are done all the same), 2 if the options do not fit together.
     """
     from nwb_cascade.cli.named_files import listed
+    from nwb_cascade.cli.start import load_readers
 
+    load_readers()
     options, unasked = take_inference(values)
     named = list(listed(files))
     where = _output([source for _, source in named if not isinstance(source, Exception)], options, unasked, values)

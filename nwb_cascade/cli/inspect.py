@@ -64,6 +64,9 @@ def _inspect_all(
     from nwb_cascade.cli.failures import in_one_line, of_file
     from nwb_cascade.cli.named_files import listed
     from nwb_cascade.cli.progress import progress_bar
+    from nwb_cascade.cli.start import load_readers
+
+    load_readers()
     from nwb_cascade.readers.inspecting import inspect
     from nwb_cascade.readers.sources import name_of
 

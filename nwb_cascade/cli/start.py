@@ -1,0 +1,23 @@
+"""What commands that read recordings load first, in two thirds of the time that it takes by itself."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from importlib.util import find_spec
+
+from nwb_cascade.files.quick_import import importing
+
+
+def load_readers() -> None:
+    """Import what reads and writes recordings; nothing of it is looked through for garbage again.
+
+    Where hdmf-zarr is not installed, the zarr that dandi brings for its checksums opens no recording, so that hdmf need
+    not import it in this process, which is the command's own.
+    """
+    with importing(without="" if find_spec("hdmf_zarr") else "zarr"):
+        importlib.import_module("pynwb")
+    with importing():
+        for name in ("nwb_cascade.readers.registry", "nwb_cascade.writers.registry"):
+            importlib.import_module(name)
+    gc.freeze()
