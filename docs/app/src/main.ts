@@ -66,6 +66,13 @@ function cell(text: string, name = ""): HTMLTableCellElement {
   return made;
 }
 
+/** A path that is broken behind its slashes. */
+function pathCell(path: string): HTMLTableCellElement {
+  const made = cell("");
+  for (const part of path.split(/(?<=\/)/)) made.append(part, document.createElement("wbr"));
+  return made;
+}
+
 function list(recording: { name: string; format: string; series: Series[] }): void {
   opened = recording;
   say("");
@@ -86,8 +93,8 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
     first.append(radio);
     const rate = series.imagingRate ? `${general(series.imagingRate, 4)} Hz` : series.rateWhy;
     const why = series.problem || [series.why, series.scaleWhy].filter(Boolean).join("; ");
-    row.append(first, cell(series.path || "matrix"), cell(String(series.nRois), "number"), cell(String(series.nFrames), "number"));
-    row.append(cell(rate, series.imagingRate ? "short" : ""), cell(series.kind.replaceAll("_", " ")), cell(why));
+    row.append(first, pathCell(series.path || "matrix"), cell(String(series.nRois), "number"), cell(String(series.nFrames), "number"));
+    row.append(cell(rate, series.imagingRate ? "short" : ""), cell(series.kind.replaceAll("_", " "), "short"), cell(why));
     row.classList.toggle("out", !!series.problem);
     row.addEventListener("click", () => !series.problem && choose(at));
     return row;
@@ -99,7 +106,7 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
   const meant = first ?? (usable.length === 1 ? usable[0] : undefined);
   if (!usable.length)
     complain(`No series of ${recording.name} can be inferred here: ${recording.series.map((one) => `${one.path}: ${one.problem}`).join("; ")}.`);
-  element("ask").hidden = !usable.length;
+  element("ask").hidden = !meant;
   element("note").textContent = meant || !usable.length ? "" : "Several series could be meant: choose one.";
   chosen = -1;
   if (meant) choose(meant.at);
@@ -108,6 +115,7 @@ function list(recording: { name: string; format: string; series: Series[] }): vo
 
 function choose(at: number): void {
   chosen = at;
+  element("ask").hidden = false;
   const series = opened!.series[at];
   element("series").querySelectorAll("tbody tr").forEach((row, i) => {
     row.classList.toggle("chosen", i === at);

@@ -176,7 +176,7 @@ async function infer(ask: Ask): Promise<void> {
   const warnings = population.warnings();
   for (const { roi, code, message } of warnings) results[roi].warnings.push({ code, message });
   last = { name: recording.name, series, clock, ask, told: told.sentence, results };
-  const notes = [...series.notes, ...clock.notes];
+  const { notes } = clock;
   answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, notes, warnings });
 }
 
