@@ -262,6 +262,42 @@ def test_a_plane_of_suite2p_becomes_dff_as_the_command_makes_it(page, plane):
     assert text(browser, "command") == "nwb-cascade infer 'FOLDER' --indicator 'GCaMP6s'"
 
 
+def drop(browser, path):
+    """Drop a file or folder onto the page, as a mouse does."""
+    browser.get(browser.address)
+    at(browser, "ready")
+    box = browser.find_element("id", "drop").rect
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 10}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+    return at(browser, "opened", "problem")
+
+
+def test_the_folder_of_a_plane_and_that_around_it_are_dropped(page, plane, tmp_path):
+    browser, downloads = page
+    folder, expected = plane
+    for dropped, name in ((folder, "plane0"), (folder.parent, f"{folder.parent.name}/plane0")):
+        assert drop(browser, dropped) == "opened", text(browser, "problem")
+        assert text(browser, "name") == name
+    received = np.load(inferred(browser, downloads, indicator="GCaMP6s"))
+    assert received == pytest.approx(expected, abs=1e-4, rel=1e-3, nan_ok=True)
+    assert text(browser, "command") == f"nwb-cascade infer '{name}' --indicator 'GCaMP6s'"
+    (tmp_path / "a.zarr").mkdir()
+    assert drop(browser, tmp_path / "a.zarr") == "problem"
+    assert "Of folders the page reads planes of suite2p only; nwb-cascade infer reads NWB Zarr" in text(
+        browser, "problem"
+    )
+
+
+def test_a_file_of_the_shared_folder_is_dropped(page):
+    browser, _ = page
+    assert drop(browser, shared_path("example_datasets/zf_pDp_OGB1_7.5Hz_plane01.mat")) == "opened", text(
+        browser, "problem"
+    )
+    assert browser.execute_script("return document.querySelector('#series td.number').textContent") == "1005"
+
+
 def test_the_rate_of_a_plane_is_asked_for_where_ops_cannot_be_read(page, plane, tmp_path):
     browser, downloads = page
     folder, _ = plane
