@@ -71,11 +71,10 @@ class WholeCounts:
         seconds: NDArray[np.float64],
         noise_levels: NDArray[Any],
         model: CountModel,
-        level: float = DEFAULT_LEVEL,
     ) -> WholeCounts:
         """Return the counts for sums of rates (n_rois,) over so many seconds (n_rois,) with a value."""
-        found = _intervals(sums[:, None], seconds[:, None], noise_levels, model, level)
-        return cls(model, level, *(one[:, 0] for one in found))
+        found = _intervals(sums[:, None], seconds[:, None], noise_levels, model, DEFAULT_LEVEL)
+        return cls(model, DEFAULT_LEVEL, *(one[:, 0] for one in found))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WholeCounts:

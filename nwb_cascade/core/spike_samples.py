@@ -13,6 +13,7 @@ from nwb_cascade.core.spike_counts import ROUNDING, window_sums
 from nwb_cascade.errors import InputError
 
 MOST_SAMPLES = 10_000
+WINDOW_S = 1.0
 LEAST_WEIGHT = 1e-9  # of a frame without rate, so that a spike of a window without any has a place
 
 
@@ -23,12 +24,10 @@ def sample_trains(
     clock: FrameClock,
     n_samples: int,
     generator: np.random.Generator,
-    *,
-    window_s: float = 1.0,
 ) -> list[NDArray[np.float64]]:
     """Draw spike trains of one ROI.
 
-    Every sample has a gain of its own, which its windows share; the count of each window of ``window_s`` is drawn given
+    Every sample has a gain of its own, which its windows share; the count of each window of a second is drawn given
     that, and its spikes are placed by the rates of its frames, evenly within a frame.
 
     Parameters
@@ -59,7 +58,7 @@ def sample_trains(
     if not 1 <= n_samples <= MOST_SAMPLES:
         raise InputError(f"Expected 1 to {MOST_SAMPLES} samples, received {n_samples}.")
     times, frame_s = clock.frame_times, 1 / clock.frame_rates
-    of_frame = np.maximum(np.floor((times - times[0]) / window_s + ROUNDING), 0).astype(np.int64)
+    of_frame = np.maximum(np.floor((times - times[0]) / WINDOW_S + ROUNDING), 0).astype(np.int64)
     _, of_frame = np.unique(of_frame, return_inverse=True)  # pauses have no windows
     n_windows = int(of_frame.max()) + 1
     sums, seconds = window_sums(rates[None], clock, of_frame, n_windows)

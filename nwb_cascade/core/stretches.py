@@ -33,6 +33,7 @@ FEWEST_PAIRS = 12  # of fewer, a dropped frame and a pause might be half
 START_INTERVALS = 40  # at the start of a stretch, by which its usual interval is known
 REFINING_FRAMES, REFINEMENT = 100, 0.05  # later by so many frames, if they say nearly the same
 LATE_FRAMES = 30  # after a hole, within which frames that are early again close it
+AT_ONCE = 4096  # intervals that are looked at together
 SAME_RATE = 0.01  # stretches whose rates differ by less have one
 
 
@@ -233,10 +234,10 @@ def _where_the_rate_changes(stretch: Stretch, timestamps: NDArray[np.float64]) -
     return stretch.split(stretch.first + edge for edge in edges)
 
 
-def _deviating(timestamps: NDArray[np.float64], stretch: _Open, block: int = 4096) -> Iterator[int]:
+def _deviating(timestamps: NDArray[np.float64], stretch: _Open) -> Iterator[int]:
     """Yield the frames of a stretch, and of those after it, that an unusual interval follows."""
-    for start in range(stretch.first, timestamps.size - 1, block):
-        intervals = np.diff(timestamps[start : start + block + 1])
+    for start in range(stretch.first, timestamps.size - 1, AT_ONCE):
+        intervals = np.diff(timestamps[start : start + AT_ONCE + 1])
         far = np.abs(intervals - stretch.usual) > TIMESTAMP_TOLERANCE * stretch.usual
         yield from (start + np.flatnonzero(far)).tolist()
 

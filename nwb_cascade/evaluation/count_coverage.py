@@ -18,6 +18,7 @@ from nwb_cascade.evaluation.evaluation_run import Weights
 from nwb_cascade.training.recordings import KnownRecording
 
 LEVELS = (0.5, 0.8, 0.95)
+WINDOW_S = 1.0
 EVENT_SPIKES = 0.5  # expected spikes from which on a window belongs to an event, as one with a spike does
 
 
@@ -44,7 +45,6 @@ def count_coverage(
     recordings: Sequence[KnownRecording],
     condition: Condition,
     *,
-    window_s: float | None = 1.0,
     seed: int = 0,
 ) -> list[CountCoverage]:
     """Compare the intervals of held-out cells with their true counts; one entry per dataset and class.
@@ -61,7 +61,7 @@ def count_coverage(
         raise LookupError(f"Expected a model with fitted intervals of counts, received {config.name}, which has none.")
     generator = np.random.default_rng(seed)
     groups: dict[tuple[str, str], list[_Cell]] = {}
-    for (one,) in known_counts(config, weights, recordings, condition, (window_s,), seed=seed):
+    for (one,) in known_counts(config, weights, recordings, condition, (WINDOW_S,), seed=seed):
         if one.counts.size:
             values = fitted["held_out"].get(one.judge, fitted)[one.kind]
             cell = _judged(one, CountModel.from_dict(values), generator)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ground_truth_nwb.appearing import ANYBODY, NO_FOLLOWING
 
-OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OWNER = 0o600
 
 
@@ -41,7 +40,7 @@ def make_file(path: Path, mode: int = ANYBODY) -> Path:
     return path
 
 
-def shared_file(path: Path, mode: int = OWNER) -> int:
+def shared_file(path: Path) -> int:
     """Open a file that several processes of a user share, made if need be, for reading and writing.
 
     Raises
@@ -51,7 +50,7 @@ def shared_file(path: Path, mode: int = OWNER) -> int:
     """
     if path.is_symlink():
         raise PermissionError(f"{path} is a symbolic link, which is not followed here: remove it.")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOWING, mode)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOWING, OWNER)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or not _is_own(status) or status.st_nlink > 1:
         os.close(descriptor)

@@ -86,7 +86,6 @@ def fetch_model(
     name: str,
     *,
     registry: str | os.PathLike[str] | None = None,
-    into: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     backoff_s: float = BACKOFF_S,
@@ -101,8 +100,6 @@ def fetch_model(
         Name in the registry.
     registry : str or path, optional
         See :func:`read_registry`.
-    into : path, optional
-        Folder of models to install into; the user's by default.
     overwrite : bool
         Download and install even if a model of that name is installed.
     progress : callable, optional
@@ -124,7 +121,7 @@ def fetch_model(
     FileNotFoundError, ConnectionError
         If registry or archive cannot be downloaded.
     """
-    folder = bundle_folder(name, into)
+    folder = bundle_folder(name)
     if not overwrite and (installed := load_if_sound(folder)) is not None:
         return installed
     entries = read_registry(registry, backoff_s=backoff_s)

@@ -45,15 +45,11 @@ class Replay:
     n_expected_spikes: float
 
 
-def replay(
-    *, look_ahead_s: float = 0.1, seed: int = 0, duration_s: float = DURATION_S, progress: Progress | None = None
-) -> Replay:
+def replay(*, seed: int = 0, duration_s: float = DURATION_S, progress: Progress | None = None) -> Replay:
     """Simulate a population and push its frames at the rate of the recording.
 
     Parameters
     ----------
-    look_ahead_s : float
-        s.
     seed : int
         Of the simulation.
     duration_s : float
@@ -74,7 +70,6 @@ def replay(
         N_ROIS,
         IMAGING_RATE,
         indicator=INDICATOR,
-        look_ahead_s=look_ahead_s,
         options=OnlineOptions(smoothing_s=SMOOTHING_S),
     )
     (delay,) = online.look_ahead_frames

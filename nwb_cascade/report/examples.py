@@ -81,7 +81,6 @@ def spike_examples(
     indicator: str | None,
     *,
     folder: Path | None = None,
-    seed: int = 0,
 ) -> Examples:
     """Resample ground truth to an imaging rate and some noise levels.
 
@@ -96,15 +95,13 @@ def spike_examples(
     folder : pathlib.Path, optional
         Ground truth as NWB, written by ``nwb-cascade ground-truth convert`` or ``simulate``. Without it cells are
         simulated.
-    seed : int
-        Of the noise, and of the simulation.
 
     Raises
     ------
     InputError
         If the folder holds no ground truth that is recorded fast enough.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     wanted = canonical_indicator(indicator)
     if folder is None:
         cells, source = _simulated(wanted, imaging_rate, rng)

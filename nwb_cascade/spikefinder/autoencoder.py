@@ -20,6 +20,7 @@ from nwb_cascade.spikefinder.layers import (
 from nwb_cascade.spikefinder.prediction import predicted
 
 TOY_UNITS = 20
+TOY_KL_WEIGHT = 1e-2
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -153,7 +154,7 @@ def build_autoencoder(
     return VariationalAutoencoder(encoder, keras.Model(latent, decoded, name="decoder"), kl_weight, seed)
 
 
-def build_toy_autoencoder(n_classes: int = 10, *, kl_weight: float = 1e-2, seed: int = 0) -> VariationalAutoencoder:
+def build_toy_autoencoder(n_classes: int = 10, *, seed: int = 0) -> VariationalAutoencoder:
     """Build an autoencoder of one-hot vectors (n, n_classes) with a latent of two dimensions, which can be drawn."""
     values = keras.Input((n_classes,))
     hidden = keras.layers.Dense(TOY_UNITS, activation="tanh")(values)
@@ -163,7 +164,7 @@ def build_toy_autoencoder(n_classes: int = 10, *, kl_weight: float = 1e-2, seed:
     for _ in range(2):
         hidden = keras.layers.Dense(TOY_UNITS, activation="tanh")(hidden)
     decoder = keras.Model(point, keras.layers.Dense(n_classes)(hidden), name="decoder")
-    return VariationalAutoencoder(encoder, decoder, kl_weight, seed)
+    return VariationalAutoencoder(encoder, decoder, TOY_KL_WEIGHT, seed)
 
 
 def fit_autoencoder(

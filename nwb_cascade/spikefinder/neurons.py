@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.training.recordings import KnownRecording, KnownTrial, load_recordings
 
@@ -51,7 +50,7 @@ class Neuron:
         return self.recording.dataset
 
 
-def load_neurons(folder: Path, datasets: Sequence[str] = (), *, progress: Progress | None = None) -> list[Neuron]:
+def load_neurons(folder: Path, datasets: Sequence[str] = ()) -> list[Neuron]:
     """Read ground truth below a folder (NWB, Cascade's MATLAB files, Spikefinder's CSV pairs), scaled and in bins.
 
     Raises
@@ -59,7 +58,7 @@ def load_neurons(folder: Path, datasets: Sequence[str] = (), *, progress: Progre
     LookupError, ValueError
         As `nwb_cascade.training.recordings.load_recordings`.
     """
-    return [neuron_from(recording) for recording in load_recordings(folder, datasets, progress=progress)]
+    return [neuron_from(recording) for recording in load_recordings(folder, datasets)]
 
 
 def neuron_from(recording: KnownRecording) -> Neuron:

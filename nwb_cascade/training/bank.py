@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
-from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import bin_spikes, frame_grid, resample_trace
 from nwb_cascade.training.recordings import KnownRecording, KnownTrial
 
@@ -102,7 +101,6 @@ def make_bank(
     versions: int = 8,
     emphasis: Mapping[str, float] | None = None,
     frame_jitter: float = 0.0,
-    progress: Progress | None = None,
 ) -> SegmentBank:
     """Resample every trial to several random rates.
 
@@ -122,14 +120,12 @@ def make_bank(
         Factor on a dataset's share; shares go with the square root of the imaged time otherwise.
     frame_jitter : float
         Standard deviation of the time of each frame about the regular grid, in frames.
-    progress : callable, optional
-        Called as ``progress(done, total)`` after each cell.
     """
     rates, emphasis = rates or RateRange(), emphasis or {}
     names = tuple(sorted({r.dataset for r in recordings}))
     cells: dict[str, list[tuple[TrainingSegment, ...]]] = {name: [] for name in names}
     minutes = dict.fromkeys(names, 0.0)
-    for done, recording in enumerate(recordings, start=1):
+    for recording in recordings:
         codes = [indicator_code(name) for name in recording.indicator_codes]
         drawn = (
             resample_trial(
@@ -147,8 +143,6 @@ def make_bank(
         if segments:
             cells[recording.dataset].append(segments)
             minutes[recording.dataset] += sum(t.duration_s for t in recording.trials) / 60
-        if progress is not None:
-            progress(done, len(recordings))
     return SegmentBank.assemble(
         {name: (cells[name], np.sqrt(minutes[name]) * emphasis.get(name, 1.0)) for name in names}
     )

@@ -18,6 +18,7 @@ from nwb_cascade.training.bank import SegmentBank, TrainingSegment
 from nwb_cascade.training.silence import draw_silence
 
 LOWEST_NOISE = 0.3
+WEIGHT_EXPONENT = 0.75  # with 1 every cell would count alike; a little less keeps near-silent cells from ruling
 CONTEXT_FRAMES = 8192  # of a trial, around a crop, by which its rest level and activity are known
 QUIET_S = 2.0  # without a spike on either side, a frame is quiet ...
 QUIET_WEIGHT = 2.0  # ... and what is seen there counts more: most frames of most cells are, and users sum over them
@@ -144,13 +145,9 @@ def draw_batch(
     )
 
 
-def cell_weight(counts_per_frame: float, exponent: float = 0.75) -> float:
-    """Weight of a cell's squared error: busy cells vary more, so they count less (1 at one spike per frame).
-
-    With exponent 1 every cell would count alike (squared error of counts grows with their mean); a little less
-    keeps near-silent cells from ruling.
-    """
-    return float((counts_per_frame + 0.003) ** -exponent)
+def cell_weight(counts_per_frame: float) -> float:
+    """Weight of a cell's squared error: busy cells vary more, so they count less (1 at one spike per frame)."""
+    return float((counts_per_frame + 0.003) ** -WEIGHT_EXPONENT)
 
 
 def _draw_crop(bank: SegmentBank, generator: np.random.Generator, n_frames: int) -> tuple[TrainingSegment, int]:
