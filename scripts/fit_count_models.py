@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.spike_counts import COUNT_MODELS
 from nwb_cascade.evaluation.count_fit import fit_count_models
-from nwb_cascade.evaluation.evaluation_run import Weights
 from nwb_cascade.models.bundle import load_bundle, save_bundle
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
 

@@ -61,9 +61,9 @@ def _read_plan_file(context: click.Context, parameter: click.Parameter, path: Pa
 @click.option("--name", help="Name of the model [default: that of the output folder].")
 @click.option(
     "--architecture",
-    type=click.Choice(["conditional", "cascade", "online"]),
-    help="One ensemble for any rate and noise level, published networks per noise level at one rate, or networks "
-    "for any rate that run along with a recording.",
+    metavar="NAME",
+    help="conditional: one ensemble for any rate and noise level; cascade: published networks per noise level at one "
+    "rate; online: networks for any rate that run along with a recording.",
 )
 @click.option("--imaging-rate", type=float, help="Hz; for --architecture cascade.")
 @click.option("--noise", "noise_levels", type=float, multiple=True, help="Noise level; repeat for several.")

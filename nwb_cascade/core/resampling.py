@@ -6,13 +6,14 @@ Nothing is transformed as a whole, so nothing wraps around or rings, and frame k
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nwb_cascade.core.noise import noise_level
 
+_Values = TypeVar("_Values", bound=np.generic)
 NOISE_TOLERANCE = 0.005
 MAX_NOISE_ITERATIONS = 60
 
@@ -199,3 +200,17 @@ def _interval_means(
         return np.asarray(cumulative[index] + offset * (dff[index] + 0.5 * slopes[index] * offset))
 
     return (integral(centres + half) - integral(centres - half)) / (2 * half)
+
+
+def moved(values: NDArray[_Values], frames: int, filler: float) -> NDArray[_Values]:
+    """Values (n_frames,) that stand later by a number of frames (earlier if negative); a filler where none was.
+
+    Examples
+    --------
+    >>> moved(np.array([1.0, 2.0, 3.0]), 1, 0.0), moved(np.array([1.0, 2.0, 3.0]), -2, np.nan)
+    (array([0., 1., 2.]), array([ 3., nan, nan]))
+    """
+    found = np.full_like(values, filler)
+    first, stop = max(frames, 0), max(values.size + min(frames, 0), 0)
+    found[first:stop] = values[first - frames : stop - frames]
+    return found

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.count_model import CountModel
 from nwb_cascade.core.spike_counts import COUNT_MODELS
 from nwb_cascade.evaluation.assessment import Condition
 from nwb_cascade.evaluation.count_fit import KnownCounts, known_counts
-from nwb_cascade.evaluation.evaluation_run import Weights
 from nwb_cascade.training.recordings import KnownRecording
 
 LEVELS = (0.5, 0.8, 0.95)

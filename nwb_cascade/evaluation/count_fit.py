@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.count_model import (
     CLASSES,
@@ -25,7 +26,7 @@ from nwb_cascade.core.count_model import (
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import frame_grid
 from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Condition, make_case
-from nwb_cascade.evaluation.evaluation_run import Weights, held_out_estimator, judges
+from nwb_cascade.evaluation.evaluation_run import held_out_estimator, judges
 from nwb_cascade.training.recordings import KnownRecording
 
 CONDITIONS = tuple(Condition(rate, level, "gaussian", 0.05) for rate in (7.5, 15.0, 30.0) for level in (2.0, 4.0, 8.0))

@@ -9,32 +9,33 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.registry import architecture_of
+from nwb_cascade.architectures.architecture import Weights
+from nwb_cascade.architectures.registry import architecture_of, build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet, infer_block
 from nwb_cascade.core.kernels import smooth, smoothing_kernel
+from nwb_cascade.core.resampling import moved
 from nwb_cascade.evaluation.assessment import Case, Condition, Estimator
 
-Networks = Callable[[float, str | None], NetworkSet]
 Quantity = Literal["expected_spikes", "ensemble_std"]
 GROUP_TRIALS = 48
 
 
 def model_estimator(
     config: ModelConfig,
-    networks: Networks,
+    weights: Weights,
     *,
     indicator_of: Callable[[Case], str | None] | None = None,
     quantity: Quantity = "expected_spikes",
 ) -> Estimator:
-    """Estimate with a model.
+    """Estimate with all networks of a model.
 
     Parameters
     ----------
     config : ModelConfig
         Of the model. Output that is not smoothed yet is smoothed as the case asks; other carries its own smoothing.
-    networks : callable
-        Gives the networks for an imaging rate and an indicator.
+    weights : mapping of str to numpy.ndarray
+        Its arrays.
     indicator_of : callable, optional
         What the model is told of a case; left out: nothing.
     quantity : {"expected_spikes", "ensemble_std"}
@@ -47,13 +48,8 @@ def model_estimator(
             condition = cases[members[0]].condition
             smoothing = _smoothing(config, condition)
             trials = [(index, trace) for index in members for trace in cases[index].traces]
-            estimates = _infer(
-                [trace for _, trace in trials],
-                condition,
-                networks(condition.imaging_rate, indicator),
-                smoothing,
-                quantity,
-            )
+            networks = build_networks(config, weights, imaging_rate=condition.imaging_rate, indicator=indicator)
+            estimates = _infer([trace for _, trace in trials], condition, networks, smoothing, quantity)
             for (index, _), values in zip(trials, estimates, strict=True):
                 found[index].append(values)
         return found
@@ -77,7 +73,7 @@ def shifted(estimator: Estimator, frames: int) -> Estimator:
     """An estimator whose values stand later by a number of frames (earlier if negative)."""
 
     def estimate(cases: Sequence[Case]) -> list[list[NDArray[np.float32]]]:
-        return [[_shifted(values, frames) for values in trials] for trials in estimator(cases)]
+        return [[moved(values, frames, np.nan) for values in trials] for trials in estimator(cases)]
 
     return estimate
 
@@ -156,13 +152,3 @@ def _smooth_to_the_last_frame(values: NDArray[np.float32], *, kernel: NDArray[np
     smoothed = values.copy()
     smoothed[:, :stop] = smooth(values[:, :stop], kernel=kernel)
     return smoothed
-
-
-def _shifted(values: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-    """Values moved later by a number of frames (earlier if negative), NaN moved in."""
-    moved = np.full_like(values, np.nan)
-    if frames > 0:
-        moved[frames:] = values[:-frames]
-    else:
-        moved[:frames] = values[-frames:]
-    return moved

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.architectures.registry import build_networks
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.core.engine import NetworkSet
 from nwb_cascade.evaluation.assessment import Case, Estimator
 from nwb_cascade.evaluation.estimators import Quantity, model_estimator
 from nwb_cascade.training.conditional_bundle import members_without, take_members
 
 HeldOut = Literal["dataset", "animal"]
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 def bundle_estimator(
     config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, quantity: Quantity = "expected_spikes"
 ) -> Estimator:
     """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
-
-    def networks(rate: float, indicator: str | None) -> NetworkSet:
-        return build_networks(config, weights, imaging_rate=rate, indicator=indicator)
-
-    return model_estimator(config, networks, indicator_of=_told if tell_indicator else None, quantity=quantity)
-
-
-def told_estimator(config: ModelConfig, weights: Weights, indicator: str | None) -> Estimator:
-    """Estimate with all networks of a model, told the same of every case."""
-
-    def networks(rate: float, told: str | None) -> NetworkSet:
-        return build_networks(config, weights, imaging_rate=rate, indicator=told)
-
-    return model_estimator(config, networks, indicator_of=lambda _: indicator)
+    return model_estimator(config, weights, indicator_of=_told if tell_indicator else None, quantity=quantity)
 
 
 def held_out_estimator(

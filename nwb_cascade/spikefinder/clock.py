@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nwb_cascade.core.resampling import bin_spikes
+from nwb_cascade.core.resampling import bin_spikes, moved
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
 from nwb_cascade.training.recordings import KnownRecording
@@ -54,11 +54,11 @@ def with_later_expectation(
     neurons: Sequence[Neuron], expected: ExpectedSpikes, shifts: Mapping[str, int]
 ) -> ExpectedSpikes:
     """Expected spikes moved later by each data set's shift in bins; what moves out is lost, 0 moves in."""
-    moved = tuple(
-        tuple(_shifted(values, shifts.get(neuron.dataset, 0)) for values in segments)
+    later = tuple(
+        tuple(moved(values, shifts.get(neuron.dataset, 0), 0.0) for values in segments)
         for neuron, segments in zip(neurons, expected.per_bin, strict=True)
     )
-    return replace(expected, per_bin=moved)
+    return replace(expected, per_bin=later)
 
 
 def _lag_s(recording: KnownRecording) -> float:
@@ -75,14 +75,3 @@ def _moved(neuron: Neuron, lag_s: float) -> Neuron:
         centres = segment.start_s + np.arange(segment.trace.size) / BIN_HZ
         segments.append(replace(segment, counts=bin_spikes(trial.spike_times + lag_s, centres, BIN_HZ)))
     return replace(neuron, segments=tuple(segments))
-
-
-def _shifted(values: np.ndarray, bins: int) -> np.ndarray:
-    moved = np.zeros_like(values)
-    if bins > 0:
-        moved[bins:] = values[:-bins]
-    elif bins < 0:
-        moved[:bins] = values[-bins:]
-    else:
-        moved[:] = values
-    return moved

@@ -22,7 +22,7 @@ from nwb_cascade.pages.figure_style import (
 from nwb_cascade.spikefinder.latents import TUTORIAL_EXPLAINED
 from nwb_cascade.spikefinder.neurons import BIN_HZ, Neuron
 from nwb_cascade.spikefinder.results import METHODS, Summary
-from nwb_cascade.spikefinder.scores import Confusion, average_precision, precision_recall
+from nwb_cascade.spikefinder.scores import Confusion
 from nwb_cascade.spikefinder.windows import MIDDLE_BINS, Windows, first_middle_bin
 
 if TYPE_CHECKING:
@@ -160,12 +160,14 @@ def precision_recall_figure(
     curves: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]],
 ) -> Figure:
     """Draw precision over recall of each method, from (labels, scores)."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
     with figure_style():
         figure = new_figure(WIDTH_INCHES / 2, 2.8)
         axes = figure.subplots()
         for colour, (method, (labels, scores)) in zip(COLOURS, curves.items(), strict=False):
-            precision, recall = precision_recall(labels, scores)
-            name = f"{METHODS[method]} ({average_precision(precision, recall):.2f})"
+            precision, recall, _ = precision_recall_curve(labels, scores)
+            name = f"{METHODS[method]} ({average_precision_score(labels, scores):.2f})"
             axes.plot(recall, precision, color=colour, linewidth=1.2, label=name)
         axes.axhline(0.5, color="#888888", linewidth=0.6, linestyle=":")
         axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1), ylim=(0.45, 1.01))

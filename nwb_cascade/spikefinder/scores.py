@@ -1,4 +1,4 @@
-"""How well windows with a spike are told from those without: accuracy, confusion, precision and recall."""
+"""How well windows with a spike are told from those without: accuracy, confusion, threshold."""
 
 from __future__ import annotations
 
@@ -64,29 +64,3 @@ def best_threshold(labels: NDArray[np.bool_], scores: NDArray[np.floating[Any]])
     bounds = np.concatenate([[-np.inf], 0.5 * (ranked[1:] + ranked[:-1]), [np.inf]])
     allowed = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
     return float(bounds[np.argmax(np.where(allowed, right, -1))])
-
-
-def precision_recall(
-    labels: NDArray[np.bool_], scores: NDArray[np.floating[Any]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall at every threshold, from the highest score down; the first point is (1, 0).
-
-    Raises
-    ------
-    ValueError
-        If no window has a spike.
-    """
-    labels = np.asarray(labels, np.bool_)
-    if not labels.any():
-        raise ValueError(f"Expected windows with a spike, none of the {labels.size} windows has one.")
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    ranked = np.asarray(scores)[order]
-    last = np.append(ranked[1:] < ranked[:-1], True)
-    found = np.cumsum(labels[order])[last]
-    taken = np.flatnonzero(last) + 1
-    return np.append(1.0, found / taken), np.append(0.0, found / labels.sum())
-
-
-def average_precision(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
-    """Mean precision over recall, as a sum of steps."""
-    return float(np.sum(np.diff(recall) * precision[1:]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.architectures.told import near_codes
 from nwb_cascade.architectures.told_sizes import CODES, ToldSizes
 from nwb_cascade.core.config import ModelConfig
@@ -17,7 +18,6 @@ from nwb_cascade.training.batches import LOWEST_NOISE
 from nwb_cascade.training.recordings import KnownRecording
 from nwb_cascade.training.training_plan import Bundle, TrainingPlan
 
-Weights = Mapping[str, NDArray[np.float32]]
 RATES_HZ = (1.0, 120.0)  # what a network is called good for; a little less than what it is trained at
 
 

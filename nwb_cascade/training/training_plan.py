@@ -39,7 +39,8 @@ class TrainingPlan:
     ----------
     name : str
         Of the model.
-    architecture : {"conditional", "cascade"}
+    architecture : str
+        One of `nwb_cascade.training.plans.TRAINERS`.
         ``conditional``: one ensemble for every rate and noise level. ``cascade``: one ensemble per noise level at
         one rate, as published.
     datasets : tuple of str

@@ -1,17 +1,16 @@
-"""Accuracy, thresholds, precision and recall, latent analysis, expected spikes in bins."""
+"""Accuracy, thresholds, latent analysis, expected spikes in bins."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
 
 from nwb_cascade.spikefinder.calibrated import ExpectedSpikes, spikes_per_bin, window_scores
 from nwb_cascade.spikefinder.clock import best_shifts, measured_lags, with_later_expectation, with_later_spikes
 from nwb_cascade.spikefinder.latents import linear_boundary, principal_components
 from nwb_cascade.spikefinder.neurons import Neuron, Segment, neuron_from
 from nwb_cascade.spikefinder.results import score, summaries, to_csv
-from nwb_cascade.spikefinder.scores import average_precision, best_threshold, confusion, precision_recall
+from nwb_cascade.spikefinder.scores import best_threshold, confusion
 from nwb_cascade.spikefinder.windows import Windows, first_middle_bin
 from tests.support.simulated_recordings import simulated_recording
 
@@ -31,23 +30,6 @@ def test_no_other_threshold_tells_more_windows_right(pairs):
     found = np.mean((scores > best_threshold(labels, scores)) == labels)
     others = [np.mean((scores > bound) == labels) for bound in (-np.inf, *(scores + 0.5), np.inf)]
     assert found == max(others)
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**31))
-def test_average_precision_is_that_of_scikit_learn(seed):
-    generator = np.random.default_rng(seed)
-    labels = generator.random(50) < 0.4
-    labels[0] = True
-    scores = np.round(generator.normal(size=50) + labels, 1)
-    assert average_precision(*precision_recall(labels, scores)) == pytest.approx(
-        average_precision_score(labels, scores)
-    )
-
-
-def test_precision_and_recall_need_a_spike():
-    with pytest.raises(ValueError, match="none of the 3 windows has one"):
-        precision_recall(np.zeros(3, bool), np.zeros(3))
 
 
 def latents(n=600):
