@@ -14,6 +14,11 @@ from ground_truth_nwb.cells import Cell
 from ground_truth_nwb.noise import noise_level
 
 
+def without_nan(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as JSON knows them: None for NaN."""
+    return {name: None if isinstance(value, float) and isnan(value) else value for name, value in figures.items()}
+
+
 @dataclass(frozen=True)
 class CellSummary:
     """Figures of one cell.
@@ -40,9 +45,7 @@ class CellSummary:
 
     def to_record(self) -> dict[str, int | float | None]:
         """Return the figures as JSON knows them: None for NaN."""
-        return {
-            name: None if isinstance(value, float) and isnan(value) else value for name, value in vars(self).items()
-        }
+        return without_nan(vars(self))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> CellSummary:

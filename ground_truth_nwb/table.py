@@ -66,9 +66,9 @@ def totals(rows: Sequence[DatasetRow]) -> DatasetRow:
         minutes=sum(row.minutes for row in rows),
         spikes=sum(row.spikes for row in rows),
         spikes_imaged=sum(row.spikes_imaged for row in rows),
-        imaging_rate_hz=_median([row.imaging_rate_hz for row in rows]),
-        noise_level=_median([row.noise_level for row in rows]),
-        response_lag_s=_median([row.response_lag_s for row in rows]),
+        imaging_rate_hz=median([row.imaging_rate_hz for row in rows]),
+        noise_level=median([row.noise_level for row in rows]),
+        response_lag_s=median([row.response_lag_s for row in rows]),
         dropped="",
         unusual="",
         failed=sum(row.failed for row in rows),
@@ -105,9 +105,9 @@ def _row(name: str, outcomes: list[Conversion]) -> DatasetRow:
         minutes=sum(one.minutes for one in summaries),
         spikes=sum(one.n_spikes for one in summaries),
         spikes_imaged=sum(one.n_spikes_imaged for one in summaries),
-        imaging_rate_hz=_median([one.imaging_rate_hz for one in summaries]),
-        noise_level=_median([one.noise_level for one in summaries]),
-        response_lag_s=_median([one.response_lag_s for one in summaries]),
+        imaging_rate_hz=median([one.imaging_rate_hz for one in summaries]),
+        noise_level=median([one.noise_level for one in summaries]),
+        response_lag_s=median([one.response_lag_s for one in summaries]),
         dropped=_by_code(remark for outcome in outcomes for remark in outcome.dropped),
         unusual=_by_code(remark for outcome in outcomes for remark in outcome.notes),
         failed=sum(outcome.status == "failed" for outcome in outcomes),
@@ -122,7 +122,7 @@ def _by_code(remarks: Iterable[Remark]) -> str:
     return ", ".join(f"{code} x {count}" for code, count in sorted(counts.items()))
 
 
-def _median(values: list[float]) -> float:
+def median(values: Sequence[float]) -> float:
     """Median of the finite values, NaN without any."""
     finite = [value for value in values if np.isfinite(value)]
     return float(np.median(finite)) if finite else float("nan")

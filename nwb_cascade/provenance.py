@@ -95,16 +95,17 @@ def run_parameters(parameters: Mapping[str, Any], *, reason: str) -> str:
 
 def software_version() -> str:
     """Version of this package, ``0+unknown`` in a checkout that is not installed."""
-    return _installed(SOFTWARE) or "0+unknown"
+    return installed_version(SOFTWARE) or "0+unknown"
 
 
 def software_versions() -> dict[str, str]:
     """Versions of this package and of those that shape its results."""
-    found = {name: _installed(name) for name in DEPENDENCIES}
+    found = {name: installed_version(name) for name in DEPENDENCIES}
     return {SOFTWARE: software_version()} | {name: number for name, number in found.items() if number}
 
 
-def _installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -181,6 +181,7 @@ def summary(folder: Path, csv_path: Path | None, as_json: bool) -> None:
 
 def _print_outcomes(outcomes: Sequence[Conversion], csv_path: Path | None, as_json: bool) -> None:
     """Print a row per data set and write a CSV line per cell."""
+    from ground_truth_nwb.cell_summary import without_nan
     from ground_truth_nwb.table import dataset_rows, totals, write_csv
     from nwb_cascade.cli.tables import print_table
 
@@ -188,14 +189,9 @@ def _print_outcomes(outcomes: Sequence[Conversion], csv_path: Path | None, as_js
     if csv_path is not None:
         write_csv(outcomes, csv_path)
     if as_json:
-        echo(json.dumps([_facts(row) for row in rows], indent=1))
+        echo(json.dumps([without_nan(vars(row)) for row in rows], indent=1))
     else:
         print_table(COLUMNS, [_cells(row) for row in (*rows, totals(rows))])
-
-
-def _facts(row: DatasetRow) -> dict[str, str | int | float | None]:
-    """Return a row as JSON knows it: None for NaN."""
-    return {name: None if isinstance(value, float) and isnan(value) else value for name, value in vars(row).items()}
 
 
 def _cells(row: DatasetRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import click
 from nwb_cascade.cli.command import Group
 from nwb_cascade.cli.outputs import OutputFile
 from nwb_cascade.cli.terminal import echo
-from nwb_cascade.core.wording import counted, natural_key, ranged
+from nwb_cascade.core.wording import counted, listed, natural_key, ranged
 from nwb_cascade.files.kinds import EXPORTED_MODEL
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _report_installed(model: Model) -> None:
             err=True,
         )
     if lacking := config.extra.get("levels_without_networks"):
-        echo(f"Note: no networks for the noise levels {_levels(lacking)} that its configuration lists.", err=True)
+        echo(f"Note: no networks for the noise levels {listed(lacking)} that its configuration lists.", err=True)
     echo(f"{config.name} is installed in {model.path} (sha256 {model.sha256})")
 
 
@@ -193,7 +193,7 @@ def _row(entry: InstalledModel) -> tuple[str, ...]:
         entry.name,
         ranged(*config.model_rates_hz),
         _smoothing(config.smoothing_s, config.kernel == "causal"),
-        _levels(config.noise_levels),
+        listed(config.noise_levels),
         f"{config.ensemble_size}{per_level}",
         ", ".join(config.indicators),
         entry.origin,
@@ -214,7 +214,7 @@ def _facts(model: Model) -> dict[str, str]:
         "architecture": config.architecture,
         "rate": f"{ranged(*config.model_rates_hz)} Hz",
         "smoothing": _smoothing(config.smoothing_s, config.kernel == "causal"),
-        "noise levels": _levels(config.noise_levels),
+        "noise levels": listed(config.noise_levels),
         "ensemble size": str(config.ensemble_size),
         "window": f"{config.window_size} frames, {config.before_frames} before and {config.after_frames} after",
         "indicators": ", ".join(config.indicators) or "unknown",
@@ -230,10 +230,6 @@ def _smoothing(smoothing_s: float | None, causal: bool) -> str:
     if not smoothing_s:
         return "" if smoothing_s is None else "none"
     return f"{1000 * smoothing_s:g} ms{' causal' if causal else ''}"
-
-
-def _levels(levels: Any) -> str:
-    return ", ".join(f"{level:g}" for level in levels)
 
 
 def _spell(number: float | None) -> str:

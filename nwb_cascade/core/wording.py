@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -36,6 +37,17 @@ def ranged(low: float, high: float) -> str:
     ('1 to 120', '7.5')
     """
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def listed(numbers: Iterable[float]) -> str:
+    """Return numbers with commas between them.
+
+    Examples
+    --------
+    >>> listed([2, 2.5])
+    '2, 2.5'
+    """
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def natural_key(text: str) -> list[tuple[int, str]]:

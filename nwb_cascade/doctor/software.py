@@ -6,11 +6,11 @@ import importlib
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING
 
 from nwb_cascade.doctor.finding import Finding, Verdict, failure
-from nwb_cascade.provenance import SOFTWARE
+from nwb_cascade.provenance import SOFTWARE, installed_version
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -33,7 +33,7 @@ def packages() -> Iterator[Finding]:
     for requirement in _requirements(None):
         yield _compared(requirement, "problem")
     for name in SHOWN_TOO:
-        if found := _installed(name):
+        if found := installed_version(name):
             yield Finding(PART, name, "ok", found)
 
 
@@ -50,7 +50,7 @@ def extras() -> Iterator[Finding]:
         lacking = [row for row in rows if row.verdict != "ok"]
         words = ", ".join(f"{row.name} {row.value}" for row in lacking)
         advice = f"if you need it: pip install 'nwb-cascade[{extra}]'" if lacking else ""
-        is_unfit = bool(lacking) and all(_installed(row.name) for row in lacking)
+        is_unfit = bool(lacking) and all(installed_version(row.name) for row in lacking)
         yield Finding(PART, f"[{extra}]", "note" if is_unfit else "ok", words or "complete", advice)
 
 
@@ -67,7 +67,7 @@ def _requirements(extra: str | None) -> Iterator[Requirement]:
 
 def _compared(requirement: Requirement, otherwise: Verdict) -> Finding:
     """Return the row of one requirement."""
-    found, wanted = _installed(requirement.name), str(requirement.specifier)
+    found, wanted = installed_version(requirement.name), str(requirement.specifier)
     if found is None:
         return Finding(PART, requirement.name, otherwise, "missing", f"pip install '{requirement}'")
     if not requirement.specifier.contains(found, prereleases=True):
@@ -83,10 +83,3 @@ def _import_failure(name: str) -> Finding | None:
         advice = f"install it anew: pip install --force-reinstall {name.replace('_', '-')}"
         return Finding(PART, f"import {name}", "problem", failure(error), advice)
     return None
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -68,7 +68,7 @@ def class_of(config: ModelConfig, recording: KnownRecording, members: Sequence[i
     ``met`` if all of them were trained on other animals of its dataset and on its indicator, and it is no interneuron.
     """
     records = [config.extra["members"][member] for member in members]
-    code = recording.indicator_codes[0]
+    code = recording.told
     known = all(recording.dataset in one["datasets"] and code in one["indicators"] for one in records)
     return "met" if known and len(recording.indicator_codes) == 1 else "unmet"
 
@@ -143,7 +143,7 @@ def fit_count_models(
 
 def fit_classes(cells: Sequence[KnownCounts]) -> dict[str, Any]:
     """Fit both classes to cells, each of them also without what each network judges, see `fit_count_models`."""
-    record: dict[str, Any] = {"met_indicators": sorted({_code(one) for one in cells if one.kind == "met"})}
+    record: dict[str, Any] = {"met_indicators": sorted({one.recording.told for one in cells if one.kind == "met"})}
     held_out: dict[str, dict[str, Any]] = {judge: {} for judge in sorted({one.judge for one in cells})}
     for kind in CLASSES:
         own = [one for one in cells if one.kind == kind] or cells
@@ -338,7 +338,3 @@ def _thinned(one: KnownCounts) -> KnownCounts:
         return one
     kept = np.linspace(0, one.counts.size - 1, MOST_WINDOWS).astype(np.int64)
     return replace(one, counts=one.counts[kept], expected=one.expected[kept], window_s=one.window_s[kept])
-
-
-def _code(one: KnownCounts) -> str:
-    return one.recording.indicator_codes[0]

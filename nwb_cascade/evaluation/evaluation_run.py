@@ -21,7 +21,9 @@ def bundle_estimator(
     config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, quantity: Quantity = "expected_spikes"
 ) -> Estimator:
     """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
-    return model_estimator(config, weights, indicator_of=_told if tell_indicator else None, quantity=quantity)
+    return model_estimator(
+        config, weights, indicator_of=(lambda case: case.recording.told) if tell_indicator else None, quantity=quantity
+    )
 
 
 def held_out_estimator(
@@ -56,10 +58,6 @@ def judges(config: ModelConfig, case: Case, held_out: HeldOut) -> tuple[int, ...
     if held_out == "dataset":
         return members_without(config, dataset=case.recording.dataset)
     return members_without(config, animal=case.recording.animal)
-
-
-def _told(case: Case) -> str:
-    return case.recording.indicator_codes[0]
 
 
 def _grouped(cases: Sequence[Case], key: Callable[[Case], tuple[int, ...]]) -> dict[tuple[int, ...], list[int]]:

@@ -29,7 +29,7 @@ def online_estimator(model: Model, look_ahead_s: float, *, tell_noise: bool = Fa
         found: list[list[NDArray[np.float32]]] = [[] for _ in cases]
         groups: dict[str, list[int]] = {}
         for index, case in enumerate(cases):
-            groups.setdefault(case.recording.indicator_codes[0], []).append(index)
+            groups.setdefault(case.recording.told, []).append(index)
         for indicator, members in groups.items():
             trials = [(index, trace) for index in members for trace in cases[index].traces]
             condition = cases[members[0]].condition

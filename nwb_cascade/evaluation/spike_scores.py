@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ground_truth_nwb.table import median
 from nwb_cascade.core.kernels import smoothing_kernel
 from nwb_cascade.core.resampling import frame_grid
 from nwb_cascade.core.spike_total import SPIKE_TOTALS, SpikeTotal
@@ -86,12 +87,7 @@ def _medians(cells: Sequence[SpikeScores]) -> dict[str, float]:
         "count_distance": [abs(one.count_error) for one in cells],
         "fit_error": [one.fit_error for one in cells],
     }
-    return {"n": float(len(cells)), **{name: _median(numbers) for name, numbers in values.items()}}
-
-
-def _median(numbers: Sequence[float]) -> float:
-    finite = [number for number in numbers if np.isfinite(number)]
-    return float(np.median(finite)) if finite else float("nan")
+    return {"n": float(len(cells)), **{name: median(numbers) for name, numbers in values.items()}}
 
 
 def _score(

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from nwb_cascade.architectures.cascade import network_shapes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.progress import Progress
+from nwb_cascade.core.wording import listed
 from nwb_cascade.errors import ModelFileError
 from nwb_cascade.files.hashing import file_sha256
 from nwb_cascade.models.bundle import Model, make_model, save_bundle
@@ -177,8 +178,8 @@ def _levels(published: PublishedConfig, found: Networks, folder: Path) -> list[f
     levels = [level for level in published.noise_levels if level in found]
     if not levels:
         raise ModelFileError(
-            f"Expected networks for the noise levels {_spell(published.noise_levels)} of {PUBLISHED_CONFIG}, "
-            f"found levels {_spell(sorted(found))} in {folder}."
+            f"Expected networks for the noise levels {listed(published.noise_levels)} of {PUBLISHED_CONFIG}, "
+            f"found levels {listed(sorted(found))} in {folder}."
         )
     return levels
 
@@ -218,7 +219,3 @@ def _install(model: Model, folder: Path, overwrite: bool) -> Model:
 
 def _same_but_origin(one: ModelConfig, other: ModelConfig) -> bool:
     return replace(one, extra={}) == replace(other, extra={})
-
-
-def _spell(levels: Iterable[float]) -> str:
-    return ", ".join(f"{level:g}" for level in levels)

@@ -96,7 +96,7 @@ def _infer(
     low, high = config.model_rates_hz
     rates = [trial.imaging_rate for trial in neuron.recording.trials]
     rate = float(np.clip(round(float(np.median(rates)), 2), low, high))
-    networks = build_networks(config, weights, imaging_rate=rate, indicator=neuron.recording.indicator_codes[0])
+    networks = build_networks(config, weights, imaging_rate=rate, indicator=neuron.recording.told)
 
     def one(trial: KnownTrial, n_bins: int, start_s: float) -> NDArray[np.float64]:
         frame_times = frame_grid(float(trial.times[0]), float(trial.times[-1]), rate)

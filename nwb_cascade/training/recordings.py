@@ -74,6 +74,11 @@ class KnownRecording:
         return (told, f"{told} (interneuron)") if "interneuron" in self.cell_type else (told,)
 
     @property
+    def told(self) -> str:
+        """What networks are told of the indicator."""
+        return self.indicator_codes[0]
+
+    @property
     def spike_rate(self) -> float:
         """Spikes per second over all trials, Hz."""
         return sum(t.n_spikes for t in self.trials) / max(sum(t.duration_s for t in self.trials), 1e-9)
