@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ def command(
         if options[option]:
             write(options[option], found)
     if coverage_file:
-        _write_coverage(coverage_file, recordings, conditions, models[0], held_out, tell, seed)
+        _write_coverage(coverage_file, recordings, conditions, models[0], estimators, held_out, tell, seed)
 
 
 def _estimators(
@@ -241,6 +241,7 @@ def _write_coverage(
     recordings: Sequence[KnownRecording],
     conditions: Sequence[Condition],
     name: str,
+    estimators: Mapping[str, Estimator],
     held_out: HeldOut | None,
     tell: bool,
     seed: int,
@@ -251,15 +252,12 @@ def _write_coverage(
 
     from nwb_cascade.cli.tables import print_table
     from nwb_cascade.evaluation.assessment import Case, make_case
-    from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
+    from nwb_cascade.evaluation.evaluation_run import bundle_estimator
     from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_coverage
     from nwb_cascade.models.library import load_model
 
     model = load_model(name)
     deviation = bundle_estimator(model.config, model.weights, tell_indicator=tell, quantity="ensemble_std")
-    expected = bundle_estimator(model.config, model.weights, tell_indicator=tell)
-    if held_out is not None:
-        expected = held_out_estimator(model.config, model.weights, held_out, tell_indicator=tell)
     entries = []
     for condition in conditions:
         made = [make_case(recording, condition, seed=seed) for recording in recordings]
@@ -267,7 +265,7 @@ def _write_coverage(
         of_counts = _of_counts(model, recordings, condition, seed) if held_out == "animal" and tell else {}
         entries += [
             {**asdict(condition), **coverage_entry(one), **of_counts.get(one.dataset, of_counts.get("", {}))}
-            for one in interval_coverage(cases, expected, deviation)
+            for one in interval_coverage(cases, estimators[model.config.name], deviation)
         ]
     if not entries:
         raise click.UsageError("No cell could be brought to these conditions, so there is no coverage to tell.")
