@@ -17,25 +17,31 @@ from nwb_cascade.core.kernels import smooth, smoothing_kernel
 from nwb_cascade.core.resampling import moved
 from nwb_cascade.evaluation.assessment import Case, Condition, Estimator
 
+Networks = Callable[[float, str | None], NetworkSet]
 Quantity = Literal["expected_spikes", "ensemble_std"]
 GROUP_TRIALS = 48
 
 
+def networks_of(config: ModelConfig, weights: Weights) -> Networks:
+    """All networks of a model, for an imaging rate and an indicator."""
+    return lambda rate, indicator: build_networks(config, weights, imaging_rate=rate, indicator=indicator)
+
+
 def model_estimator(
     config: ModelConfig,
-    weights: Weights,
+    networks: Networks,
     *,
     indicator_of: Callable[[Case], str | None] | None = None,
     quantity: Quantity = "expected_spikes",
 ) -> Estimator:
-    """Estimate with all networks of a model.
+    """Estimate with a model.
 
     Parameters
     ----------
     config : ModelConfig
         Of the model. Output that is not smoothed yet is smoothed as the case asks; other carries its own smoothing.
-    weights : mapping of str to numpy.ndarray
-        Its arrays.
+    networks : callable
+        Gives the networks for an imaging rate and an indicator, see ``networks_of``.
     indicator_of : callable, optional
         What the model is told of a case; left out: nothing.
     quantity : {"expected_spikes", "ensemble_std"}
@@ -48,8 +54,8 @@ def model_estimator(
             condition = cases[members[0]].condition
             smoothing = _smoothing(config, condition)
             trials = [(index, trace) for index in members for trace in cases[index].traces]
-            networks = build_networks(config, weights, imaging_rate=condition.imaging_rate, indicator=indicator)
-            estimates = _infer([trace for _, trace in trials], condition, networks, smoothing, quantity)
+            of_these = networks(condition.imaging_rate, indicator)
+            estimates = _infer([trace for _, trace in trials], condition, of_these, smoothing, quantity)
             for (index, _), values in zip(trials, estimates, strict=True):
                 found[index].append(values)
         return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.evaluation.assessment import Case, Estimator
-from nwb_cascade.evaluation.estimators import Quantity, model_estimator
+from nwb_cascade.evaluation.estimators import Quantity, model_estimator, networks_of
 from nwb_cascade.training.conditional_bundle import members_without, take_members
 
 HeldOut = Literal["dataset", "animal"]
@@ -21,9 +21,8 @@ def bundle_estimator(
     config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, quantity: Quantity = "expected_spikes"
 ) -> Estimator:
     """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
-    return model_estimator(
-        config, weights, indicator_of=(lambda case: case.recording.told) if tell_indicator else None, quantity=quantity
-    )
+    told = (lambda case: case.recording.told) if tell_indicator else None
+    return model_estimator(config, networks_of(config, weights), indicator_of=told, quantity=quantity)
 
 
 def held_out_estimator(

@@ -20,7 +20,7 @@ from nwb_cascade.core.spike_counts import count_model_of, whole_sums
 from nwb_cascade.errors import InputError
 from nwb_cascade.evaluation.assessment import Case, Condition, make_case
 from nwb_cascade.evaluation.count_fit import known_sums
-from nwb_cascade.evaluation.estimators import model_estimator
+from nwb_cascade.evaluation.estimators import model_estimator, networks_of
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.training.recordings import KnownRecording
 
@@ -61,7 +61,9 @@ def calibration_from_cells(
         )
     told = architecture_of(model.config).told(stated[0], model.config, species or recordings[0].species or None)
     counts_model = count_model_of(model.config.extra, told.indicator, model.config.name)
-    estimator = model_estimator(model.config, model.weights, indicator_of=lambda _: told.indicator)
+    estimator = model_estimator(
+        model.config, networks_of(model.config, model.weights), indicator_of=lambda _: told.indicator
+    )
     rows = []
     for recording in recordings:
         case = make_case(recording, _own_condition(model, recording))
