@@ -88,13 +88,12 @@ def test_a_look_that_fails_is_a_row_and_stops_no_other(monkeypatch):
 
 
 def test_an_old_and_a_missing_requirement_are_problems_with_what_to_type(monkeypatch):
-    def version(name):
-        if name == "urllib3":
-            raise PackageNotFoundError(name)
-        return {"pynwb": "2.8.0", "zarr": "3.0.1"}.get(name) or real(name)
+    def installed(name):
+        return others[name] if name in others else real(name)
 
-    real = software.version
-    monkeypatch.setattr(software, "version", version)
+    others = {"pynwb": "2.8.0", "zarr": "3.0.1", "urllib3": None}
+    real = software.installed_version
+    monkeypatch.setattr(software, "installed_version", installed)
     found = {row["name"]: row for row in rows(status=1)}
     (wanted,) = (line.removeprefix("pynwb") for line in requires("nwb-cascade") if re.match(r"pynwb[<>=]", line))
     assert (found["pynwb"]["verdict"], found["pynwb"]["value"]) == ("problem", f"2.8.0, expected {wanted}")
