@@ -40,13 +40,7 @@ def simulate_set() -> Iterator[Cell]:
         cell_id="jGCaMP8m",
     )
     yield simulate_cell(
-        rng,
-        indicator="OGB-1",
-        imaging_rate=7.5,
-        noise_level=1.5,
-        duration_s=120.0,
-        firing_rate_hz=0.3,
-        cell_id="OGB-1",
+        rng, indicator="OGB-1", imaging_rate=7.5, noise_level=1.5, duration_s=120.0, firing_rate_hz=0.3, cell_id="OGB-1"
     )
 
 

@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.architecture import Architecture, Portable, Shapes, Weights
 from nwb_cascade.architectures.backend import Argument
-from nwb_cascade.architectures.told import (
-    NOISE_CENTRE,
-    RATE_CENTRE,
-    Tensors,
-    all_codes,
-    joined,
-    told,
-    told_arrays,
-)
+from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE, Tensors, all_codes, joined, told, told_arrays
 from nwb_cascade.architectures.told_sizes import CODES, Sizes, ToldSizes
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.engine import NetworkSet

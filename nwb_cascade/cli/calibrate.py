@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--run-name", help="Name or path of the run, where SOURCE holds several.")
 def command(
-    sources: tuple[Path, ...],
-    output: Path,
-    model: str,
-    indicator: str | None,
-    species: str | None,
-    **known: Any,
+    sources: tuple[Path, ...], output: Path, model: str, indicator: str | None, species: str | None, **known: Any
 ) -> None:
     """Find how many spikes a preparation fires for each one that is found.
 

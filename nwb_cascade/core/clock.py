@@ -53,12 +53,7 @@ class FrameClock:
 
     @classmethod
     def from_rate(
-        cls,
-        imaging_rate: float,
-        n_frames: int,
-        start_s: float = 0.0,
-        *,
-        timestamps: NDArray[np.float64] | None = None,
+        cls, imaging_rate: float, n_frames: int, start_s: float = 0.0, *, timestamps: NDArray[np.float64] | None = None
     ) -> FrameClock:
         """Return the clock of evenly spaced frames; timestamps only tell what these are called in the recording."""
         return cls((Stretch(0, n_frames, imaging_rate),), start_s, timestamps)

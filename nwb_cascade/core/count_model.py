@@ -197,11 +197,7 @@ class CountModel:
         return high
 
     def sample(
-        self,
-        expected: NDArray[Any],
-        noise_level: ArrayLike,
-        window_s: ArrayLike,
-        generator: np.random.Generator,
+        self, expected: NDArray[Any], noise_level: ArrayLike, window_s: ArrayLike, generator: np.random.Generator
     ) -> NDArray[np.int64]:
         """Draw counts (n_rois, n_windows): a gain for each ROI, then each window given it; 0 where nothing is known."""
         known = np.isfinite(expected)

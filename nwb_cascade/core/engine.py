@@ -18,13 +18,7 @@ from nwb_cascade.core.reading import AS_IT_IS, Reading
 from nwb_cascade.core.rest_level import Told, tell_block
 from nwb_cascade.core.roi_warnings import RoiWarning
 
-TILE_FRAMES = (
-    256,
-    512,
-    1024,
-    2048,
-    4096,
-)  # output frames of a row: few shapes, so that compiled code is reused
+TILE_FRAMES = (256, 512, 1024, 2048, 4096)  # output frames of a row: few shapes, so that compiled code is reused
 BATCH_FRAMES = 65_536  # output frames of a call: enough work for all cores, small enough for their caches
 
 Smooth = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
@@ -214,10 +208,7 @@ def _groups(used: NDArray[np.float32], model_levels: Sequence[float]) -> Iterato
 
 
 def _evaluate(
-    prepared: Sequence[Prepared],
-    levels: NDArray[np.float32],
-    activity: NDArray[np.float32],
-    ensemble: Ensemble,
+    prepared: Sequence[Prepared], levels: NDArray[np.float32], activity: NDArray[np.float32], ensemble: Ensemble
 ) -> Iterator[tuple[_Tile, NDArray[np.float32]]]:
     """Run traces through an ensemble in rows of one shape; yields a tile and its (members, frames) values."""
     spans = [

@@ -59,12 +59,7 @@ def select_model(configs: Sequence[ModelConfig], imaging_rate: float, indicator:
 
     def preference(config: ModelConfig) -> tuple[bool, int, float, str]:
         indicator_rank = _indicator_rank(config, indicator)
-        return (
-            config.model_rate is not None,
-            indicator_rank,
-            rate_mismatch(config, imaging_rate),
-            config.name,
-        )
+        return (config.model_rate is not None, indicator_rank, rate_mismatch(config, imaging_rate), config.name)
 
     best = min(fitting, key=preference)
     return Selection(best, _reason(best, imaging_rate, indicator, len(fitting)))

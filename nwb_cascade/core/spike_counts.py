@@ -66,11 +66,7 @@ class WholeCounts:
 
     @classmethod
     def of_sums(
-        cls,
-        sums: NDArray[np.float64],
-        seconds: NDArray[np.float64],
-        noise_levels: NDArray[Any],
-        model: CountModel,
+        cls, sums: NDArray[np.float64], seconds: NDArray[np.float64], noise_levels: NDArray[Any], model: CountModel
     ) -> WholeCounts:
         """Return the counts for sums of rates (n_rois,) over so many seconds (n_rois,) with a value."""
         found = _intervals(sums[:, None], seconds[:, None], noise_levels, model, DEFAULT_LEVEL)
@@ -173,11 +169,7 @@ def spike_counts(
 
 
 def _intervals(
-    sums: NDArray[np.float64],
-    seconds: NDArray[np.float64],
-    noise_levels: NDArray[Any],
-    model: CountModel,
-    level: float,
+    sums: NDArray[np.float64], seconds: NDArray[np.float64], noise_levels: NDArray[Any], model: CountModel, level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return expected, least and most counts for sums of rates (n_rois, n_windows) over so many seconds."""
     known = (seconds > 0) & np.isfinite(sums)

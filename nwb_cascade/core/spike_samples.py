@@ -77,10 +77,7 @@ def sample_trains(
 
 
 def _placed(
-    counts: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-    edges: NDArray[np.float64],
-    generator: np.random.Generator,
+    counts: NDArray[np.int64], bounds: NDArray[np.float64], edges: NDArray[np.float64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw the frame of each spike of the windows between ``bounds``, by the weights between ``edges``."""
     low, high = np.repeat(bounds[:-1], counts), np.repeat(bounds[1:], counts)

@@ -47,10 +47,7 @@ class Fitter:
     def prepare(cls, shape: SpikeShape, *, keep_count: bool) -> Fitter:
         """Choose the moves for a kernel."""
         return cls(
-            shape,
-            keep_count,
-            simple_moves(shape, keep_count=keep_count),
-            rearrangements(shape, keep_count=keep_count),
+            shape, keep_count, simple_moves(shape, keep_count=keep_count), rearrangements(shape, keep_count=keep_count)
         )
 
     def fit(self, rates: NDArray[np.float32], row_length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -111,11 +108,7 @@ class Fitter:
         return counts
 
     def _try_all(
-        self,
-        counts: NDArray[np.float32],
-        drive: NDArray[np.float32],
-        groups: _Groups,
-        spikes: NDArray[np.int64],
+        self, counts: NDArray[np.float32], drive: NDArray[np.float32], groups: _Groups, spikes: NDArray[np.int64]
     ) -> None:
         """Replace the counts of small isolated events by the best of all arrangements, in place."""
         start, length, number = groups.lone_start, groups.lone_length, spikes[groups.lone_segment]

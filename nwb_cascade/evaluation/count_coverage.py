@@ -40,12 +40,7 @@ class CountCoverage:
 
 
 def count_coverage(
-    config: ModelConfig,
-    weights: Weights,
-    recordings: Sequence[KnownRecording],
-    condition: Condition,
-    *,
-    seed: int = 0,
+    config: ModelConfig, weights: Weights, recordings: Sequence[KnownRecording], condition: Condition, *, seed: int = 0
 ) -> list[CountCoverage]:
     """Compare the intervals of held-out cells with their true counts; one entry per dataset and class.
 

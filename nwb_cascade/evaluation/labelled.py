@@ -30,11 +30,7 @@ LEAST_RESPONSE = 0.005
 
 
 def calibration_from_cells(
-    model: Model,
-    recordings: Sequence[KnownRecording],
-    *,
-    indicator: str | None = None,
-    species: str | None = None,
+    model: Model, recordings: Sequence[KnownRecording], *, indicator: str | None = None, species: str | None = None
 ) -> Calibration:
     """Gain of a preparation from cells of it with known spikes.
 

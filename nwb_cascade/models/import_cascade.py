@@ -108,11 +108,7 @@ def load_published_folder(folder: Path) -> Model:
 
 
 def read_cascade_folder(
-    folder: Path,
-    *,
-    name: str | None = None,
-    origin: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    folder: Path, *, name: str | None = None, origin: Mapping[str, Any] | None = None, progress: Progress | None = None
 ) -> Model:
     """Read a published Cascade model from its folder and install nothing.
 

@@ -29,15 +29,7 @@ from nwb_cascade.nwb.classify import (
 from nwb_cascade.nwb.damage import told_as_damage
 from nwb_cascade.nwb.files import NWBSource, open_nwb
 from nwb_cascade.nwb.hdf5 import broken_links, require_readable
-from nwb_cascade.nwb.kinds_of_series import (
-    FIBER,
-    imaged_by,
-    one_photon_why,
-    others_of,
-    region_of,
-    series_at,
-    traces_of,
-)
+from nwb_cascade.nwb.kinds_of_series import FIBER, imaged_by, one_photon_why, others_of, region_of, series_at, traces_of
 from nwb_cascade.nwb.layout import Layout, layout, region_problem
 from nwb_cascade.nwb.objects import containers, object_path, stated_id
 from nwb_cascade.nwb.statistics import Statistics, trace_statistics
@@ -49,11 +41,7 @@ SCALELESS_KINDS = ("events", "inferred", "z_scored")
 
 
 def inspect(
-    source: NWBSource,
-    *,
-    series: str | None = None,
-    statistics: bool = True,
-    scratch_dir: str | Path | None = None,
+    source: NWBSource, *, series: str | None = None, statistics: bool = True, scratch_dir: str | Path | None = None
 ) -> tuple[Candidate, ...]:
     """Describe every ROI response series of what `open_nwb` takes, see `nwb_cascade.readers.nwb.inspect`."""
     access = Access.of(source, scratch_dir)
@@ -127,12 +115,7 @@ def find_for_choice(nwbfile: NWBFile, series: str | None = None, access: Access 
 
 
 def describe(
-    series: TimeSeries,
-    nwbfile: NWBFile,
-    access: Access | None = None,
-    *,
-    statistics: bool = False,
-    values: bool = True,
+    series: TimeSeries, nwbfile: NWBFile, access: Access | None = None, *, statistics: bool = False, values: bool = True
 ) -> Candidate:
     """Describe one series of an open file, see `inspect`; without ``values`` by its header alone."""
     access = access or Access()

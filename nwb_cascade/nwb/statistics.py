@@ -33,11 +33,7 @@ class Statistics:
 
 
 def trace_statistics(
-    stored: StoredTraces,
-    *,
-    kind: str,
-    imaging_rate: float | None,
-    scratch_dir: str | Path | None = None,
+    stored: StoredTraces, *, kind: str, imaging_rate: float | None, scratch_dir: str | Path | None = None
 ) -> Statistics:
     """Read all traces once, in bounded memory.
 
@@ -71,11 +67,7 @@ def trace_statistics(
 
 
 def _by_roi(
-    stored: StoredTraces,
-    tally: _Tally,
-    noise: NDArray[np.float32],
-    imaging_rate: float,
-    scratch_dir: str | Path | None,
+    stored: StoredTraces, tally: _Tally, noise: NDArray[np.float32], imaging_rate: float, scratch_dir: str | Path | None
 ) -> None:
     """Fill the tally and the noise levels from whole traces."""
     n_rois, n_frames = stored.shape

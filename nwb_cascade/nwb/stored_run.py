@@ -272,11 +272,7 @@ def _source_traces(
     rate = None if candidate.imaging_rate is not None else stored.get("imaging_rate_hz")
     try:
         traces = open_traces(
-            nwbfile,
-            candidate,
-            scale=scale if scale in FACTORS else None,
-            imaging_rate=rate,
-            block_bytes=BLOCK_BYTES,
+            nwbfile, candidate, scale=scale if scale in FACTORS else None, imaging_rate=rate, block_bytes=BLOCK_BYTES
         )
     except InputError as error:
         return None, f"The dF/F cannot be shown: {error}"

@@ -277,10 +277,7 @@ def _description(config: ModelConfig) -> str:
 
 
 def _rates(
-    record: RunRecord,
-    axes: Axes,
-    model: ndx.SpikeInferenceModel,
-    stored: Callable[[TraceArray], Any],
+    record: RunRecord, axes: Axes, model: ndx.SpikeInferenceModel, stored: Callable[[TraceArray], Any]
 ) -> ndx.InferredSpikeRateSeries:
     """Describe the run as an NWB object on the time base and the ROIs of its source."""
     import ndx_spike_inference as ndx

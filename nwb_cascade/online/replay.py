@@ -66,12 +66,7 @@ def replay(*, seed: int = 0, duration_s: float = DURATION_S, progress: Progress 
         firing_rate_hz=FIRING_RATE_HZ,
         noise_level=np.linspace(1, 6, N_ROIS),
     )
-    online = OnlineInference(
-        N_ROIS,
-        IMAGING_RATE,
-        indicator=INDICATOR,
-        options=OnlineOptions(smoothing_s=SMOOTHING_S),
-    )
+    online = OnlineInference(N_ROIS, IMAGING_RATE, indicator=INDICATOR, options=OnlineOptions(smoothing_s=SMOOTHING_S))
     (delay,) = online.look_ahead_frames
     frames = np.ascontiguousarray(dff.T)
     rates, took, late = np.empty_like(frames), np.empty(len(frames)), 0.0

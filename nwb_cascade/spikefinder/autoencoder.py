@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from nwb_cascade.architectures.backend import keras
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.spikefinder.classifier import epoch_callbacks
-from nwb_cascade.spikefinder.layers import (
-    PACKAGE,
-    FeatureScale,
-    GaussianLatent,
-    bins_per_step,
-    window_features,
-)
+from nwb_cascade.spikefinder.layers import PACKAGE, FeatureScale, GaussianLatent, bins_per_step, window_features
 from nwb_cascade.spikefinder.prediction import predicted
 
 TOY_UNITS = 20

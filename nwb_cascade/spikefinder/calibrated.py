@@ -41,14 +41,8 @@ def infer_neurons(neurons: Sequence[Neuron], model: Model, *, progress: Progress
     for done, neuron in enumerate(neurons, start=1):
         members, is_held_out = _judges(model.config, neuron)
         if members not in parts:
-            parts[members] = (
-                take_members(model.config, model.weights, members)
-                if members
-                else (
-                    model.config,
-                    model.weights,
-                )
-            )
+            whole = (model.config, model.weights)
+            parts[members] = take_members(*whole, members) if members else whole
         per_bin.append(_infer(neuron, *parts[members]))
         held_out.append(is_held_out)
         if progress is not None:

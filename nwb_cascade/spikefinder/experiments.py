@@ -101,12 +101,7 @@ def run_toy(seed: int, epochs: int) -> Arrays:
     every = np.eye(TOY_CLASSES, dtype=np.float32)
     mean, log_variance = predicted(model.encoder, every)
     spread = generator.standard_normal((30, TOY_CLASSES, 2)) * np.exp(0.5 * log_variance)
-    return {
-        "means": mean,
-        "samples": mean + spread,
-        "decoded": model.reconstruct(every),
-        "losses": np.asarray(losses),
-    }
+    return {"means": mean, "samples": mean + spread, "decoded": model.reconstruct(every), "losses": np.asarray(losses)}
 
 
 def run_inference(sets: Sets, expected: ExpectedSpikes) -> Arrays:

@@ -156,9 +156,7 @@ def confusion_figure(confusions: Mapping[str, Confusion]) -> Figure:
     return figure
 
 
-def precision_recall_figure(
-    curves: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]],
-) -> Figure:
+def precision_recall_figure(curves: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]]) -> Figure:
     """Draw precision over recall of each method, from (labels, scores)."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 

@@ -150,12 +150,7 @@ def cascade_trainee(
 
     class CascadeModel(keras.Model):  # type: ignore[misc]
         def compute_loss(
-            self,
-            x: Any = None,
-            y: Any = None,
-            y_pred: Any = None,
-            sample_weight: Any = None,
-            training: bool = True,
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             y = ops.convert_to_tensor(y)
             counts, present = y[..., 0], y[..., 1]

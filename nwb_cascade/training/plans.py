@@ -30,11 +30,7 @@ class Trainer(Protocol):
 
 
 # How the networks of each architecture are trained, by its name.
-TRAINERS: dict[str, Trainer] = {
-    "conditional": train_conditional,
-    "cascade": train_cascade,
-    "online": train_online,
-}
+TRAINERS: dict[str, Trainer] = {"conditional": train_conditional, "cascade": train_cascade, "online": train_online}
 
 
 def run_plan(

@@ -69,12 +69,7 @@ def told_trainee(
             return network(sizes, joined(sizes, weights), inputs)
 
         def compute_loss(
-            self,
-            x: Any = None,
-            y: Any = None,
-            y_pred: Any = None,
-            sample_weight: Any = None,
-            training: bool = True,
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             return loss(y_pred, y, x["present"], sample_weight)
 

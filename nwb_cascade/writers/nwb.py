@@ -28,14 +28,7 @@ from nwb_cascade.readers.sources import Source, is_remote, name_of
 from nwb_cascade.results.found_spikes import SpikesOptions, spikes_name
 from nwb_cascade.results.inferred import Inferred
 from nwb_cascade.results.result import AnnotationResult
-from nwb_cascade.writers.nwb_records import (
-    foreign,
-    record_bytes,
-    run_record,
-    spikes_record,
-    store_spikes,
-    stored_bytes,
-)
+from nwb_cascade.writers.nwb_records import foreign, record_bytes, run_record, spikes_record, store_spikes, stored_bytes
 from nwb_cascade.writers.replacement import Replacement
 from nwb_cascade.writers.sidecar_names import names_apart, placed, sidecar_folder, sidecar_name
 from nwb_cascade.writers.targets import names_matrix, split_name, target_of

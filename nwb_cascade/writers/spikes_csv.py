@@ -13,10 +13,7 @@ HEADER = ("roi_id", "spike_time_s", "fit_error")  # the first bytes of `nwb_casc
 
 
 def write_spikes_csv(
-    path: Path,
-    roi_ids: NDArray[np.int64],
-    times: Iterable[NDArray[np.float64]],
-    fit_error: NDArray[np.floating],
+    path: Path, roi_ids: NDArray[np.int64], times: Iterable[NDArray[np.float64]], fit_error: NDArray[np.floating]
 ) -> None:
     """Write spike times, s, ROI by ROI; an ROI without spikes has no line.
 
