@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, assess, make_case
 from nwb_cascade.evaluation.estimators import model_estimator
-from nwb_cascade.evaluation.evaluation_run import Weights
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.conditional_bundle import conditional_bundle, take_members
 from nwb_cascade.training.conditional_training import conditional_sizes, train_member
