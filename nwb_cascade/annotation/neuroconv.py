@@ -18,7 +18,8 @@ from nwb_cascade.errors import InputError
 from nwb_cascade.nwb.objects import objects_of
 from nwb_cascade.nwb.places import DEFAULT_MODULE, DEFAULT_RUN_NAME
 from nwb_cascade.nwb.write import made_region
-from nwb_cascade.readers.stored_runs import add_result, opened_result
+from nwb_cascade.readers.stored_runs import add_result, add_result_spikes, opened_result
+from nwb_cascade.results.found_spikes import spikes_name
 
 
 class SpikeInferenceInterface(BaseDataInterface):  # type: ignore[misc]  # neuroconv has no type hints
@@ -29,14 +30,10 @@ class SpikeInferenceInterface(BaseDataInterface):  # type: ignore[misc]  # neuro
     source : str
         What `nwb_cascade.annotate` takes: a folder of suite2p or Minian, a file of CaImAn or EXTRACT, a matrix, NWB.
     options : dict, optional
-        Keywords of `nwb_cascade.annotate` that say what is inferred and how, such as ``{"indicator": "GCaMP6f"}``.
+        Keywords of `nwb_cascade.annotate` that say what is inferred and how, such as ``{"indicator": "GCaMP6f"}``, or
+        ``{"spikes": "conserved"}`` for discrete spikes as well.
     verbose : bool
         As neuroconv's.
-
-    Raises
-    ------
-    InputError
-        If discrete spikes are asked for: `nwb_cascade.annotate_spikes` adds them to the file that was written.
     """
 
     display_name = "Spike inference (nwb-cascade)"
@@ -46,13 +43,11 @@ class SpikeInferenceInterface(BaseDataInterface):  # type: ignore[misc]  # neuro
 
     def __init__(self, source: str, options: dict[str, Any] | None = None, verbose: bool = False) -> None:
         super().__init__(verbose=verbose, source=source, options=options or {})
-        if (options or {}).get("spikes") is not None:
-            raise InputError("Expected no discrete spikes in a conversion: add them to its file by annotate_spikes.")
 
     def add_to_nwbfile(
         self, nwbfile: NWBFile, metadata: dict[str, Any] | None = None, plane_segmentation: str | None = None
     ) -> None:
-        """Infer, and add the model and the rates to the processing module ``ophys``.
+        """Infer, and add the model, the rates and discrete spikes if asked for to the processing module ``ophys``.
 
         The rates refer to the ROIs of the plane segmentation that is named, or of the only one with a row for every
         ROI; where there is none, to a table of the ROIs' ids. All rates are held in memory until the file is written.
@@ -67,7 +62,8 @@ class SpikeInferenceInterface(BaseDataInterface):  # type: ignore[misc]  # neuro
                 ids = np.ravel(arrays["roi_ids"][:]).astype(np.int64)
                 module, name = DEFAULT_MODULE, options.get("run_name") or DEFAULT_RUN_NAME
                 rois = _region(nwbfile, ids, name, plane_segmentation)
-                add_result(nwbfile, module, rois, {**record, "run_name": name}, arrays)
+                rates = add_result(nwbfile, module, rois, {**record, "run_name": name}, arrays)
+                add_result_spikes(nwbfile, rates, spikes_name(name), record, arrays, output)
 
 
 def _region(nwbfile: NWBFile, roi_ids: NDArray[np.int64], run: str, name: str | None) -> DynamicTableRegion:

@@ -73,7 +73,7 @@ def imaged_by(series: TimeSeries, table: DynamicTable | None, nwbfile: NWBFile) 
 
 def _by_microscopy(series: TimeSeries, table: DynamicTable | None, nwbfile: NWBFile) -> Imaged:
     """Put together what ndx-microscopy says, whose objects name each other in a longer chain."""
-    space = getattr(table, "planar_imaging_space", None) or getattr(table, "volumetric_imaging_space", None)
+    space = imaging_space(table)
     movie = getattr(series, "microscopy_series", None)
     channel = getattr(movie, "microscopy_channel", None)
     indicator = getattr(getattr(channel, "indicator", None), "label", None)
@@ -82,6 +82,11 @@ def _by_microscopy(series: TimeSeries, table: DynamicTable | None, nwbfile: NWBF
         indicator = _common([one.label for one in known])
     target = getattr(space, "anatomical_target", None)
     return Imaged(getattr(space, "name", None), indicator, target)
+
+
+def imaging_space(table: Any) -> Any:
+    """Return where the ROIs of a table of ndx-microscopy lie, None for another table."""
+    return getattr(table, "planar_imaging_space", None) or getattr(table, "volumetric_imaging_space", None)
 
 
 def one_photon_why(series: TimeSeries, plane: Any, nwbfile: NWBFile) -> str:

@@ -14,11 +14,13 @@ from pynwb import NWBFile
 from pynwb.ophys import ImageSegmentation, PlaneSegmentation
 
 from nwb_cascade.nwb.access import Access
+from nwb_cascade.nwb.kinds_of_series import imaging_space
 from nwb_cascade.nwb.session import plain, plane_copy
 from nwb_cascade.nwb.storage import GZIP_LEVEL
 
 WHOLE_BYTES = 8 * 2**20  # columns up to this size are read at once
 BLOCK_BYTES = 32 * 2**20
+FEW_NUMBERS = 16  # of an imaging space: coordinates and steps
 COLUMN_BYTES = 2**16  # description, links, and what is left empty between columns
 
 
@@ -80,6 +82,9 @@ def roi_table_copy(
     if home not in nwbfile.processing:
         nwbfile.create_processing_module(home, about or "Regions of interest.")
     if not isinstance(table, PlaneSegmentation):
+        if (space := imaging_space(table)) is not None:
+            fields["description"] = f"{table.description} {_in_words(space)}"
+            notes = (*notes, f"The imaging space of {table.name} is copied in words only, into its description.")
         copy = DynamicTable(**fields)
         nwbfile.processing[home].add(copy)
         return copy, notes
@@ -92,6 +97,17 @@ def roi_table_copy(
     else:
         nwbfile.processing[home].add(ImageSegmentation(name=container, plane_segmentations=[copy]))
     return copy, notes
+
+
+def _in_words(space: Any) -> str:
+    """Say what an imaging space states: texts and few numbers, not what it links to."""
+    stated = {
+        name: value if isinstance(value, str) else np.asarray(value).tolist()
+        for name, value in space.fields.items()
+        if isinstance(value, (str, int, float, list, tuple)) or (hasattr(value, "dtype") and value.size <= FEW_NUMBERS)
+    }
+    told = "; ".join(f"{name} {value}".rstrip(".") for name, value in stated.items())
+    return f"{type(space).__name__} {space.name}{': ' if told else ''}{told}."
 
 
 def table_bytes(table: DynamicTable) -> int:

@@ -129,15 +129,7 @@ def _as_run(path: Path, record: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     module.add(table)
     region = table.create_region(name="rois", region=list(range(len(ids))), description="All of them.")
     series = add_result(nwbfile, DEFAULT_MODULE, region, record, arrays, stored=lambda matrix: matrix.T)
-    if SPIKES in arrays:
-        times = np.split(np.ravel(arrays[SPIKES][:]), np.ravel(arrays[SPIKES_INDEX][:])[:-1].astype(int))
-        errors = np.ravel(arrays[FIT_ERROR][:])
-        spikes = record["spikes"]
-        add_spikes(
-            nwbfile,
-            SpikesRecord(SPIKES, object_path(series), tuple(times), errors, spikes["method"], canonical_json(spikes)),
-            path,
-        )
+    add_result_spikes(nwbfile, series, SPIKES, record, arrays, path)
     return stored_run.read_run(path, nwbfile, series, None)
 
 
@@ -163,6 +155,18 @@ def add_result(
     if TIMES in arrays and record["parameters"].get("stretches"):
         times = {"timestamps": np.asarray(arrays[TIMES])}
     return add_run(nwbfile, _run_record(record, arrays), Axes(module, rois, times), stored)
+
+
+def add_result_spikes(
+    nwbfile: NWBFile, rates: Any, name: str, record: Mapping[str, Any], arrays: Mapping[str, Any], path: Path
+) -> None:
+    """Add the discrete spikes of a result, if it has some, to the file in memory that holds its rates."""
+    if SPIKES not in arrays:
+        return
+    times = np.split(np.ravel(arrays[SPIKES][:]), np.ravel(arrays[SPIKES_INDEX][:])[:-1].astype(int))
+    errors, spikes = np.ravel(arrays[FIT_ERROR][:]), record["spikes"]
+    text = canonical_json(spikes)
+    add_spikes(nwbfile, SpikesRecord(name, object_path(rates), tuple(times), errors, spikes["method"], text), path)
 
 
 def _run_record(record: Mapping[str, Any], arrays: Mapping[str, Any]) -> RunRecord:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pynwb import NWBHDF5IO
 
 import nwb_cascade.annotation.annotate
 import nwb_cascade.inference
@@ -99,8 +100,20 @@ def test_a_converter_keeps_times_and_needs_the_rois_of_a_named_table(folder: Pat
     assert (series.rois.table.name, series.data.shape) == ("rates_rois", (300, 4))
     with pytest.raises(InputError, match="Expected a plane segmentation 'cells' of 4 ROIs, found none of that name"):
         interface.add_to_nwbfile(bare_nwbfile(), plane_segmentation="cells")
-    with pytest.raises(InputError, match="no discrete spikes in a conversion"):
-        SpikeInferenceInterface(source=str(recording), options={"spikes": "conserved"})
+    with_spikes = bare_nwbfile()
+    SpikeInferenceInterface(source=str(recording), options={"spikes": "conserved"}).add_to_nwbfile(with_spikes)
+    with NWBHDF5IO(folder / "converted.nwb", "w") as io:
+        io.write(with_spikes)
+    alone = annotate(recording, spikes="conserved", output=folder / "alone.nwb").output
+    trains = []
+    for path in (folder / "converted.nwb", alone):
+        with open_nwb(path) as (written, _):
+            table = written.processing["ophys"]["InferredSpikes"]
+            assert table.rates.name == "InferredSpikeRates"
+            trains.append(table["spike_times"][:])
+    assert sum(map(len, trains[0])) > 0
+    for mine, theirs in zip(*trains, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-9)
 
 
 @pytest.fixture

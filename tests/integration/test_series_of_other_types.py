@@ -68,6 +68,9 @@ def test_traces_of_ndx_microscopy_are_read_and_annotated(tmp_path: Path) -> None
         with open_run(Path(output)) as run:
             np.testing.assert_allclose(run.rates[0:4], expected_rates(simulated_dff()), rtol=STORED)
             assert run.series.rois.table.name == table
+            if table == "PlanarSegmentation":  # a sidecar, which needs no namespace but ours
+                assert "PlanarImagingSpace PlanarImagingSpace: " in run.series.rois.table.description
+                assert "pixel_size_in_um [" in run.series.rois.table.description
     with open_run(Path(result.output)) as run:
         assert run.dff is not None
         np.testing.assert_allclose(run.dff[0:4], simulated_dff(), rtol=1e-6)
