@@ -20,7 +20,7 @@ from nwb_cascade.report.detail import PackedRoi
 from nwb_cascade.report.headline import KeyNumber
 
 MOST_BYTES = 15_000_000
-BYTES_BESIDE = 900_000  # of styles, scripts, examples, provenance and the field of view, at most
+BYTES_BESIDE = 700_000  # of styles, scripts, examples, provenance and the field of view, at most
 BYTES_BESIDE_PER_ROW = 400  # of the table, and of what places and draws a row
 
 

@@ -359,7 +359,7 @@ def test_only_rois_with_a_kind_of_warning_are_listed_on_request(browser: Any) ->
 def test_a_page_too_small_for_every_frame_says_so_and_keeps_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    n_rois, n_frames, most_bytes = 20, 12_000, 3_096_000
+    n_rois, n_frames, most_bytes = 20, 12_000, 2_896_000
     monkeypatch.setattr(page_module, "MOST_BYTES", most_bytes)
     path = dff_recording(tmp_path / "r.nwb", simulated_dff(n_rois, n_frames))
     write_run(path, run_record(path, n_rois, n_frames, noise_levels=np.full(n_rois, 2, np.float32)))
