@@ -126,3 +126,20 @@ def test_a_dry_run_on_a_file_without_our_types_does_without_them(tmp_path: Path)
     told = f"{COMMAND[: COMMAND.rindex('main(')]}main(sys.argv[1:], standalone_mode=False)"
     run = fresh(f"{told}\nprint('ndx_spike_inference' in sys.modules)", "infer", "--dry-run", recording)
     assert run.stdout.splitlines()[-1] == "False", run.stderr
+
+
+def test_a_command_leaves_the_process_of_another_program_as_it_was() -> None:
+    code = (
+        "import gc, sys, pynwb; before = 'zarr' in sys.modules; "
+        "from nwb_cascade.cli.start import load_readers; load_readers(); "
+        "print(gc.isenabled(), gc.get_freeze_count(), before == ('zarr' in sys.modules))"
+    )
+    assert fresh(code).stdout.split() == ["True", "0", "True"]
+
+
+def test_what_reads_recordings_is_loaded_with_the_collection_of_garbage_as_it_was() -> None:
+    code = (
+        "import gc, sys; from nwb_cascade.cli.start import load_readers; load_readers(); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 0, sys.modules.get('zarr', 0) is not None, 'pynwb' in sys.modules)"
+    )
+    assert fresh(code).stdout.split() == ["True"] * 4
