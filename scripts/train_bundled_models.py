@@ -140,7 +140,7 @@ def main() -> None:
         start = WarmStart(*run_plan(FIRST, recordings, arguments.checkpoints / FIRST.name, progress=show))
     folder = arguments.checkpoints / plan.name
     if arguments.member is not None:
-        one = train_online_member if plan.architecture == "online" else partial(train_member, start=start)
+        one = train_online_member if plan in (ONLINE, PLANS["online-folds"]) else partial(train_member, start=start)
         one(plan, recordings, arguments.member, folder, progress=show)
         return
     config, weights = run_plan(plan, recordings, folder, start=start, progress=show)
