@@ -222,7 +222,13 @@ def recording_vectors(model: Model, another: Model) -> dict[str, Any]:
     for name, (dff, rate, indicator, species), which in asked:
         result = infer(dff, rate, model=which, indicator=indicator, species=species)
         told = tell_block(dff, rate)
+        counts = result.spike_counts(window_s=None) if which is model else None
         made[name] = {
+            "counts": counts
+            and [
+                [float(value) if np.isfinite(value) else None for value in row]
+                for row in np.hstack([counts.expected, counts.lower, counts.upper])
+            ],
             "conditions": ConditionalSizes.from_network(which.config.network).conditions,
             "n_rois": len(dff),
             "n_frames": dff.shape[1],

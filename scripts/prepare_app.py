@@ -24,7 +24,10 @@ from nwb_cascade.architectures import conditional
 from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE
 from nwb_cascade.architectures.told_sizes import CONDITION
+from nwb_cascade.core import count_model
+from nwb_cascade.core.count_model import CLASSES
 from nwb_cascade.core.noise import LEVEL_PER_STD
+from nwb_cascade.core.spike_counts import COUNT_MODELS, DEFAULT_LEVEL
 from nwb_cascade.dff import DffMethod
 from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.export import export_onnx
@@ -75,6 +78,19 @@ def facts(model: Model) -> dict[str, Any]:
             for one in INDICATORS.values()
         ],
         "unknown": told(None, None),
+        "counts": {
+            **{key: config.extra[COUNT_MODELS][key] for key in (*CLASSES, "met_indicators")},
+            "level": DEFAULT_LEVEL,
+            "rate_floor": count_model.RATE_FLOOR,
+            "noise_centre": count_model.NOISE_CENTRE,
+            "noise_range": list(count_model.NOISE_RANGE),
+            "noise_step": count_model.NOISE_STEP,
+            "window_range_s": list(count_model.WINDOW_RANGE_S),
+            "least_spread": count_model.LEAST_SPREAD,
+            "expected_bits": count_model.EXPECTED_BITS,
+            "nodes": count_model.NODES.tolist(),
+            "node_weights": count_model.NODE_WEIGHTS.tolist(),
+        },
     }
 
 

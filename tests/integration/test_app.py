@@ -20,6 +20,7 @@ from nwb_cascade import infer
 from nwb_cascade.annotation.annotate import annotate
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.options import FromRaw
+from nwb_cascade.readers.stored_runs import open_run
 from tests.support.browser import chromium, console_problems, wait_for
 from tests.support.dandi_content import Archive
 from tests.support.dandi_server import DandiServer
@@ -180,6 +181,12 @@ def test_the_small_nwb_file_is_valid_and_holds_session_rois_and_rates(page, tmp_
         assert (rates.rate, rates.model.name) == (30.0, expected.model.name)
         assert rates.model.weights_sha256 == expected.model_sha256
         assert json.loads(rates.source_provenance)["object_path"] == "/processing/ophys/DfOverF/RoiResponseSeries"
+    whole = expected.spike_counts(window_s=None)
+    with open_run(path) as run:
+        for name in ("expected", "lower", "upper"):
+            known = getattr(whole, name)[:, 0]
+            assert getattr(run.counts, name) == pytest.approx(known, rel=1e-3, nan_ok=True)
+        assert (run.counts.model.kind, run.counts.level) == (whole.kind, whole.level)
 
 
 def stored(path):

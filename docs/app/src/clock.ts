@@ -71,6 +71,13 @@ export class FrameClock {
     return [...frames].reduce((best, one) => (one[1] > best[1] ? one : best))[0];
   }
 
+  /** Rate of every frame, Hz. */
+  frameRates(): Float64Array {
+    const rates = new Float64Array(this.nFrames);
+    for (const { first, stop, rate } of this.stretches) rates.fill(rate, first, stop);
+    return rates;
+  }
+
   get isEven(): boolean {
     return this.stretches.length === 1 && !this.stretches[0].holes.length && !this.missing;
   }

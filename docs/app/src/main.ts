@@ -2,6 +2,7 @@
 
 import { sameByCommand, sameByPython } from "./commands";
 import { describeDff } from "./dff";
+import { countClass, wholeCount } from "./counts";
 import { csvFile, npyFile, save } from "./downloads";
 import type { RoiResult } from "./engine";
 import { general } from "./numbers";
@@ -9,7 +10,7 @@ import { allAssets, workerOfPage } from "./assets";
 import { type Dropped, dropped, together } from "./dropped";
 import { Plot } from "./plot";
 import { clockAt, type Series } from "./recording";
-import type { Facts } from "./rules";
+import { type Facts, toldIndicator } from "./rules";
 import type { Answer, Ask, Request } from "./worker";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -26,6 +27,8 @@ let opened: { name: string; format: string; series: Series[] } | null = null;
 let chosen = -1;
 let asked: Ask | null = null;
 let rows: Row[] = [];
+let facts: Facts | null = null;
+let told: string | null = null; // what the network is told of the indicator
 let when: { times: Float64Array; rates: Float64Array } = { times: new Float64Array(), rates: new Float64Array() };
 
 function send(request: Request): void {
@@ -147,6 +150,10 @@ function infer(): void {
     smoothingS: Number(input("smoothing").value),
   };
   rows = [];
+  told = toldIndicator(asked.indicator || null, asked.species || null, facts!).name;
+  const met = countClass(told, facts!.counts) === "met";
+  element("interval").textContent = `${100 * facts!.counts.level} % interval (${met ? "met" : "unmet"})`;
+  element("interval").title = `The count lies between these with this probability; animals of this preparation were ${met ? "" : "not "}in the training.`;
   if (asked.imagingRate > 0) when = whenOf(series, asked.imagingRate);
   element("problem").hidden = true;
   element("results").hidden = true;
@@ -163,25 +170,18 @@ function infer(): void {
 /** Time and rate of every frame. */
 function whenOf(series: Series, imagingRate: number): typeof when {
   const clock = clockAt(series, imagingRate);
-  const rates = new Float64Array(series.nFrames);
-  for (const { first, stop, rate } of clock.stretches) rates.fill(rate, first, stop);
-  return { times: clock.times(), rates };
+  return { times: clock.times(), rates: clock.frameRates() };
 }
 
 function add(roi: number, row: Row): void {
   rows[roi] = row;
   const series = opened!.series[chosen];
   const { expectedSpikes, noiseLevel, warnings } = row.result;
-  let sum = 0;
-  let seconds = 0;
-  expectedSpikes.forEach((value, t) => {
-    if (Number.isNaN(value)) return;
-    sum += value;
-    seconds += 1 / when.rates[t];
-  });
+  const { expected, seconds, lower, upper } = wholeCount(expectedSpikes, when.rates, noiseLevel, told, facts!.counts);
   const line = document.createElement("tr");
   line.append(cell(String(series.roiIds?.[roi] ?? roi), "number"), cell(general(noiseLevel, 3), "number"));
-  line.append(cell(seconds ? sum.toFixed(1) : "", "number"), cell(seconds ? general(sum / seconds, 3) : "", "number"));
+  line.append(cell(seconds ? expected.toFixed(1) : "", "number"), cell(seconds ? `${lower} to ${upper}` : "", "number short"));
+  line.append(cell(seconds ? general(expected / seconds, 3) : "", "number"));
   line.append(cell(warnings.map((one) => one.message).join("; ")));
   line.addEventListener("click", () => show(roi));
   element("rois").querySelector("tbody")!.append(line);
@@ -252,8 +252,8 @@ element("ask").addEventListener("submit", (event) => {
 element("downloads").querySelectorAll("button").forEach((button) => button.addEventListener("click", () => download(button.dataset.file!)));
 allAssets().then(
   (assets) => {
-    const facts: Facts = JSON.parse(new TextDecoder().decode(assets["facts.json"]));
-    const options = facts.indicators.map((one) => Object.assign(document.createElement("option"), { value: one.name }));
+    facts = JSON.parse(new TextDecoder().decode(assets["facts.json"]));
+    const options = facts!.indicators.map((one) => Object.assign(document.createElement("option"), { value: one.name }));
     element("indicators").replaceChildren(...options);
     send({ kind: "assets", assets });
     document.body.dataset.state = "ready";

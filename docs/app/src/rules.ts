@@ -1,6 +1,7 @@
 /** The rules of the Python package that stand around the network: noise, smoothing, preparation, screening.
  *  Each restates a function of `nwb_cascade.core`; `tests/vectors.json`, which Python writes, keeps them alike. */
 
+import type { CountFacts } from "./counts";
 import { counted, finite, general, median, percentile, roundHalfEven } from "./numbers";
 import { slowFindings } from "./slow";
 
@@ -47,6 +48,7 @@ export interface Facts {
   dff_method: Record<string, unknown>;
   indicators: { name: string; spellings: string[]; largest_dff: number | null; told: Record<string, IndicatorTold> }[];
   unknown: IndicatorTold;
+  counts: CountFacts;
 }
 
 /** Noise level of one trace, % Hz^-1/2: `core.noise.noise_level`. */

@@ -2,6 +2,7 @@
 
 import * as h5wasm from "h5wasm";
 import type { FrameClock } from "./clock";
+import { countClass, wholeCount } from "./counts";
 import type { RoiResult } from "./engine";
 import { InputProblem, type Series } from "./recording";
 import type { Facts } from "./rules";
@@ -23,6 +24,8 @@ export interface Run {
   clock: FrameClock;
   ask: Ask;
   told: string;
+  /** Name of what the network is told of the indicator. */
+  indicator: string | null;
   results: RoiResult[];
 }
 
@@ -145,6 +148,7 @@ class Sidecar {
     this.numbers(`${path}/model_noise_level`, each((result) => result.modelNoiseLevel), [results.length], { unit: "% Hz^-1/2" });
     const frames = BigInt64Array.from(results.flatMap((result) => result.validFrames.map(BigInt)));
     this.numbers(`${path}/valid_frames`, frames, [results.length, 2], { unit: "frames" });
+    this.counts(path, run, facts);
     const warnings = results.map((result) => result.warnings.map((one) => `${one.code}: ${one.message}`).join("\n"));
     if (warnings.some(Boolean)) this.texts(`${path}/roi_warnings`, warnings, false);
     this.texts(`${path}/source_provenance`, [JSON.stringify(this.provenance(run))], true);
@@ -160,6 +164,20 @@ class Sidecar {
       this.numbers(`${path}/starting_time`, Float64Array.of(run.clock.startS), [], { unit: "seconds" });
       (this.file.get(`${path}/starting_time`) as h5wasm.Dataset).create_attribute("rate", Float64Array.of(ask.imagingRate), []);
     }
+  }
+
+  /** Spike count of every ROI with its interval, and the distribution that other windows need. */
+  private counts(path: string, { clock, indicator, results }: Run, { counts }: Facts): void {
+    const frameRates = clock.frameRates();
+    const found = results.map((result) => wholeCount(result.expectedSpikes, frameRates, result.noiseLevel, indicator, counts));
+    const kind = countClass(indicator, counts);
+    this.describe(path, { spike_count_class: kind, spike_count_parameters: JSON.stringify(counts[kind]) });
+    const group = this.file.get(path) as h5wasm.Group;
+    group.create_attribute("spike_count_level", Float64Array.of(counts.level), []);
+    group.create_attribute("spike_count_gain", Float64Array.of(1), []);
+    this.numbers(`${path}/spike_count`, Float32Array.from(found, ({ expected }) => expected), [found.length], { unit: "spikes" });
+    const bounds = Float32Array.from(found.flatMap(({ lower, upper }) => [lower, upper]));
+    this.numbers(`${path}/spike_count_interval`, bounds, [found.length, 2], { unit: "spikes" });
   }
 
   private provenance(run: Run): Record<string, unknown> {

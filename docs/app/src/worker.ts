@@ -175,7 +175,7 @@ async function infer(ask: Ask): Promise<void> {
   }
   const warnings = population.warnings();
   for (const { roi, code, message } of warnings) results[roi].warnings.push({ code, message });
-  last = { name: recording.name, series, clock, ask, told: told.sentence, results };
+  last = { name: recording.name, series, clock, ask, told: told.sentence, indicator: told.name, results };
   const { notes } = clock;
   answer({ kind: "done", seconds: (performance.now() - began) / 1000, told: told.sentence, notes, warnings });
 }

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { judgeScale, kindsOfWords } from "../src/classify";
 import { FrameClock, regularity } from "../src/clock";
+import { wholeCount } from "../src/counts";
 import { describeDff, dffOf } from "../src/dff";
 import { inferBlock, type RoiResult } from "../src/engine";
 import { loadNetwork } from "../src/network";
@@ -94,6 +95,17 @@ describe.each(Object.entries<any>({ ...vectors.recordings, ...vectors.uneven }))
     expect(results.map((result) => result.validFrames)).toEqual(one.valid_frames);
     const levels = results.map((result) => result.modelNoiseLevel);
     expect(difference(levels, unpacked(one.model_noise_levels))).toBeLessThan(1e-4);
+  });
+
+  test.skipIf(!one.counts)("spike counts of the recording and their intervals", () => {
+    const rates = new Float64Array(one.n_frames).fill(one.imaging_rate);
+    const { name } = toldIndicator(one.indicator, one.species, facts);
+    rows(one.expected_spikes, one.n_frames).forEach((values, roi) => {
+      const { expected, lower, upper } = wholeCount(values, rates, results[roi].noiseLevel, name, facts.counts);
+      const [known, least, most] = one.counts[roi].map((value: number | null) => value ?? NaN);
+      expect(difference([expected], [known])).toBeLessThan(1e-3);
+      expect([lower, upper]).toEqual([least, most]);
+    });
   });
 
   test("warnings in the same words", () => {
