@@ -289,7 +289,8 @@ def test_violations_are_those_that_pynwb_finds_in_what_is_loaded_once(
     monkeypatch.setattr(NamespaceCatalog, "load_namespaces", noting)
     assert check_run(path, object_path, record) == expected
     assert bool(expected) == (change in (keywords_as_numbers, another_run_that_is_violated))
-    assert len(loads) == (change is not no_namespaces)  # when the file is opened
+    # When the file is opened; those of a Zarr only where it holds some that are not known.
+    assert len(loads) == (change is not no_namespaces) or (name.endswith(".zarr") and not loads)
 
 
 def test_chunks_suit_reading_one_roi() -> None:
