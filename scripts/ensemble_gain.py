@@ -15,10 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from nwb_cascade.architectures.architecture import Weights
-from nwb_cascade.architectures.registry import build_networks
-from nwb_cascade.core.config import ModelConfig
-from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, assess, make_case
-from nwb_cascade.evaluation.estimators import model_estimator
+from nwb_cascade.evaluation.assessment import Condition, evaluate
+from nwb_cascade.evaluation.evaluation_run import bundle_estimator
 from nwb_cascade.models.library import load_model
 from nwb_cascade.training.conditional_bundle import conditional_bundle, take_members
 from nwb_cascade.training.conditional_training import conditional_sizes, train_member
@@ -46,15 +44,6 @@ def second_network(recordings: list[KnownRecording], folder: Path) -> Weights:
     return {f"0/{key}": array for key, array in found.weights.items()}
 
 
-def estimator(config: ModelConfig, weights: Weights) -> Estimator:
-    """Estimates of some networks, told the indicator."""
-    return model_estimator(
-        config,
-        lambda rate, indicator: build_networks(config, weights, imaging_rate=rate, indicator=indicator),
-        indicator_of=lambda case: case.recording.indicator_codes[0],
-    )
-
-
 def main() -> None:
     """Print a Markdown table."""
     parser = options_of(__doc__)
@@ -63,28 +52,25 @@ def main() -> None:
     arguments = parser.parse_args()
     recordings, model = load_recordings(arguments.ground_truth), load_model("conditional-1-120Hz")
     config, own = take_members(model.config, model.weights, [FOLD])
-    second = second_network(recordings, arguments.checkpoints)
-    both = {**own, **{key.replace("0/", "1/", 1): array for key, array in second.items()}}
+    other = second_network(recordings, arguments.checkpoints)
+    held_out = [one for one in recordings if fold_of(one) == FOLD]
+    both = {**own, **{key.replace("0/", "1/", 1): array for key, array in other.items()}}
     networks = {
-        "bundled": estimator(config, own),
-        "second": estimator(config, second),
-        "both": estimator(replace(config, ensemble_size=2), both),
+        "bundled": bundle_estimator(config, own),
+        "second": bundle_estimator(config, other),
+        "both": bundle_estimator(replace(config, ensemble_size=2), both),
     }
     print(markdown_head(("rate (Hz)", "ν", "dataset", "cells", *networks, "gain")))
     for condition in CONDITIONS:
-        made = [make_case(one, condition) for one in recordings if fold_of(one) == FOLD]
-        cases = [case for case in made if isinstance(case, Case)]
-        scores: dict[str, list[list[float]]] = {}
-        for name, estimate in networks.items():
-            for case, rates in zip(cases, estimate(cases), strict=True):
-                found = assess(case, rates, name).scores
-                columns = scores.setdefault(case.recording.dataset, [[] for _ in networks])
-                columns[list(networks).index(name)].append(found.correlation if found else np.nan)
+        scores: dict[str, dict[str, list[float]]] = {}
+        for one in evaluate(held_out, condition, networks):
+            if one.scores is not None:
+                scores.setdefault(one.dataset, {}).setdefault(one.estimator, []).append(one.scores.correlation)
         for dataset, columns in sorted(scores.items()):
-            one, two, mean = np.array(columns)
-            medians = [f"{np.nanmedian(values):.3f}" for values in (one, two, mean)]
-            gain = f"{np.nanmedian(mean - (one + two) / 2):+.4f}"
-            where = f"{condition.imaging_rate:g}", f"{condition.noise_level:g}", dataset, one.size
+            first, second, mean = np.array([columns[name] for name in networks])
+            medians = [f"{np.nanmedian(values):.3f}" for values in (first, second, mean)]
+            gain = f"{np.nanmedian(mean - (first + second) / 2):+.4f}"
+            where = f"{condition.imaging_rate:g}", f"{condition.noise_level:g}", dataset, mean.size
             print(markdown_row((*where, *medians, gain)), flush=True)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.engine import Ensemble, NetworkSet
-from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, Result, evaluate, make_case
+from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, Result, assess, evaluate, make_case
 from nwb_cascade.evaluation.estimators import model_estimator
 from nwb_cascade.evaluation.evaluation_run import held_out_estimator
 from nwb_cascade.evaluation.online_estimator import online_estimator
@@ -126,10 +126,9 @@ def _correlation(model: Model, case: Case, *, cut: bool) -> float:
             return whole
         return replace(whole, ensemble=lambda level: Cut(whole.ensemble(level), round(0.1 * imaging_rate)))
 
-    estimator = model_estimator(config, networks, indicator_of=lambda case: case.recording.indicator_codes[0])
-    found, known = np.concatenate(estimator([case])[0]), np.concatenate(case.truths)
-    valid = np.isfinite(found)
-    return float(np.corrcoef(found[valid], known[valid])[0, 1]) if known[valid].any() else float("nan")
+    (rates,) = model_estimator(config, networks, indicator_of=lambda case: case.recording.told)([case])
+    scores = assess(case, rates, WHOLE).scores
+    return scores.correlation if scores else float("nan")
 
 
 def main() -> None:

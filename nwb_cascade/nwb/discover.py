@@ -43,7 +43,7 @@ SCALELESS_KINDS = ("events", "inferred", "z_scored")
 def inspect(
     source: NWBSource, *, series: str | None = None, statistics: bool = True, scratch_dir: str | Path | None = None
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of what `open_nwb` takes, see `nwb_cascade.readers.nwb.inspect`."""
+    """Describe every ROI response series of what `open_nwb` takes, see `nwb_cascade.inspect`."""
     access = Access.of(source, scratch_dir)
     with open_nwb(source) as (nwbfile, _):
         if series is None:

@@ -170,36 +170,7 @@ def inspect(
     scratch_dir: str | Path | None = None,
     streaming: StreamSettings | None = None,
 ) -> tuple[Candidate, ...]:
-    """Describe every ROI response series of an NWB file, on disk or remote.
-
-    Parameters
-    ----------
-    source : path, str, Asset or NWBSource
-        Path, address of one file, asset of an archive, or what `nwb_cascade.nwb.files.open_nwb` takes.
-    series : str, optional
-        Name, object path, end of an object path or object id of the one series to describe; the values of others are
-        not read.
-    statistics : bool
-        Read all traces (in blocks) for NaN shares, noise levels and per-ROI problems. Without, only headers, the
-        first thousand timestamps and a sample of at most 32 ROIs x 1000 frames (128 kB as float32) are read per
-        series, plus what the file's chunks around them hold.
-    scratch_dir : path, optional
-        Folder for scratch files, needed where a large dataset is stored frame by frame.
-    streaming : StreamSettings, optional
-        How remote files are read.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the order of their paths; empty if the file has no such series.
-
-    Raises
-    ------
-    OSError, InputError, ImportError
-        If the file cannot be opened or read, or several series or none have the name that was given.
-    LookupError, PermissionError, RemoteError
-        If a remote file is not found, may not be read, or does not come.
-    """
+    """Describe every ROI response series of an NWB file, on disk or remote: `nwb_cascade.inspect` for this format."""
     look: Callable[[Any], tuple[Candidate, ...]] = partial(
         discover.inspect, series=series, statistics=statistics, scratch_dir=scratch_dir
     )

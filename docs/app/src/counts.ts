@@ -1,6 +1,7 @@
 /** The spike count of a whole recording with its interval: `nwb_cascade.core.count_model`. */
 
 import betainc from "@stdlib/math-base-special-betainc";
+import { clip, roundHalfEven } from "./numbers";
 
 interface CountModel {
   mean: number[];
@@ -38,8 +39,6 @@ export function countClass(indicator: string | null, facts: CountFacts): "met" |
   return facts.met_indicators.includes(indicator ?? "") ? "met" : "unmet";
 }
 
-const clip = (value: number, [low, high]: [number, number]) => Math.min(Math.max(value, low), high);
-
 /** Sum of a ROI's rates over the frames that have one, the seconds of these, and between which counts the truth lies. */
 export function wholeCount(rates: Float32Array, frameRates: Float64Array, noiseLevel: number, indicator: string | null, facts: CountFacts): Interval {
   let [sum, seconds] = [0, 0];
@@ -58,7 +57,7 @@ export function wholeCount(rates: Float32Array, frameRates: Float64Array, noiseL
 /** Probability of at most n spikes. */
 function cumulative(expected: number, seconds: number, noiseLevel: number, model: CountModel, facts: CountFacts): (n: number) => number {
   const level = Math.log(clip(Number.isFinite(noiseLevel) ? noiseLevel : facts.noise_centre, facts.noise_range));
-  const nearest = Math.exp(Math.round(level / facts.noise_step) * facts.noise_step);
+  const nearest = Math.exp(roundHalfEven(level / facts.noise_step) * facts.noise_step);
   const noise = Math.log(clip(nearest, facts.noise_range) / facts.noise_centre);
   const rate = Math.log(expected / seconds + facts.rate_floor);
   const mean = seconds * Math.exp(rate + model.mean[0] + model.mean[1] * rate + model.mean[2] * noise);
@@ -86,7 +85,5 @@ function quantile(below: (n: number) => number, probability: number): number {
 function rounded(value: number, bits: number): number {
   if (!(value > 0)) return value;
   const unit = 2 ** (Math.floor(Math.log2(value)) - bits);
-  const parts = value / unit;
-  const whole = Math.round(parts);
-  return (Math.abs(parts - Math.trunc(parts)) === 0.5 && whole % 2 ? whole - 1 : whole) * unit;
+  return roundHalfEven(value / unit) * unit;
 }

@@ -41,6 +41,10 @@ export function roundHalfEven(value: number): number {
   return value - low === 0.5 ? low + (low % 2) : Math.round(value);
 }
 
+export function clip(value: number, [low, high]: [number, number]): number {
+  return Math.min(Math.max(value, low), high);
+}
+
 export function counted(number: number, noun: string, plural = `${noun}s`): string {
   return `${number} ${number === 1 ? noun : plural}`;
 }

@@ -2,7 +2,7 @@
  *  Each restates a function of `nwb_cascade.core`; `tests/vectors.json`, which Python writes, keeps them alike. */
 
 import type { CountFacts } from "./counts";
-import { counted, finite, general, median, percentile, roundHalfEven } from "./numbers";
+import { clip, counted, finite, general, median, percentile, roundHalfEven } from "./numbers";
 import { slowFindings } from "./slow";
 
 export interface Finding {
@@ -378,7 +378,6 @@ export function toldIndicator(text: string | null, species: string | null, facts
 
 /** What the network is told of noise, rate and, if it is, activity: `architectures.conditional.conditions`. */
 export function conditions(level: number, imagingRate: number, activity: number, facts: Facts): number[] {
-  const clip = (value: number, [low, high]: [number, number]) => Math.min(Math.max(value, low), high);
   const noise = clip(Number.isNaN(level) ? facts.noise_range[0] : level, facts.noise_range);
   const told = [Math.log(noise / facts.noise_centre), Math.log(clip(imagingRate, facts.rates) / facts.rate_centre)];
   return facts.conditions > 2 ? [...told, activity] : told;

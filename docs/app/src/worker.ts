@@ -9,7 +9,7 @@ import { matrixRecording, readMat5, readNpy } from "./matrix";
 import { loadNetwork, placeRuntime } from "./network";
 import { mat73Matrices, nwbRecording } from "./nwb";
 import { Population, type RoiFinding } from "./population";
-import { general } from "./numbers";
+import { clip, general } from "./numbers";
 import { clockAt, InputProblem, type Recording, type Series } from "./recording";
 import { RangeFile, resolved } from "./remote";
 import { type Facts, type Finding, toldIndicator } from "./rules";
@@ -150,7 +150,7 @@ async function infer(ask: Ask): Promise<void> {
   const clock = clockAt(series, ask.imagingRate);
   const [low, high] = known.rates;
   for (const { rate } of clock.stretches) {
-    const off = Math.abs(rate - Math.min(Math.max(rate, low), high)) / rate;
+    const off = Math.abs(rate - clip(rate, known.rates)) / rate;
     if (off > 0.05) throw new InputProblem(`${known.name} serves rates from ${low} to ${high} Hz, the recording has ${general(rate, 4)} Hz.`);
   }
   const told = toldIndicator(ask.indicator || null, ask.species || null, known);

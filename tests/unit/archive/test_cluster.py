@@ -167,13 +167,21 @@ def test_the_scheduler_of_batch_jobs_listens_on_one_network_or_says_so(
     assert ("listens on every network" in capsys.readouterr().err) == is_told
 
 
+def run_without_python(out, jobqueue, option):
+    """A run of one job by a batch system whose jobs cannot begin."""
+    manifest = manifest_of(out.parent / "m.jsonl", made_up_job(0))
+    options = ["--jobqueue-option", "python=/no/such/python", "--jobqueue-option", option]
+    ended = CliRunner().invoke(
+        main, ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", jobqueue, *options]
+    )
+    assert ended.exit_code == 1
+    return ended
+
+
 def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "KEEP_JOBS_EVERY_S", 0.2)
-    manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "out of sight"
-    command = ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", "slurm"]
-    options = ["python=/no/such/python", 'job_script_prologue=["echo Loading modules"]']
-    ended = CliRunner().invoke(main, [*command, *(part for one in options for part in ("--jobqueue-option", one))])
-    assert ended.exit_code == 1
+    out = tmp_path / "out of sight"
+    ended = run_without_python(out, "slurm", 'job_script_prologue=["echo Loading modules"]')
     assert re.fullmatch(
         r"Error: \d+ workers in a row ended before they had finished a job; the newest log, "
         rf"{out}/logs/dask-worker-\d+\.err, ends \"Loading modules \| .*/no/such/python: No such file or directory\"\. "
@@ -187,11 +195,8 @@ def test_batch_jobs_that_end_before_they_are_ready_stop_the_run(spool, tmp_path,
 def test_jobs_of_htcondor_that_end_before_they_are_ready_stop_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "KEEP_JOBS_EVERY_S", 0.2)
     put_on_path(monkeypatch, tmp_path / "condor", {"condor_submit": CONDOR_SUBMIT, "condor_rm": "#!/bin/sh\n"})
-    manifest, out = manifest_of(tmp_path / "m.jsonl", made_up_job(0)), tmp_path / "it's out"
-    command = ["archive", "run", str(manifest), "--out", str(out), "--jobqueue", "htcondor"]
-    options = ["python=/no/such/python", "disk=1GB"]
-    ended = CliRunner().invoke(main, [*command, *(part for one in options for part in ("--jobqueue-option", one))])
-    assert ended.exit_code == 1
+    out = tmp_path / "it's out"
+    ended = run_without_python(out, "htcondor", "disk=1GB")
     assert re.fullmatch(
         r"Error: \d+ workers in a row ended before they had finished a job; the newest log, "
         rf"{out}/logs/worker-\d+\.0\.err, "
