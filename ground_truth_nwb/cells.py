@@ -87,7 +87,9 @@ class Trial:
         """Frames per second: one over the mean interval between neighbouring frames, gaps left out."""
         intervals = np.diff(self.time_s)
         regular = intervals[intervals < GAP_FACTOR * np.median(intervals)]
-        return float(1.0 / regular.mean()) if regular.size < intervals.size else (self.n_frames - 1) / self.duration_s
+        if regular.size == intervals.size:
+            return (self.n_frames - 1) / self.duration_s
+        return float(1.0 / max(regular.mean(), np.finfo(float).tiny))
 
     def valid(self) -> Trial:
         """Return the trial from its first valid frame on; all spikes are kept."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from nwb_cascade.evaluation.assessment import Case, Condition, Estimator, Result, evaluate, make_case, medians
 from nwb_cascade.evaluation.estimators import deconvolution_estimator, remembering, shifted
-from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
+from nwb_cascade.evaluation.evaluation_run import NOTHING, bundle_estimator, held_out_estimator
 from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_coverage
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.import_cascade import read_cascade_folder
@@ -68,7 +68,7 @@ class Tables:
 
     def unknown(self) -> None:
         """Without being told the indicator."""
-        untold = held_out_estimator(self.model.config, self.model.weights, "animal", tell_indicator=False)
+        untold = held_out_estimator(self.model.config, self.model.weights, "animal", told=NOTHING)
         self._score("unknown", (*GCAMP8, *PUBLISHED), [Condition(30.0, 2.0)], {"ours, not told": untold})
 
     def coverage(self) -> None:

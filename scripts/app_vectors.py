@@ -77,6 +77,7 @@ def recordings() -> dict[str, tuple[NDArray[np.float32], float, str | None, str 
         "shared": (shared.astype(np.float32), rate, None, None),
         "population": (dff.astype(np.float32), rate, "jGCaMP8m", None),
         "slow": (slow.astype(np.float32), 7.5, "OGB-1", "Danio rerio"),
+        "interneurons": (slow.astype(np.float32), 15.0, "GCaMP6f, interneurons", None),
         "long": (np.tile(dff[:1], (1, 5)).astype(np.float32)[:, :20_011], 12.3, None, None),
     }
 

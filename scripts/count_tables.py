@@ -2,8 +2,8 @@
 
     python -m scripts.count_tables --ground-truth ../shared/ground_truth --output /somewhere
 
-Writes ``coverage.md``, ``calibration.md``, ``responses.md`` and ``coverage.png``; ``--model`` takes another model than
-the bundled one, ``--only responses`` makes one of them.
+Writes ``coverage.md`` with ``coverage.png``, ``calibration.md``, ``responses.md`` and ``interneurons.md``; ``--model``
+takes another model than the bundled one, ``--only responses`` makes one of them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from nwb_cascade.core.calibration import gain_from_cells
 from nwb_cascade.core.count_model import CountModel
 from nwb_cascade.core.spike_counts import COUNT_MODELS
 from nwb_cascade.errors import InputError
-from nwb_cascade.evaluation.assessment import Condition
+from nwb_cascade.evaluation.assessment import Condition, evaluate
 from nwb_cascade.evaluation.count_coverage import LEVELS, CountCoverage, count_coverage, coverage_means
 from nwb_cascade.evaluation.count_fit import KnownCounts, known_counts
+from nwb_cascade.evaluation.evaluation_run import PLAIN, WITH_KIND, held_out_estimator
 from nwb_cascade.evaluation.labelled import calibration_from_response
 from nwb_cascade.models.bundle import Model, make_model
 from nwb_cascade.models.library import load_model
@@ -34,14 +35,16 @@ from scripts.measuring import markdown_head, markdown_row, options_of
 
 CONDITIONS = tuple(Condition(rate, level, "gaussian", 0.05) for rate, level in ((30.0, 2.0), (15.0, 4.0), (7.5, 8.0)))
 LABELLED = (1, 2, 3, 5)
-DRAWS = 30
+DRAWS = 200
+TELLINGS = {"plain": PLAIN, "told": WITH_KIND}
+INTERNEURONS = ("ν", "dataset", "told", "cells", "correlation, plain", "told", "found / true, plain", "told")
 RESPONSES = ("dataset", "indicator", "usual dF/F of one spike", "found", "log2 bias, as inferred", "calibrated by it")
 
 
 def coverage_rows(found: Sequence[CountCoverage], condition: Condition) -> list[str]:
     """Rows of the table of one condition."""
     rows = []
-    for one in [*found, *coverage_means(found)]:
+    for one in found:
         shares = [" / ".join(f"{share:.2f}" for share in of) for of in (one.within, one.within_all)]
         numbers = (one.n_cells, one.n_event_windows, *shares, f"{one.width:.2f}")
         rows.append(markdown_row((condition_name(condition), one.dataset, one.kind, *numbers)))
@@ -59,10 +62,10 @@ def biases(model: Model, recordings: Sequence[KnownRecording], condition: Condit
     datasets: dict[str, list[tuple[float, ...]]] = {}
     models: dict[str, CountModel] = {}
     for (one,) in known_counts(model.config, model.weights, recordings, condition, (None,)):
-        if one.kind == "unmet" and one.counts.sum() > 0:
+        if one.kind != "met" and one.counts.sum() > 0:
             sums = (float(one.counts.sum()), float(one.expected.sum()), float(one.window_s.sum()), one.noise_level)
             datasets.setdefault(one.recording.dataset, []).append(sums)
-            models[one.recording.dataset] = CountModel.from_dict(fitted["held_out"][one.judge]["unmet"])
+            models[one.recording.dataset] = CountModel.from_dict(fitted["held_out"][one.judge][one.kind])
     found: dict[int, list[float]] = {number: [] for number in (0, *LABELLED)}
     for dataset, of_dataset in datasets.items():
         cells = np.array(of_dataset)
@@ -80,7 +83,7 @@ def response_rows(model: Model, recordings: Sequence[KnownRecording], ground_tru
     fitted = model.config.extra[COUNT_MODELS]["held_out"]
     cells: dict[str, list[KnownCounts]] = {}
     for (one,) in known_counts(model.config, model.weights, recordings, CONDITIONS[0], (None,)):
-        if one.kind == "unmet" and len(one.recording.indicator_codes) == 1 and one.counts.sum() > 0:
+        if one.kind == "unmet" and one.counts.sum() > 0:
             cells.setdefault(one.recording.dataset, []).append(one)
     rows, logs = [], []
     for dataset, own in sorted(cells.items()):
@@ -97,10 +100,11 @@ def response_rows(model: Model, recordings: Sequence[KnownRecording], ground_tru
         biases = (f"{one / np.log(2):+.2f}" for one in logs[-1][:2])
         rows.append(markdown_row((dataset, recording.indicator, f"{usual:.3f}", f"{response:.3f}", *biases)))
     stated, after, rest = np.array(logs).T
-    sizes = (f"{np.median(np.abs(one)) / np.log(2):.2f}" for one in (stated, after))
-    spread = 1.4826 * np.median(np.abs(rest - np.median(rest)))
-    print(f"log of the true gain less what the response says: median {np.median(rest):.2f}, SD {spread:.2f}")
-    return [*rows, markdown_row(("median size", "", "", "", *sizes))]
+    print(f"log of the true gain less what the response says: median {np.median(rest):.2f}, SD {rest.std():.2f}")
+    for name, size in (("median size", lambda one: np.median(np.abs(one))), ("standard deviation", np.std)):
+        sizes = (f"{size(one) / np.log(2):.2f}" for one in (stated, after))
+        rows.append(markdown_row((name, "", "", "", *sizes)))
+    return rows
 
 
 def _log_gains(cells: Sequence[KnownCounts], model: CountModel) -> tuple[float, float]:
@@ -173,7 +177,7 @@ def main() -> None:
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="conditional-1-120Hz")
-    parser.add_argument("--only", default="coverage,responses,calibration")
+    parser.add_argument("--only", default="coverage,responses,calibration,interneurons")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     model, recordings = load_model(arguments.model), load_recordings(arguments.ground_truth)
@@ -181,6 +185,7 @@ def main() -> None:
         "coverage": lambda: coverage_table(model, recordings, arguments.output),
         "responses": lambda: [markdown_head(RESPONSES), *response_rows(model, recordings, arguments.ground_truth)],
         "calibration": lambda: calibration_table(model, recordings),
+        "interneurons": lambda: interneuron_table(model, recordings),
     }
     for name in arguments.only.split(","):
         text = "\n".join(parts[name]()) + "\n"
@@ -189,15 +194,17 @@ def main() -> None:
 
 
 def coverage_table(model: Model, recordings: Sequence[KnownRecording], output: Path) -> list[str]:
-    """Coverage of all conditions; the figure is of the first."""
+    """Coverage of all conditions, and in whole trials the means; the figure is of the first."""
     levels = " / ".join(f"{100 * level:g} %" for level in LEVELS)
     shares = (f"events, {levels}", "all windows", "width of 80 %")
     rows = [markdown_head(("condition", "dataset", "class", "cells", "event windows", *shares))]
     for number, condition in enumerate(CONDITIONS):
         found = count_coverage(model.config, model.weights, recordings, condition)
-        rows += coverage_rows(found, condition)
+        rows += coverage_rows([*found, *coverage_means(found)], condition)
         if number == 0:
             draw(found, output / "coverage.png")
+        whole = coverage_means(count_coverage(model.config, model.weights, recordings, condition, window_s=None))
+        rows += coverage_rows([replace(one, dataset="mean, whole trials") for one in whole], condition)
     return rows
 
 
@@ -207,6 +214,26 @@ def calibration_table(model: Model, recordings: Sequence[KnownRecording]) -> lis
     for condition in CONDITIONS:
         values = (f"{one:.2f}" for one in biases(model, recordings, condition).values())
         table.append(markdown_row((condition_name(condition), *values)))
+    return table
+
+
+def interneuron_table(model: Model, recordings: Sequence[KnownRecording]) -> list[str]:
+    """What telling the kind of cell does for interneurons; medians over cells."""
+    table = [markdown_head(INTERNEURONS)]
+    codes = {(one.dataset, one.cell): one.own_code for one in recordings if one.own_code != one.told}
+    own = [one for one in recordings if (one.dataset, one.cell) in codes]
+    config, weights = model.config, model.weights
+    estimators = {how: held_out_estimator(config, weights, "animal", told=told) for how, told in TELLINGS.items()}
+    for level in (2.0, 8.0):
+        groups: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+        for one in evaluate(own, Condition(30.0, level), estimators):
+            if one.scores is not None and np.isfinite(one.scores.bias):
+                group = groups.setdefault((one.dataset, codes[one.dataset, one.cell]), {how: [] for how in TELLINGS})
+                group[one.estimator].append((one.scores.correlation, 1 + one.scores.bias))
+        for (dataset, code), found in sorted(groups.items()):
+            medians = np.transpose([np.nanmedian(found[how], axis=0) for how in TELLINGS]).ravel()
+            numbers = (len(found["plain"]), *(f"{one:.2f}" for one in medians))
+            table.append(markdown_row((f"{level:g}", dataset, code, *numbers)))
     return table
 
 

@@ -21,8 +21,11 @@ from nwb_cascade.architectures.registry import build_networks
 from nwb_cascade.core.engine import infer_block
 from nwb_cascade.core.noise import noise_std
 from nwb_cascade.core.resampling import frame_grid
+from nwb_cascade.core.rest_level import tell_block
+from nwb_cascade.core.screening import NO_ACTIVITY
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Condition, Estimator, make_case
+from nwb_cascade.evaluation.count_fit import known_spikes
 from nwb_cascade.evaluation.evaluation_run import held_out_estimator
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
@@ -35,6 +38,7 @@ DATASETS = ("DS10", "DS11", "DS13", "DS30", "DS31", "DS32")
 SIMULATED = ("GCaMP6f", "GCaMP6s", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s", "OGB-1")
 CONSTANTS, FACTORS, DRIFT = (-0.2, 0.1, 0.2, 0.3), (0.75, 0.9, 1.1, 1.25), 0.3
 NOISE_LEVELS = (1.0, 2.0, 5.0, 9.0)
+QUIET_S, LEAST_QUIET = 60.0, 5
 FALSE_SHARES = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -77,6 +81,28 @@ def noise_rows(model: Model) -> Iterator[Row]:
             noise = (noise_std(level, 30.0) * rng.standard_normal((12, 5400))).astype(np.float32)
             rates.append(30 * float(np.maximum(infer_block(noise, 30.0, networks).expected_spikes, 0).mean()))
         yield (indicator or "nothing", *(f"{rate:.3f}" for rate in rates))
+
+
+def quiet_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
+    """Minutes of excitatory cells in which nothing differs from noise, and what was fired in them."""
+    yield ("indicator", "ν", "minutes", "that look like noise", "spikes/s in these, mean", "median")
+    n_frames = round(30.0 * QUIET_S)
+    for level in NOISE_LEVELS[2:]:
+        rates: dict[str, list[tuple[bool, float]]] = {}
+        for recording in recordings:
+            case = make_case(recording, Condition(30.0, level))
+            if isinstance(case, Case) and recording.own_code == recording.told:
+                for spikes, trace in zip(known_spikes(case), case.traces, strict=True):
+                    parts = trace[: trace.size // n_frames * n_frames].reshape(-1, n_frames)
+                    fired = spikes[: parts.size].reshape(parts.shape).sum(axis=1) / QUIET_S
+                    for part, rate in zip(parts, fired.tolist(), strict=True):
+                        is_quiet = bool(tell_block(part[None], 30.0).activity[0] < NO_ACTIVITY)
+                        rates.setdefault(recording.told, []).append((is_quiet, rate))
+        for indicator, found in sorted(rates.items()):
+            quiet = [rate for is_quiet, rate in found if is_quiet]
+            if len(quiet) >= LEAST_QUIET:
+                numbers = (f"{np.mean(quiet):.2f}", f"{np.median(quiet):.2f}")
+                yield (indicator, f"{level:g}", str(len(found)), str(len(quiet)), *numbers)
 
 
 def isolated_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
@@ -139,7 +165,7 @@ def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", default="rest,raw,noise,isolated")
+    parser.add_argument("--only", default="rest,raw,noise,quiet,isolated")
     parser.add_argument("--model", default="conditional-1-120Hz", help="name or folder")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -148,6 +174,7 @@ def main() -> None:
         "rest": lambda: rest_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
         "raw": lambda: raw_rows(model),
         "noise": lambda: noise_rows(model),
+        "quiet": lambda: quiet_rows(model, load_recordings(arguments.ground_truth)),
         "isolated": lambda: isolated_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
     }
     for part in arguments.only.split(","):

@@ -25,7 +25,8 @@ from nwb_cascade.architectures.conditional_sizes import ConditionalSizes
 from nwb_cascade.architectures.told import NOISE_CENTRE, RATE_CENTRE
 from nwb_cascade.architectures.told_sizes import CONDITION
 from nwb_cascade.core import count_model
-from nwb_cascade.core.count_model import CLASSES
+from nwb_cascade.core.count_model import FITS
+from nwb_cascade.core.indicators import INTERNEURON
 from nwb_cascade.core.noise import LEVEL_PER_STD
 from nwb_cascade.core.spike_counts import COUNT_MODELS, DEFAULT_LEVEL
 from nwb_cascade.dff import DffMethod
@@ -37,7 +38,7 @@ from scripts.app_vectors import vectors
 
 MODEL = "conditional-1-120Hz"
 APP = Path(__file__).parents[1] / "docs" / "app"
-SPECIES = {"": None, "Danio rerio": "Danio rerio"}
+FISH = "Danio rerio"
 
 
 def facts(model: Model) -> dict[str, Any]:
@@ -73,13 +74,17 @@ def facts(model: Model) -> dict[str, Any]:
                 "name": one.name,
                 "spellings": [one.name, *one.spellings],
                 "largest_dff": one.largest_dff,
-                "told": {key: told(one.name, species) for key, species in SPECIES.items()},
+                "told": {
+                    "": told(one.name, None),
+                    FISH: told(one.name, FISH),
+                    INTERNEURON: told(f"{one.name} ({INTERNEURON})", None),
+                },
             }
             for one in INDICATORS.values()
         ],
         "unknown": told(None, None),
         "counts": {
-            **{key: config.extra[COUNT_MODELS][key] for key in (*CLASSES, "met_indicators")},
+            **{key: config.extra[COUNT_MODELS][key] for key in (*FITS, "met_indicators")},
             "level": DEFAULT_LEVEL,
             "rate_floor": count_model.RATE_FLOOR,
             "noise_centre": count_model.NOISE_CENTRE,

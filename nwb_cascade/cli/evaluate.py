@@ -130,17 +130,18 @@ def _estimators(
 ) -> dict[str, Estimator]:
     """What is compared, by name."""
     from nwb_cascade.evaluation.estimators import deconvolution_estimator, remembering, shifted
-    from nwb_cascade.evaluation.evaluation_run import bundle_estimator, held_out_estimator
+    from nwb_cascade.evaluation.evaluation_run import NOTHING, PLAIN, bundle_estimator, held_out_estimator
     from nwb_cascade.models.import_cascade import read_cascade_folder
     from nwb_cascade.models.library import load_model
 
     estimators: dict[str, Estimator] = {}
+    told = PLAIN if tell else NOTHING
     for name in models:
         model = load_model(name)
         if held_out is not None:
-            estimator = held_out_estimator(model.config, model.weights, held_out, tell_indicator=tell)
+            estimator = held_out_estimator(model.config, model.weights, held_out, told=told)
         else:
-            estimator = bundle_estimator(model.config, model.weights, tell_indicator=tell)
+            estimator = bundle_estimator(model.config, model.weights, told=told)
         estimators[model.config.name] = estimator
     for folder in published:
         model = read_cascade_folder(folder)
@@ -252,12 +253,13 @@ def _write_coverage(
 
     from nwb_cascade.cli.tables import print_table
     from nwb_cascade.evaluation.assessment import Case, make_case
-    from nwb_cascade.evaluation.evaluation_run import bundle_estimator
+    from nwb_cascade.evaluation.evaluation_run import NOTHING, PLAIN, bundle_estimator
     from nwb_cascade.evaluation.interval_coverage import coverage_entry, interval_coverage
     from nwb_cascade.models.library import load_model
 
     model = load_model(name)
-    deviation = bundle_estimator(model.config, model.weights, tell_indicator=tell, quantity="ensemble_std")
+    told = PLAIN if tell else NOTHING
+    deviation = bundle_estimator(model.config, model.weights, told=told, quantity="ensemble_std")
     entries = []
     for condition in conditions:
         made = [make_case(recording, condition, seed=seed) for recording in recordings]

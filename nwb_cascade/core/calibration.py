@@ -21,9 +21,7 @@ from nwb_cascade.errors import InputError
 SOURCES = ("labelled cells", "mean rate", "unit response")
 FORMAT = "nwb-cascade calibration 1"
 LEAST_SD = 0.02  # of a log gain: nothing is known better
-# Of the log gain of excitatory cells whose response to one spike is known: its mean in what was not met, whose own mean
-# rests on interneurons too, and its deviation; measured, see docs/counts.md.
-RESPONSE_MEAN, RESPONSE_SD = -0.5, 0.6
+RESPONSE_SD = 0.65  # of the log gain of excitatory cells whose response to one spike is known: docs/counts.md
 
 
 @dataclass(frozen=True)
@@ -211,8 +209,7 @@ def gain_from_response(usual: float, found: float, response_share: float, model:
             f"Expected a response to one spike that can be seen and its uncertainty as a share, received {found:.3g} "
             f"spikes found of {usual:.3g} and {response_share!r}."
         )
-    log = np.log(usual / found) + (RESPONSE_MEAN if model.kind == "unmet" else 0.0)
-    return _posterior(np.array([log]), np.array([response_share**2 + RESPONSE_SD**2]), model)
+    return _posterior(np.log([usual / found]), np.array([response_share**2 + RESPONSE_SD**2]), model)
 
 
 def _posterior(logs: Any, variances: Any, model: CountModel) -> tuple[float, float]:

@@ -4,9 +4,9 @@ What is uncertain about a count is nearly all a property of the cell: how many s
 found. So the gain of a cell, g, is log-normal, and given it the count of a window is negative binomial:
 
     n | g ~ NB(mean = g m, variance = g m + a (g m)^2),    log g ~ N(log gain, cell_sd^2 + preparation_sd^2)
-    log m = log window_s + (1 + mean[1]) u + mean[0] + mean[2] v,    u = log(expected / window_s + RATE_FLOOR)
-    log a = spread[0] + spread[1] u + spread[2] u^2 + spread[3] v + spread[4] log window_s,
-    v = log(noise level / NOISE_CENTRE)
+    log m = log window_s + u + mean[0] + mean[1] u + mean[2] v,
+    log a = spread[0] + spread[1] u + spread[2] u^2 + spread[3] v + spread[4] w,
+    u = log(expected / window_s + RATE_FLOOR),    v = log(noise level / NOISE_CENTRE),    w = log window_s
 
 so that the share of counts that are true may depend on rate and noise: in silence networks state a floor that is none.
 The parameters are fitted on predictions for cells that the networks never saw (`nwb_cascade.evaluation.count_fit`).
@@ -35,6 +35,7 @@ NODE_WEIGHTS = np.exp(-0.5 * NODES**2) / np.exp(-0.5 * NODES**2).sum()
 EXPECTED_BITS = 7  # to which expected counts are rounded for quantiles, so that few differ: 0.4 %
 NOISE_STEP = 1 / 16  # of the log of noise levels, for the same reason
 CLASSES = ("met", "unmet")
+FITS = (*CLASSES, "unmet_interneuron")  # told as such; what is told otherwise, or nothing, is of excitatory cells
 GAIN_RANGE = (0.05, 20.0)
 BOUNDS = {
     "mean": Bounds(float, -20, 20, (3, 3)),
@@ -56,9 +57,9 @@ class CountModel:
         ``met``: other animals of the same preparation (indicator, species, kind of cell) were in the training;
         ``unmet``: they were not, so that the gain of the preparation is as unknown as the cell's own.
     mean : tuple of float
-        Log of the true over the expected count: constant, per unit of u, per unit of v.
+        Log of the true over the expected count: constant, per unit of u, of v.
     spread : tuple of float
-        Log of the overdispersion: constant, per unit of u, of u^2, of v and of the log of the window.
+        Log of the overdispersion: constant, per unit of u, of u^2, of v and of w.
     cell_sd, preparation_sd : float
         Standard deviations of the log gain: of cells within a preparation, and of preparations.
     gain : float
@@ -115,16 +116,13 @@ class CountModel:
 
     def means(self, expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> Floats:
         """Return the counts of a cell of median gain for counts that the networks expect (not scaled yet)."""
-        rate, noise, window = _features(expected, noise_level, window_s)
-        log_gain = self.mean[0] + self.mean[1] * rate + self.mean[2] * noise + np.log(self.gain)
-        return np.asarray(window * np.exp(rate + log_gain))
+        log_count, of_mean, _ = features(expected, noise_level, window_s)
+        return np.asarray(self.gain * np.exp(log_count + np.tensordot(self.mean, of_mean, axes=1)))
 
     def overdispersion(self, expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> Floats:
         """Return by how much the variance of a count exceeds its mean, over the mean squared."""
-        rate, noise, window = _features(expected, noise_level, window_s)
-        log_window = np.log(np.clip(window, *WINDOW_RANGE_S))
-        features = np.broadcast_arrays(np.ones_like(rate), rate, rate**2, noise, log_window)
-        exponent = np.tensordot(self.spread, np.stack(features), axes=1)
+        _, _, of_spread = features(expected, noise_level, window_s)
+        exponent = np.tensordot(self.spread, of_spread, axes=1)
         return np.asarray(LEAST_SPREAD + np.exp(np.clip(exponent, -20, 6)))
 
     def cdf(self, counts: ArrayLike, expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> Floats:
@@ -221,13 +219,14 @@ def require_level(level: float) -> float:
     return float(level)
 
 
-def _features(
-    expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return log rate, log noise relative to their centre, and the windows, s."""
+def features(expected: ArrayLike, noise_level: ArrayLike, window_s: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Return the log of the expected count above the floor, and what ``mean`` and ``spread`` are multiplied with."""
     window = np.asarray(window_s, np.float64)
     rate = np.log(np.maximum(np.asarray(expected, np.float64), 0) / window + RATE_FLOOR)
-    return rate, np.log(_bounded_noise(np.asarray(noise_level, np.float64)) / NOISE_CENTRE), window
+    noise = np.log(_bounded_noise(np.asarray(noise_level, np.float64)) / NOISE_CENTRE)
+    rate, noise, length = np.broadcast_arrays(rate, noise, np.log(np.clip(window, *WINDOW_RANGE_S)))
+    ones = np.ones_like(rate)
+    return np.log(window) + rate, np.stack([ones, rate, noise]), np.stack([ones, rate, rate**2, noise, length])
 
 
 def _bounded_noise(levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from ground_truth_nwb.indicators import INDICATORS, canonical_indicator
 
 __all__ = [
+    "INTERNEURON",
     "IndicatorMatch",
     "canonical_indicator",
     "indicator_code_name",
+    "is_of_interneurons",
     "match_indicator",
     "nearest_code",
     "unknown_indicator",
@@ -19,6 +21,7 @@ __all__ = [
 # Before a model's code: halfway between that and unknown, which is what serves an indicator best that is only related
 # to it (measured: docs/accuracy.md).
 NEAR = "near "
+INTERNEURON = "interneuron"  # whose codes bear it; in the text that states an indicator, it asks for these
 SPECIES_WITH_CODES = {"danio rerio": "zebrafish", "zebrafish": "zebrafish"}
 
 
@@ -41,25 +44,38 @@ class IndicatorMatch:
     message: str
 
 
-def indicator_code_name(indicator: str, species: str | None = None) -> str:
-    """Name of a conditional model's code for an indicator: with the species where that has a code of its own.
+def indicator_code_name(indicator: str, species: str | None = None, *, of_interneurons: bool = False) -> str:
+    """Name of a conditional model's code for an indicator: with what has a code of its own, interneurons or a species.
 
-    Zebrafish neurons show other amplitudes and, colder, slower kinetics than mammalian ones.
+    Zebrafish neurons show other amplitudes and, colder, slower kinetics than mammalian ones; one spike moves the
+    fluorescence of interneurons less.
 
     Examples
     --------
-    >>> indicator_code_name("GCaMP6f", "Danio rerio")
-    'GCaMP6f (zebrafish)'
+    >>> indicator_code_name("GCaMP6f", "Danio rerio"), indicator_code_name("GCaMP6f", of_interneurons=True)
+    ('GCaMP6f (zebrafish)', 'GCaMP6f (interneuron)')
     """
-    kind = SPECIES_WITH_CODES.get((species or "").strip().lower())
+    kind = INTERNEURON if of_interneurons else SPECIES_WITH_CODES.get((species or "").strip().lower())
     return f"{indicator} ({kind})" if kind else indicator
+
+
+def is_of_interneurons(text: str | None) -> bool:
+    """Whether what states an indicator, or a code, is of interneurons.
+
+    Examples
+    --------
+    >>> is_of_interneurons("jGCaMP8m, PV interneurons"), is_of_interneurons("jGCaMP8m")
+    (True, False)
+    """
+    return INTERNEURON in (text or "").lower()
 
 
 def match_indicator(text: str | None, codes: Sequence[str], species: str | None = None) -> IndicatorMatch:
     """Choose what to tell a model about a recording's indicator.
 
-    The code for indicator and species is taken, else, as something near, that for the indicator in other species, else
-    those of its nearest relatives in order; a text that names no known indicator is told as unknown.
+    The code for indicator and species is taken, or that for interneurons where the text says so; else, as something
+    near, that for the indicator in other cells, else those of its nearest relatives in order; a text that names no
+    known indicator is told as unknown.
 
     Parameters
     ----------
@@ -74,7 +90,7 @@ def match_indicator(text: str | None, codes: Sequence[str], species: str | None 
     if name is None:
         stated = f"{text!r} is no indicator known here" if text else "the recording states no indicator"
         return IndicatorMatch(None, None, f"{stated}; the model treats it as unknown.")
-    stated = indicator_code_name(name, species)
+    stated = indicator_code_name(name, species, of_interneurons=is_of_interneurons(text))
     code = nearest_code(stated, codes)
     if code == stated:
         return IndicatorMatch(stated, name, f"{name} is known to the model as {stated}.")

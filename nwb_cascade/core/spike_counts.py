@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nwb_cascade.core.clock import FrameClock
 from nwb_cascade.core.count_model import CLASSES, CountModel, require_level
+from nwb_cascade.core.indicators import is_of_interneurons
 from nwb_cascade.errors import InputError
 
 COUNT_MODELS = "count_models"  # in the record of how a model was made
@@ -90,8 +91,10 @@ def find_count_model(record: Mapping[str, Any], indicator: str | None) -> CountM
     fitted = record.get(COUNT_MODELS)
     if not isinstance(fitted, Mapping) or not all(isinstance(fitted.get(kind), Mapping) for kind in CLASSES):
         return None
-    kind = "met" if indicator in fitted.get("met_indicators", ()) else "unmet"
-    return CountModel.from_dict({**fitted[kind], "kind": kind})
+    if indicator in fitted.get("met_indicators", ()):
+        return CountModel.from_dict({**fitted["met"], "kind": "met"})
+    values = fitted.get("unmet_interneuron") if is_of_interneurons(indicator) else None
+    return CountModel.from_dict({**(values or fitted["unmet"]), "kind": "unmet"})
 
 
 def count_model_of(record: Mapping[str, Any], indicator: str | None, model_name: str) -> CountModel:

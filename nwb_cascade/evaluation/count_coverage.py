@@ -40,11 +40,18 @@ class CountCoverage:
 
 
 def count_coverage(
-    config: ModelConfig, weights: Weights, recordings: Sequence[KnownRecording], condition: Condition, *, seed: int = 0
+    config: ModelConfig,
+    weights: Weights,
+    recordings: Sequence[KnownRecording],
+    condition: Condition,
+    *,
+    window_s: float | None = WINDOW_S,
+    seed: int = 0,
 ) -> list[CountCoverage]:
     """Compare the intervals of held-out cells with their true counts; one entry per dataset and class.
 
     A cell is predicted by networks that never saw its animal, with parameters fitted without all that these judge.
+    ``window_s`` None takes whole trials.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def count_coverage(
         raise LookupError(f"Expected a model with fitted intervals of counts, received {config.name}, which has none.")
     generator = np.random.default_rng(seed)
     groups: dict[tuple[str, str], list[_Cell]] = {}
-    for (one,) in known_counts(config, weights, recordings, condition, (WINDOW_S,), seed=seed):
+    for (one,) in known_counts(config, weights, recordings, condition, (window_s,), seed=seed):
         if one.counts.size:
             values = fitted["held_out"].get(one.judge, fitted)[one.kind]
             cell = _judged(one, CountModel.from_dict(values), generator)

@@ -14,19 +14,18 @@ from scipy.special import digamma, gammaln
 from nwb_cascade.architectures.architecture import Weights
 from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.core.count_model import (
-    CLASSES,
+    FITS,
     LEAST_SPREAD,
     NODE_WEIGHTS,
     NODES,
-    NOISE_CENTRE,
-    RATE_FLOOR,
-    WINDOW_RANGE_S,
     CountModel,
+    features,
 )
+from nwb_cascade.core.indicators import is_of_interneurons
 from nwb_cascade.core.progress import Progress
 from nwb_cascade.core.resampling import frame_grid
 from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Condition, make_case
-from nwb_cascade.evaluation.evaluation_run import held_out_estimator, judges
+from nwb_cascade.evaluation.evaluation_run import WITH_KIND, held_out_estimator, judges
 from nwb_cascade.training.recordings import KnownRecording
 
 CONDITIONS = tuple(Condition(rate, level, "gaussian", 0.05) for rate in (7.5, 15.0, 30.0) for level in (2.0, 4.0, 8.0))
@@ -38,6 +37,7 @@ PRIOR_STRENGTH = 500.0  # windows that the prior is weighed against
 FIRST_SD, ROUNDS = 0.5, 2
 FEWER_NODES, FEWER_WEIGHTS = NODES[::2], NODE_WEIGHTS[::2]  # for the fit
 START = np.array([0.0, 0.0, 0.0, -1.0, -0.3, 0.0, 0.0, -0.3])
+N_MEAN = 3  # of them that tell the mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class KnownCounts:
     """Known and expected counts in windows of one cell under one condition.
 
     ``counts`` and ``expected`` are (n_windows,) of windows of ``window_s`` (n_windows,) seconds with a value; ``judge``
-    names the networks that gave them, ``kind`` is the class of the cell for these.
+    names the networks that gave them, ``kind`` says which of `nwb_cascade.core.count_model.FITS` the cell belongs to.
     """
 
     recording: KnownRecording
@@ -63,14 +63,16 @@ class KnownCounts:
 
 
 def class_of(config: ModelConfig, recording: KnownRecording, members: Sequence[int]) -> str:
-    """Class of a cell for networks that did not see its animal.
+    """Which of ``FITS`` a cell belongs to for networks that did not see its animal.
 
     ``met`` if all of them were trained on other animals of its dataset and on its indicator, and it is no interneuron.
     """
+    if is_of_interneurons(recording.own_code):
+        return "unmet_interneuron"
     records = [config.extra["members"][member] for member in members]
     code = recording.told
     known = all(recording.dataset in one["datasets"] and code in one["indicators"] for one in records)
-    return "met" if known and len(recording.indicator_codes) == 1 else "unmet"
+    return "met" if known else "unmet"
 
 
 def known_counts(
@@ -84,11 +86,12 @@ def known_counts(
 ) -> list[list[KnownCounts]]:
     """Predict held-out cells and sum what is known and expected in windows: per cell one entry per length.
 
-    A length of None means whole trials. Cells that every network was trained on are left out.
+    A length of None means whole trials. Cells that every network was trained on are left out. Interneurons are told as
+    such.
     """
     made = [make_case(recording, condition, seed=seed) for recording in recordings]
     cases = [case for case in made if isinstance(case, Case) and judges(config, case, "animal")]
-    estimates = held_out_estimator(config, weights, "animal")(cases)
+    estimates = held_out_estimator(config, weights, "animal", told=WITH_KIND)(cases)
     return [
         [_counted(config, case, trials, window) for window in windows_s]
         for case, trials in zip(cases, estimates, strict=True)
@@ -103,7 +106,7 @@ def fit_count_models(
     conditions: Sequence[Condition] = CONDITIONS,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Fit both classes of a model whose networks left out some animals each.
+    """Fit all classes of a model whose networks left out some animals each.
 
     Parameters
     ----------
@@ -142,16 +145,17 @@ def fit_count_models(
 
 
 def fit_classes(cells: Sequence[KnownCounts]) -> dict[str, Any]:
-    """Fit both classes to cells, each of them also without what each network judges, see `fit_count_models`."""
+    """Fit all classes to cells, each of them also without what each network judges, see `fit_count_models`."""
     record: dict[str, Any] = {"met_indicators": sorted({one.recording.told for one in cells if one.kind == "met"})}
     held_out: dict[str, dict[str, Any]] = {judge: {} for judge in sorted({one.judge for one in cells})}
-    for kind in CLASSES:
-        own = [one for one in cells if one.kind == kind] or cells
+    for fit in FITS:
+        own = [one for one in cells if one.kind == fit] or cells
+        kind = fit.partition("_")[0]
         whole, start = fit_class(kind, own)
-        record[kind] = whole.to_dict()
+        record[fit] = whole.to_dict()
         for judge, models in held_out.items():
             others = [one for one in own if one.judge != judge]
-            models[kind] = fit_class(kind, others, start)[0].to_dict() if others else whole.to_dict()
+            models[fit] = fit_class(kind, others, start)[0].to_dict() if others else whole.to_dict()
     return {**record, "held_out": held_out}
 
 
@@ -167,14 +171,14 @@ def fit_class(
         gain_sd = float(np.hypot(*parts))
         found = minimize(table.loss, parameters, args=(gain_sd,), jac=True, method="L-BFGS-B", options={"ftol": 1e-6})
         parameters = found.x
-        model = CountModel(kind, tuple(parameters[:3]), tuple(parameters[3:]), *parts)
+        model = CountModel(kind, tuple(parameters[:N_MEAN]), tuple(parameters[N_MEAN:]), *parts)
         parts = _gain_sds(model, cells)
     return replace(model, cell_sd=parts[0], preparation_sd=parts[1]), parameters
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """All windows of a fit: counts, features (3, n), window features (4, n), weights that sum to 1."""
+    """All windows of a fit: counts, features of means (3, n) and of spreads (5, n), weights that sum to 1."""
 
     counts: NDArray[np.float64]
     log_mean: NDArray[np.float64]
@@ -188,26 +192,18 @@ class _Table:
         counts, expected, window = (
             np.concatenate([getattr(one, name) for one in cells]) for name in ("counts", "expected", "window_s")
         )
-        noise = np.repeat([np.log(one.noise_level / NOISE_CENTRE) for one in cells], sizes)
-        rate = np.log(expected / window + RATE_FLOOR)
-        ones = np.ones_like(rate)
+        noise = np.repeat([one.noise_level for one in cells], sizes)
         weights = np.repeat([weight / size for weight, size in zip(_weights(cells), sizes, strict=True)], sizes)
-        return cls(
-            counts,
-            np.log(window) + rate,
-            np.stack([ones, rate, noise]),
-            np.stack([ones, rate, rate**2, noise, np.log(np.clip(window, *WINDOW_RANGE_S))]),
-            weights / weights.sum(),
-        )
+        return cls(counts, *features(expected, noise, window), weights / weights.sum())
 
     def loss(self, parameters: NDArray[np.float64], sd: float) -> tuple[float, NDArray[np.float64]]:
         """Negative log likelihood per window for this deviation of the log gain, with its gradient."""
-        exponent = np.clip(parameters[3:] @ self.of_spread, -20, 6)
+        exponent = np.clip(parameters[N_MEAN:] @ self.of_spread, -20, 6)
         spread = LEAST_SPREAD + np.exp(exponent)
         size = 1 / spread
         n = self.counts
         of_node = np.empty((len(FEWER_NODES), n.size))
-        middle = self.log_mean + parameters[:3] @ self.of_mean
+        middle = self.log_mean + parameters[:N_MEAN] @ self.of_mean
         fixed = gammaln(n + size) - gammaln(size) - gammaln(n + 1) + size * np.log(size)
         for row, node in zip(of_node, FEWER_NODES, strict=True):
             log_mean = middle + sd * node
@@ -291,7 +287,9 @@ def _counted(
     """Known and expected counts of the windows of a case, all trials together."""
     members = judges(config, case, "animal")
     rate = case.condition.imaging_rate
-    parts = [_in_windows(known, rates, rate, window_s) for known, rates in zip(_known(case), estimates, strict=True)]
+    parts = [
+        _in_windows(known, rates, rate, window_s) for known, rates in zip(known_spikes(case), estimates, strict=True)
+    ]
     counts, expected, seconds = (np.concatenate(one) for one in zip(*parts, strict=True))
     kind = class_of(config, case.recording, members)
     judge = ",".join(map(str, members))
@@ -301,12 +299,12 @@ def _counted(
 def known_sums(case: Case, estimates: Sequence[NDArray[np.float32]]) -> tuple[float, float, float]:
     """Known and expected spikes of a case in the frames with an estimate, and the seconds of these."""
     rate = case.condition.imaging_rate
-    parts = [_in_windows(known, rates, rate, None) for known, rates in zip(_known(case), estimates, strict=True)]
+    parts = [_in_windows(known, rates, rate, None) for known, rates in zip(known_spikes(case), estimates, strict=True)]
     counts, expected, seconds = (float(np.concatenate(one).sum()) for one in zip(*parts, strict=True))
     return counts, expected, seconds
 
 
-def _known(case: Case) -> Iterator[NDArray[np.float64]]:
+def known_spikes(case: Case) -> Iterator[NDArray[np.float64]]:
     """Spikes per frame, (n_frames,), of each trial of a case."""
     rate = case.condition.imaging_rate
     for trial in case.recording.trials:

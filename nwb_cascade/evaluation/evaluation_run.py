@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -13,21 +14,25 @@ from nwb_cascade.core.config import ModelConfig
 from nwb_cascade.evaluation.assessment import Case, Estimator
 from nwb_cascade.evaluation.estimators import Quantity, model_estimator, networks_of
 from nwb_cascade.training.conditional_bundle import members_without, take_members
+from nwb_cascade.training.recordings import KnownRecording
 
 HeldOut = Literal["dataset", "animal"]
+Telling = Callable[[KnownRecording], str | None]
+# What a conditional model is told of a recording's indicator: as of any cell, with its kind of cell, or nothing.
+PLAIN: Telling = attrgetter("told")
+WITH_KIND: Telling = attrgetter("own_code")
+NOTHING: Telling = lambda _: None  # noqa: E731
 
 
 def bundle_estimator(
-    config: ModelConfig, weights: Weights, *, tell_indicator: bool = True, quantity: Quantity = "expected_spikes"
+    config: ModelConfig, weights: Weights, *, told: Telling = PLAIN, quantity: Quantity = "expected_spikes"
 ) -> Estimator:
-    """Estimate with all networks of a model; ``tell_indicator`` gives a conditional one the recording's indicator."""
-    told = (lambda case: case.recording.told) if tell_indicator else None
-    return model_estimator(config, networks_of(config, weights), indicator_of=told, quantity=quantity)
+    """Estimate with all networks of a model; a conditional one is ``told`` of the recording's indicator."""
+    networks = networks_of(config, weights)
+    return model_estimator(config, networks, indicator_of=lambda case: told(case.recording), quantity=quantity)
 
 
-def held_out_estimator(
-    config: ModelConfig, weights: Weights, held_out: HeldOut, *, tell_indicator: bool = True
-) -> Estimator:
+def held_out_estimator(config: ModelConfig, weights: Weights, held_out: HeldOut, *, told: Telling = PLAIN) -> Estimator:
     """Estimate each recording with only those networks that were trained without its dataset, or its animal.
 
     A recording that every network was trained on gets no estimate (all frames NaN).
@@ -43,7 +48,7 @@ def held_out_estimator(
                 continue
             if members not in estimators:
                 some, arrays = take_members(config, weights, members)
-                estimators[members] = bundle_estimator(some, arrays, tell_indicator=tell_indicator)
+                estimators[members] = bundle_estimator(some, arrays, told=told)
             estimates = estimators[members]([cases[index] for index in indices])
             for index, values in zip(indices, estimates, strict=True):
                 found[index] = values

@@ -55,7 +55,8 @@ def calibration_from_cells(
             f"Expected labelled cells of {indicator or 'one indicator'}, received {', '.join(stated) or 'no cell'}. "
             "Name the folder of the same preparation, or its indicator (--indicator)."
         )
-    told = architecture_of(model.config).told(stated[0], model.config, species or recordings[0].species or None)
+    species = species or recordings[0].species or None
+    told = architecture_of(model.config).told(indicator or stated[0], model.config, species)
     counts_model = count_model_of(model.config.extra, told.indicator, model.config.name)
     estimator = model_estimator(
         model.config, networks_of(model.config, model.weights), indicator_of=lambda _: told.indicator

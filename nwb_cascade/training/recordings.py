@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nwb_cascade.core.indicators import indicator_code_name
+from nwb_cascade.core.indicators import indicator_code_name, is_of_interneurons
 from nwb_cascade.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -65,18 +65,24 @@ class KnownRecording:
 
     @property
     def indicator_codes(self) -> tuple[str, ...]:
-        """Names under which a conditional network meets this cell, drawn evenly; the first is what users can tell.
+        """Names under which a conditional network meets this cell, drawn evenly.
 
         Interneurons have a name of their own, since one spike moves their fluorescence less; because users rarely
-        know the cell type, they are also met under the plain name.
+        know the cell type, they are also met under the plain name, which comes first.
         """
         told = indicator_code_name(self.indicator, self.species)
-        return (told, f"{told} (interneuron)") if "interneuron" in self.cell_type else (told,)
+        own = indicator_code_name(self.indicator, of_interneurons=True)
+        return (told, own) if is_of_interneurons(self.cell_type) else (told,)
 
     @property
     def told(self) -> str:
-        """What networks are told of the indicator."""
+        """What networks are told of the indicator by those who do not know the kind of cell."""
         return self.indicator_codes[0]
+
+    @property
+    def own_code(self) -> str:
+        """What networks are told of the indicator by those who do."""
+        return self.indicator_codes[-1]
 
     @property
     def spike_rate(self) -> float:

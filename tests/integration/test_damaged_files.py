@@ -190,7 +190,7 @@ def group_for_data(file: h5py.File) -> None:
 
 def deep_groups(file: h5py.File) -> None:
     group = file["/processing/ophys"]
-    for _ in range(3000):
+    for _ in range(1200):
         group = group.create_group("g")
 
 

@@ -4,6 +4,7 @@ import betainc from "@stdlib/math-base-special-betainc";
 import { clip, roundHalfEven } from "./numbers";
 
 interface CountModel {
+  kind: "met" | "unmet";
   mean: number[];
   spread: number[];
   cell_sd: number;
@@ -14,6 +15,7 @@ interface CountModel {
 export interface CountFacts {
   met: CountModel;
   unmet: CountModel;
+  unmet_interneuron: CountModel;
   met_indicators: string[];
   level: number;
   rate_floor: number;
@@ -34,9 +36,10 @@ export interface Interval {
   upper: number;
 }
 
-/** Whether other animals of the same preparation were in the training. */
-export function countClass(indicator: string | null, facts: CountFacts): "met" | "unmet" {
-  return facts.met_indicators.includes(indicator ?? "") ? "met" : "unmet";
+/** The distribution of counts: `core.spike_counts.find_count_model`. */
+export function countModel(indicator: string | null, facts: CountFacts): CountModel {
+  if (facts.met_indicators.includes(indicator ?? "")) return facts.met;
+  return indicator?.includes("interneuron") ? facts.unmet_interneuron : facts.unmet;
 }
 
 /** Sum of a ROI's rates over the frames that have one, the seconds of these, and between which counts the truth lies. */
@@ -49,7 +52,7 @@ export function wholeCount(rates: Float32Array, frameRates: Float64Array, noiseL
   });
   if (!seconds) return { expected: NaN, seconds, lower: NaN, upper: NaN };
   sum = Math.max(sum, 0);
-  const below = cumulative(rounded(sum, facts.expected_bits), seconds, noiseLevel, facts[countClass(indicator, facts)], facts);
+  const below = cumulative(rounded(sum, facts.expected_bits), seconds, noiseLevel, countModel(indicator, facts), facts);
   const [lower, upper] = [(1 - facts.level) / 2, (1 + facts.level) / 2].map((probability) => quantile(below, probability));
   return { expected: sum, seconds, lower, upper };
 }

@@ -2,7 +2,7 @@
 
 import { sameByCommand, sameByPython } from "./commands";
 import { describeDff } from "./dff";
-import { countClass, wholeCount } from "./counts";
+import { countModel, wholeCount } from "./counts";
 import { csvFile, npyFile, save } from "./downloads";
 import type { RoiResult } from "./engine";
 import { general } from "./numbers";
@@ -151,7 +151,7 @@ function infer(): void {
   };
   rows = [];
   told = toldIndicator(asked.indicator || null, asked.species || null, facts!).name;
-  const met = countClass(told, facts!.counts) === "met";
+  const met = countModel(told, facts!.counts).kind === "met";
   element("interval").textContent = `${100 * facts!.counts.level} % interval (${met ? "met" : "unmet"})`;
   element("interval").title = `The count lies between these with this probability; animals of this preparation were ${met ? "" : "not "}in the training.`;
   if (asked.imagingRate > 0) when = whenOf(series, asked.imagingRate);

@@ -371,9 +371,10 @@ export function toldIndicator(text: string | null, species: string | null, facts
     const stated = text ? `'${text}' is no indicator known here` : "the recording states no indicator";
     return { ...facts.unknown, sentence: `${stated}; the model treats it as unknown.` };
   }
+  const { told } = facts.indicators.find((entry) => entry.name === name)!;
+  if (text!.toLowerCase().includes("interneuron")) return told.interneuron;
   const isZebrafish = ["danio rerio", "zebrafish"].includes((species ?? "").trim().toLowerCase());
-  const one = facts.indicators.find((entry) => entry.name === name)!;
-  return one.told[isZebrafish ? "Danio rerio" : ""];
+  return told[isZebrafish ? "Danio rerio" : ""];
 }
 
 /** What the network is told of noise, rate and, if it is, activity: `architectures.conditional.conditions`. */

@@ -2,7 +2,7 @@
 
 import * as h5wasm from "h5wasm";
 import type { FrameClock } from "./clock";
-import { countClass, wholeCount } from "./counts";
+import { countModel, wholeCount } from "./counts";
 import type { RoiResult } from "./engine";
 import { InputProblem, type Series } from "./recording";
 import type { Facts } from "./rules";
@@ -170,8 +170,8 @@ class Sidecar {
   private counts(path: string, { clock, indicator, results }: Run, { counts }: Facts): void {
     const frameRates = clock.frameRates();
     const found = results.map((result) => wholeCount(result.expectedSpikes, frameRates, result.noiseLevel, indicator, counts));
-    const kind = countClass(indicator, counts);
-    this.describe(path, { spike_count_class: kind, spike_count_parameters: JSON.stringify(counts[kind]) });
+    const model = countModel(indicator, counts);
+    this.describe(path, { spike_count_class: model.kind, spike_count_parameters: JSON.stringify(model) });
     const group = this.file.get(path) as h5wasm.Group;
     group.create_attribute("spike_count_level", Float64Array.of(counts.level), []);
     group.create_attribute("spike_count_gain", Float64Array.of(1), []);

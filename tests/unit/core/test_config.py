@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nwb_cascade.core.config import ModelConfig
+from nwb_cascade.core.config import BOUNDS_OF_EXTRA, ModelConfig
 from nwb_cascade.errors import ModelFileError
 from tests.support.networks import cascade_config
 
@@ -12,7 +12,7 @@ from tests.support.networks import cascade_config
 @given(
     st.from_regex(r"[a-z0-9][\w.+-]{0,20}[a-z]", fullmatch=True),
     st.lists(st.floats(0.1, 50), min_size=1, max_size=4).map(tuple),
-    st.dictionaries(st.text(), st.integers() | st.text() | st.none()),
+    st.dictionaries(st.text().filter(lambda key: key not in BOUNDS_OF_EXTRA), st.integers() | st.text() | st.none()),
 )
 def test_json_round_trip(name, levels, extra):
     config = cascade_config(name=name, noise_levels=levels, extra=extra)

@@ -72,6 +72,15 @@ def test_a_known_indicator_is_told_as_itself():
     assert (match.code, match.canonical) == ("jGCaMP8m", "jGCaMP8m")
 
 
+@pytest.mark.parametrize("text", ["jGCaMP8m (interneuron)", "GCaMP8m in PV interneurons"])
+def test_interneurons_have_codes_of_their_own(text):
+    codes = (*CODES, "jGCaMP8m (interneuron)")
+    assert match_indicator(text, codes).code == "jGCaMP8m (interneuron)"
+    assert match_indicator(text, codes, "Mus musculus").canonical == "jGCaMP8m"
+    assert match_indicator(text, CODES).code == "near jGCaMP8m"
+    assert match_indicator("XCaMP-Gf (interneuron)", codes).code == "near jGCaMP8m (interneuron)"
+
+
 def test_zebrafish_has_a_code_of_its_own_where_the_model_has_one():
     assert match_indicator("GCaMP6f", CODES, "Danio rerio").code == "GCaMP6f (zebrafish)"
     assert match_indicator("OGB-1", CODES, "Danio rerio").code == "near OGB-1"

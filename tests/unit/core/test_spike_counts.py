@@ -15,6 +15,7 @@ RECORD = {
     "count_models": {
         "met": MODEL.to_dict(),
         "unmet": {**MODEL.to_dict(), "preparation_sd": 0.9},
+        "unmet_interneuron": {**MODEL.to_dict(), "kind": "unmet", "preparation_sd": 1.5},
         "met_indicators": ["jGCaMP8m"],
     }
 }
@@ -76,6 +77,13 @@ def test_intervals_are_nested_and_wider_for_what_was_not_met() -> None:
         for found in (spike_counts(values, np.full(4, 2.0), one, clock) for one in (met, unmet))
     ]
     assert widths[0] < widths[1]
+
+
+def test_interneurons_have_a_distribution_of_their_own_where_one_was_fitted() -> None:
+    name = "jGCaMP8m (interneuron)"
+    assert (count_model_of(RECORD, name, "m").kind, count_model_of(RECORD, name, "m").preparation_sd) == ("unmet", 1.5)
+    fitted = {kind: RECORD["count_models"][kind] for kind in ("met", "unmet", "met_indicators")}
+    assert count_model_of({"count_models": fitted}, name, "m").preparation_sd == 0.9
 
 
 def test_a_gain_scales_counts_and_bounds() -> None:

@@ -78,7 +78,7 @@ def test_a_cell_is_met_if_other_animals_of_its_preparation_were_in_the_training(
     assert class_of(config, recordings[0], (0,)) == "met"
     assert class_of(config, replace(recordings[0], dataset="DS10"), (0,)) == "unmet"
     assert class_of(config, replace(recordings[0], species="Danio rerio"), (0,)) == "unmet"
-    assert class_of(config, replace(recordings[0], cell_type="PV interneuron"), (0,)) == "unmet"
+    assert class_of(config, replace(recordings[0], cell_type="PV interneuron"), (0,)) == "unmet_interneuron"
 
 
 def test_counts_are_those_of_the_windows_whose_frames_have_a_value(bundle, recordings):
@@ -102,8 +102,8 @@ def test_each_network_is_judged_with_parameters_from_the_others_cells(bundle, re
     assert fitted["met_indicators"] == ["GCaMP6f"]
     assert sorted(fitted["held_out"]) == ["0", "1"]
     assert used[:3] == [set("abcd"), set("bd"), set("ac")]
-    for kind in ("met", "unmet"):
-        assert CountModel.from_dict(fitted[kind]).kind == kind
+    kinds = {"met": "met", "unmet": "unmet", "unmet_interneuron": "unmet"}
+    assert {fit: CountModel.from_dict(fitted[fit]).kind for fit in kinds} == kinds
 
 
 def test_a_model_that_saw_every_cell_cannot_be_fitted(bundle, recordings):
