@@ -153,7 +153,9 @@ class InferenceOptions:
         False, "Traces of a one-photon microscope: uncalibrated rates in no unit, without deviation."
     )
     model: str | PathLike[str] | Model = asked("auto", "The model.", metavar="auto|NAME|DIR")
-    indicator: str | None = asked(None, "Calcium indicator, with (interneuron) after it where these are; [default: as FILE states].")
+    indicator: str | None = asked(
+        None, "Calcium indicator, with (interneuron) after it where these are; [default: as FILE states]."
+    )
     species: str | None = asked(None, "Latin name of the species [default: as FILE states].")
     threshold: str = asked(
         "nonnegative",
