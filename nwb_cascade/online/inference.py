@@ -31,7 +31,7 @@ from nwb_cascade.online.frame_network import FrameWeights, NoiseSteps
 from nwb_cascade.online.state import read_state, write_state
 
 DEFAULT_MODEL = "online-1-120Hz"
-BLOCK_ROIS = 256  # their layers fit into a core's cache
+BLOCK_ROIS = 2048  # fewer, and threads spend their time waiting for each other; more, and added ROIs take long
 Values = NDArray[np.float32]
 
 
@@ -50,7 +50,7 @@ class OnlineOptions:
     n_networks : int
         How many of the model's networks are averaged, each of which takes as long as the first.
     n_threads : int
-        Blocks of 256 ROIs that are computed beside each other.
+        Blocks of 2,048 ROIs that are computed beside each other.
     """
 
     species: str | None = None

@@ -21,6 +21,14 @@ RATE = 30.0
 MODEL = online_model()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_blocks():
+    """A few hundred ROIs make several blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nwb_cascade.online.inference.BLOCK_ROIS", 256)
+        yield
+
+
 def traces(seed, n_rois=5, n_frames=120):
     """dF/F with drift, single missing frames and a gap."""
     rng = np.random.default_rng(seed)
