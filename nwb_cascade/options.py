@@ -154,7 +154,7 @@ class InferenceOptions:
     )
     model: str | PathLike[str] | Model = asked("auto", "The model.", metavar="auto|NAME|DIR")
     indicator: str | None = asked(
-        None, "Calcium indicator, with (interneuron) after it where these are; [default: as FILE states]."
+        None, "Calcium indicator, as in 'GCaMP6f (interneuron)' where the cells are these [default: as FILE states]."
     )
     species: str | None = asked(None, "Latin name of the species [default: as FILE states].")
     threshold: str = asked(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from nwb_cascade.core.rest_level import tell_block
 from nwb_cascade.core.screening import NO_ACTIVITY
 from nwb_cascade.dff import DffMethod, compute_dff
 from nwb_cascade.evaluation.assessment import MIN_FRAMES, Case, Condition, Estimator, make_case
-from nwb_cascade.evaluation.count_fit import known_spikes
+from nwb_cascade.evaluation.count_fit import known_counts, known_spikes
 from nwb_cascade.evaluation.evaluation_run import held_out_estimator
 from nwb_cascade.models.bundle import Model
 from nwb_cascade.models.library import load_model
@@ -39,6 +40,7 @@ SIMULATED = ("GCaMP6f", "GCaMP6s", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s", "OGB-1")
 CONSTANTS, FACTORS, DRIFT = (-0.2, 0.1, 0.2, 0.3), (0.75, 0.9, 1.1, 1.25), 0.3
 NOISE_LEVELS = (1.0, 2.0, 5.0, 9.0)
 QUIET_S, LEAST_QUIET = 60.0, 5
+STATED = (0.0, 0.2, 0.4, 0.8, 1.6, np.inf)  # spikes in 1 s
 FALSE_SHARES = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -105,6 +107,17 @@ def quiet_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[R
                 yield (indicator, f"{level:g}", str(len(found)), str(len(quiet)), *numbers)
 
 
+def stated_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
+    """Mean number of spikes in 1 s windows by what is stated of them."""
+    yield ("dataset", *(f"{low:g} to {high:g}" for low, high in pairwise(STATED)))
+    for dataset in ("DS07", *DATASETS):
+        own = [one for one in recordings if one.dataset == dataset]
+        cells = [cell for (cell,) in known_counts(model.config, model.weights, own, Condition(30.0, 4.0), (1.0,))]
+        stated, true = (np.concatenate([getattr(cell, name) for cell in cells]) for name in ("expected", "counts"))
+        group = np.digitize(stated, STATED[1:-1])
+        yield (dataset, *(f"{true[group == one].mean():.2f}" for one in range(len(STATED) - 1)))
+
+
 def isolated_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[Row]:
     """Isolated spikes that are found at a given share of false windows in silence, over all cells of a dataset."""
     yield ("dataset", "spikes", *(f"{share:.0%} false" for share in FALSE_SHARES))
@@ -165,7 +178,7 @@ def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--ground-truth", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", default="rest,raw,noise,quiet,isolated")
+    parser.add_argument("--only", default="rest,raw,noise,quiet,stated,isolated")
     parser.add_argument("--model", default="conditional-1-120Hz", help="name or folder")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -175,6 +188,7 @@ def main() -> None:
         "raw": lambda: raw_rows(model),
         "noise": lambda: noise_rows(model),
         "quiet": lambda: quiet_rows(model, load_recordings(arguments.ground_truth)),
+        "stated": lambda: stated_rows(model, load_recordings(arguments.ground_truth, ("DS07", *DATASETS))),
         "isolated": lambda: isolated_rows(model, load_recordings(arguments.ground_truth, DATASETS)),
     }
     for part in arguments.only.split(","):
