@@ -29,7 +29,7 @@ Finding = tuple[str, str]
 
 
 def slow_findings(trace: NDArray[np.float64], imaging_rate: float, level: float) -> Iterator[Finding]:
-    """Yield code and sentence of what changes slowly.
+    """Yield code and sentence of what changes slowly; beside waves, which say more, steps are not looked for.
 
     Parameters
     ----------
@@ -43,13 +43,11 @@ def slow_findings(trace: NDArray[np.float64], imaging_rate: float, level: float)
     noise = float(noise_std(level, imaging_rate))
     windows = _rows(trace, max(trace.size // WINDOWS, 1))
     long_enough = windows.shape[1] >= max(WINDOW_S * imaging_rate, WINDOW_FRAMES)
-    finding = _step(trace, imaging_rate, noise)
+    wave = _wave(trace, imaging_rate, noise)
+    finding = _step(trace, imaging_rate, noise) if wave is None else None  # windows beat with waves
     if finding is None and long_enough:
         finding = _trend(windows, noise)
-    if finding is not None:
-        yield finding
-    if (wave := _wave(trace, imaging_rate, noise)) is not None:
-        yield wave
+    yield from (one for one in (finding, wave) if one is not None)
     if long_enough and (growth := _growth(windows, imaging_rate)) is not None:
         yield growth
 

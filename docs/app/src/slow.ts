@@ -10,9 +10,11 @@ export function slowFindings(trace: Float32Array, imagingRate: number, level: nu
   const nFrames = Math.max(Math.floor(trace.length / WINDOWS), 1);
   const windows = rows(trace, nFrames);
   const longEnough = nFrames >= Math.max(5 * imagingRate, 50);
-  const first = step(trace, imagingRate, noise, levelPerStd) ?? (longEnough ? trend(windows, noise, levelPerStd) : null);
+  const waving = wave(trace, imagingRate, noise);
+  const stepped = waving ? null : step(trace, imagingRate, noise, levelPerStd);
+  const first = stepped ?? (longEnough ? trend(windows, noise, levelPerStd) : null);
   const growing = longEnough ? growth(windows, imagingRate) : null;
-  return [first, wave(trace, imagingRate, noise), growing].filter((one): one is Finding => one !== null);
+  return [first, waving, growing].filter((one): one is Finding => one !== null);
 }
 
 /** Rows that are known for the larger part; what is left over is left out. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nwb_cascade.core.noise import noise_level
@@ -34,6 +34,7 @@ def test_an_ordinary_trace_raises_nothing(seed, noise, rate):
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.1, 0.5), st.floats(0.2, 0.4), st.floats(0, 6.28), st.integers(0, 10_000))
+@example(0.25390625, 0.375, 6.0, 1)
 def test_a_sine_is_told_with_its_frequency(frequency, amplitude, phase, seed):
     noise = np.random.default_rng(seed).normal(0, 0.05, round(SECONDS * RATE))
     wave = amplitude * np.sin(2 * np.pi * frequency * clock(noise) + phase)

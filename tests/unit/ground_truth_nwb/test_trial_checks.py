@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -150,6 +150,7 @@ def test_trial_without_usable_frames_is_left_out(dff):
     dff=arrays(np.float32, st.integers(0, 30), elements=st.floats(-2, 2, width=32) | st.just(np.nan)),
     spikes=arrays(float, st.integers(0, 10), elements=st.floats(-20, 20) | st.just(np.nan)),
 )
+@example(np.array([-1.0, 0.0, 5e-324]), np.zeros(3, np.float32), np.zeros(0))
 def test_any_input_gives_a_valid_trial_or_a_reason(times, dff, spikes):
     trial, dropped, _ = clean_trial(times, dff, spikes, 0)
     if trial is None:
