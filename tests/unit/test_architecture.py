@@ -266,7 +266,8 @@ def test_start_imports_little_beside_the_standard_library(code, needed):
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
     )
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment())
-    assert set(run.stdout.splitlines()[-1].split()) <= needed
+    found = {name for name in run.stdout.splitlines()[-1].split() if "cython" not in name}  # NumPy 1's own names
+    assert found <= needed
 
 
 def environment():
