@@ -97,9 +97,8 @@ def quiet_rows(model: Model, recordings: Sequence[KnownRecording]) -> Iterator[R
                 for spikes, trace in zip(known_spikes(case), case.traces, strict=True):
                     parts = trace[: trace.size // n_frames * n_frames].reshape(-1, n_frames)
                     fired = spikes[: parts.size].reshape(parts.shape).sum(axis=1) / QUIET_S
-                    for part, rate in zip(parts, fired.tolist(), strict=True):
-                        is_quiet = bool(tell_block(part[None], 30.0).activity[0] < NO_ACTIVITY)
-                        rates.setdefault(recording.told, []).append((is_quiet, rate))
+                    is_quiet = tell_block(parts, 30.0).activity < NO_ACTIVITY
+                    rates.setdefault(recording.told, []).extend(zip(is_quiet.tolist(), fired.tolist(), strict=True))
         for indicator, found in sorted(rates.items()):
             quiet = [rate for is_quiet, rate in found if is_quiet]
             if len(quiet) >= LEAST_QUIET:

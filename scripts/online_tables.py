@@ -32,7 +32,7 @@ from nwb_cascade.training.folds import fold_of
 from nwb_cascade.training.recordings import KnownRecording, load_recordings
 from scripts.measuring import markdown_head, markdown_row, options_of
 
-DATASETS = ("DS10", "DS11", *(f"DS{number}" for number in (12, 13, 14, 15, 16, 41)), "DS30", "DS31", "DS32")
+DATASETS = tuple(f"DS{number}" for number in (*range(10, 17), 30, 31, 32, 41))
 LOOK_AHEADS_S = (0.0, 1 / 30, 0.1, 4 / 30, 8 / 30)
 WHOLE = "whole trace"
 RATE = 30.0  # Hz

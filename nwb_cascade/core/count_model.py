@@ -35,7 +35,8 @@ NODE_WEIGHTS = np.exp(-0.5 * NODES**2) / np.exp(-0.5 * NODES**2).sum()
 EXPECTED_BITS = 7  # to which expected counts are rounded for quantiles, so that few differ: 0.4 %
 NOISE_STEP = 1 / 16  # of the log of noise levels, for the same reason
 CLASSES = ("met", "unmet")
-FITS = (*CLASSES, "unmet_interneuron")  # told as such; what is told otherwise, or nothing, is of excitatory cells
+# What is fitted apart, and its class; what is not told to be of interneurons is of excitatory cells.
+FITS = {"met": "met", "unmet": "unmet", "unmet_interneuron": "unmet"}
 GAIN_RANGE = (0.05, 20.0)
 BOUNDS = {
     "mean": Bounds(float, -20, 20, (3, 3)),

@@ -148,9 +148,8 @@ def fit_classes(cells: Sequence[KnownCounts]) -> dict[str, Any]:
     """Fit all classes to cells, each of them also without what each network judges, see `fit_count_models`."""
     record: dict[str, Any] = {"met_indicators": sorted({one.recording.told for one in cells if one.kind == "met"})}
     held_out: dict[str, dict[str, Any]] = {judge: {} for judge in sorted({one.judge for one in cells})}
-    for fit in FITS:
+    for fit, kind in FITS.items():
         own = [one for one in cells if one.kind == fit] or cells
-        kind = fit.partition("_")[0]
         whole, start = fit_class(kind, own)
         record[fit] = whole.to_dict()
         for judge, models in held_out.items():
